@@ -1,0 +1,15 @@
+//! The words that every part speaks: JSON views, ids, findings, requests.
+
+mod finding;
+mod json;
+mod path;
+mod pod;
+mod request;
+
+pub mod labels;
+
+pub use finding::{Edit, Finding, Severity};
+pub use json::{Json, ParseProblem, parse};
+pub use path::{FieldPath, Segment};
+pub use pod::{ContainerKind, ContainerView, PodView};
+pub use request::{Operation, Request, Resource, User};

@@ -1,0 +1,88 @@
+//! What a rule says about an object, and how the object is mended.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::Serialize;
+use serde_json::Value;
+
+use super::{FieldPath, Json};
+
+/// How bad it is when the rule does not hold; words as in the published vulnerability scales.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// Good practice.
+    Low,
+    /// Weakens containment together with something else.
+    Medium,
+    /// Weakens containment.
+    High,
+    /// Ends containment.
+    Critical,
+}
+
+/// One thing that is wrong with one object: which rule, where, what stands there, what to do.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Finding {
+    /// Id of the rule; the users' own rules bring their own.
+    pub rule: Cow<'static, str>,
+    /// As the rule says.
+    pub severity: Severity,
+    /// Where it stands.
+    pub path: FieldPath,
+    /// What stands there, as JSON and shortened; `absent` for nothing.
+    pub value: String,
+    /// What is wrong and what to do about it.
+    pub message: String,
+    /// How the mutating side mends it; empty where there is no safe remedy.
+    pub remedy: Vec<Edit>,
+}
+
+/// One step of a remedy. Missing parents are made; applying twice is applying once.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Edit {
+    /// Puts a value there, whatever was there.
+    Set(FieldPath, Value),
+    /// Adds an item at the end of an array unless an equal one is in it.
+    Add(FieldPath, Value),
+    /// Takes away a key or an array's item.
+    Remove(FieldPath),
+}
+
+impl Finding {
+    /// A finding of a rule, without a remedy; [`Finding::mended_by`] adds one.
+    pub fn new(rule: &'static str, path: FieldPath, value: Option<&Json<'_>>, message: impl Into<String>) -> Self {
+        Finding {
+            rule: Cow::Borrowed(rule),
+            severity: Severity::High,
+            path,
+            value: value.map_or_else(|| "absent".to_owned(), Json::to_string),
+            message: message.into(),
+            remedy: Vec::new(),
+        }
+    }
+
+    /// The same finding with a remedy.
+    #[must_use]
+    pub fn mended_by(mut self, edits: impl IntoIterator<Item = Edit>) -> Self {
+        self.remedy.extend(edits);
+        self
+    }
+
+    /// Whether admission mends it.
+    pub fn has_remedy(&self) -> bool {
+        !self.remedy.is_empty()
+    }
+
+    /// Whether it is the same finding on another version of the object: rule, field and value.
+    pub fn is_same(&self, other: &Finding) -> bool {
+        self.rule == other.rule && self.path == other.path && self.value == other.value
+    }
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {} ({}): {}", self.rule, self.path, self.value, self.message)
+    }
+}

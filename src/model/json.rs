@@ -1,0 +1,302 @@
+//! A JSON text as a borrowed tree that keeps every key as it was written.
+//!
+//! Typed structs drop fields that they don't know, and a field that a rule cannot
+//! see is a bypass. This tree drops nothing but `managedFields`, which no rule
+//! reads and which is most of the bytes of many objects.
+
+use std::borrow::Cow;
+use std::collections::HashSet;
+use std::fmt;
+
+use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
+
+/// One JSON value, borrowing its strings from the text where no escape stands in them.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Json<'a> {
+    /// `null`
+    Null,
+    /// `true` or `false`
+    Bool(bool),
+    /// Any number that fits 64 bits or a double.
+    Number(serde_json::Number),
+    /// A string, unescaped.
+    String(Cow<'a, str>),
+    /// An array, in order.
+    Array(Vec<Json<'a>>),
+    /// An object: keys in the order of the text, each once.
+    Object(Vec<(Cow<'a, str>, Json<'a>)>),
+    /// A subtree that was checked to be JSON and left out (`managedFields`).
+    Skipped,
+}
+
+/// Why a text is not accepted as JSON; says where.
+#[derive(Debug, thiserror::Error)]
+#[error("not acceptable JSON: {0}")]
+pub struct ParseProblem(#[from] serde_json::Error);
+
+/// Reads one JSON text: UTF-8, no duplicate keys, at most [`DEPTH`] levels, nothing after it.
+///
+/// # Errors
+/// What is wrong and at which line and column.
+pub fn parse(text: &[u8]) -> Result<Json<'_>, ParseProblem> {
+    let mut reader = serde_json::Deserializer::from_slice(text);
+    let value = Seed { depth: 0 }.deserialize(&mut reader)?;
+    reader.end()?;
+    Ok(value)
+}
+
+impl<'a> Json<'a> {
+    /// The member of that exact name; `null` counts as absent, as it does for the API server.
+    pub fn get(&self, key: &str) -> Option<&Json<'a>> {
+        self.entries().iter().find(|(name, value)| name == key && *value != Json::Null).map(|(_, value)| value)
+    }
+
+    /// Follows several keys.
+    pub fn at(&self, keys: &[&str]) -> Option<&Json<'a>> {
+        keys.iter().try_fold(self, |value, key| value.get(key))
+    }
+
+    /// The members of an object; of anything else, none.
+    pub fn entries(&self) -> &[(Cow<'a, str>, Json<'a>)] {
+        match self {
+            Json::Object(entries) => entries,
+            _ => &[],
+        }
+    }
+
+    /// The items of an array; of anything else, none.
+    pub fn items(&self) -> &[Json<'a>] {
+        match self {
+            Json::Array(items) => items,
+            _ => &[],
+        }
+    }
+
+    /// The text of a string.
+    pub fn text(&self) -> Option<&str> {
+        match self {
+            Json::String(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// The text of a string member.
+    pub fn text_at(&self, keys: &[&str]) -> Option<&str> {
+        self.at(keys).and_then(Json::text)
+    }
+
+    /// A whole number.
+    pub fn integer(&self) -> Option<i64> {
+        match self {
+            Json::Number(number) => number.as_i64(),
+            _ => None,
+        }
+    }
+
+    /// A truth value.
+    pub fn boolean(&self) -> Option<bool> {
+        match self {
+            Json::Bool(value) => Some(*value),
+            _ => None,
+        }
+    }
+
+    /// Whether the API server would treat the value as not given: null, false, zero, empty.
+    pub fn is_unset(&self) -> bool {
+        match self {
+            Json::Null | Json::Skipped => true,
+            Json::Bool(value) => !value,
+            Json::Number(number) => number.as_f64() == Some(0.0),
+            Json::String(text) => text.is_empty(),
+            Json::Array(items) => items.is_empty(),
+            Json::Object(entries) => entries.is_empty(),
+        }
+    }
+
+    /// The same value for json-patch. Only where a patch is made; rules read the tree.
+    pub fn to_value(&self) -> serde_json::Value {
+        use serde_json::Value;
+        match self {
+            Json::Null | Json::Skipped => Value::Null,
+            Json::Bool(value) => Value::Bool(*value),
+            Json::Number(number) => Value::Number(number.clone()),
+            Json::String(text) => Value::String(text.to_string()),
+            Json::Array(items) => Value::Array(items.iter().map(Json::to_value).collect()),
+            Json::Object(entries) => Value::Object(
+                entries
+                    .iter()
+                    .filter(|(_, value)| *value != Json::Skipped)
+                    .map(|(key, value)| (key.to_string(), value.to_value()))
+                    .collect(),
+            ),
+        }
+    }
+}
+
+/// Shows a value in a message, on one line and never longer than [`SHOWN`] characters.
+impl fmt::Display for Json<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = self.to_value().to_string();
+        match text.char_indices().nth(SHOWN) {
+            Some((end, _)) => write!(f, "{}…", text.get(..end).unwrap_or_default()),
+            None => f.write_str(&text),
+        }
+    }
+}
+
+/// The deepest nesting of a Kubernetes object that any rule knows is about 15.
+pub(super) const DEPTH: usize = 64;
+const SHOWN: usize = 120;
+const LINEAR: usize = 16;
+const SKIPPED_KEY: &str = "managedFields";
+
+struct Seed {
+    depth: usize,
+}
+
+impl<'de> DeserializeSeed<'de> for Seed {
+    type Value = Json<'de>;
+
+    fn deserialize<D: Deserializer<'de>>(self, reader: D) -> Result<Json<'de>, D::Error> {
+        reader.deserialize_any(self)
+    }
+}
+
+impl Seed {
+    fn deeper<E: serde::de::Error>(&self) -> Result<Seed, E> {
+        if self.depth >= DEPTH {
+            return Err(E::custom(format_args!("nested deeper than {DEPTH} levels")));
+        }
+        Ok(Seed { depth: self.depth + 1 })
+    }
+}
+
+impl<'de> Visitor<'de> for Seed {
+    type Value = Json<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON value")
+    }
+
+    fn visit_unit<E>(self) -> Result<Json<'de>, E> {
+        Ok(Json::Null)
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Json<'de>, E> {
+        Ok(Json::Bool(value))
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Json<'de>, E> {
+        Ok(Json::Number(value.into()))
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Json<'de>, E> {
+        Ok(Json::Number(value.into()))
+    }
+
+    fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<Json<'de>, E> {
+        let number = serde_json::Number::from_f64(value).ok_or_else(|| E::custom("number out of range"))?;
+        Ok(Json::Number(number))
+    }
+
+    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Json<'de>, E> {
+        Ok(Json::String(Cow::Borrowed(text)))
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Json<'de>, E> {
+        Ok(Json::String(Cow::Owned(text.to_owned())))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut access: A) -> Result<Json<'de>, A::Error> {
+        let mut items = Vec::new();
+        while let Some(item) = access.next_element_seed(self.deeper()?)? {
+            items.push(item);
+        }
+        Ok(Json::Array(items))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Json<'de>, A::Error> {
+        let mut entries: Vec<(Cow<'de, str>, Json<'de>)> = Vec::new();
+        // A scan is faster for the few keys of usual objects; a set keeps hostile ones linear.
+        let mut seen: HashSet<Cow<'de, str>> = HashSet::new();
+        while let Some(Key(key)) = access.next_key()? {
+            let twice = if entries.len() < LINEAR {
+                entries.iter().any(|(name, _)| *name == key)
+            } else {
+                if seen.is_empty() {
+                    seen.extend(entries.iter().map(|(name, _)| name.clone()));
+                }
+                !seen.insert(key.clone())
+            };
+            if twice {
+                return Err(A::Error::custom(format_args!("duplicate key `{key}`")));
+            }
+            let value = if key == SKIPPED_KEY {
+                access.next_value::<IgnoredAny>()?;
+                Json::Skipped
+            } else {
+                access.next_value_seed(self.deeper()?)?
+            };
+            entries.push((key, value));
+        }
+        Ok(Json::Object(entries))
+    }
+}
+
+/// An object's key; serde's own `Cow` always copies.
+struct Key<'a>(Cow<'a, str>);
+
+impl<'de> serde::Deserialize<'de> for Key<'de> {
+    fn deserialize<D: Deserializer<'de>>(reader: D) -> Result<Self, D::Error> {
+        struct KeyVisitor;
+        impl<'de> Visitor<'de> for KeyVisitor {
+            type Value = Key<'de>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a key")
+            }
+            fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
+                Ok(Key(Cow::Borrowed(text)))
+            }
+            fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
+                Ok(Key(Cow::Owned(text.to_owned())))
+            }
+        }
+        reader.deserialize_str(KeyVisitor)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keeps_keys_as_written_and_leaves_managed_fields_out() {
+        let text = br#"{"b":1,"B":null,"managedFields":[{"x":{}}],"e":"a\n"}"#;
+        let json = parse(text).unwrap();
+        let keys: Vec<_> = json.entries().iter().map(|(key, _)| key.as_ref()).collect();
+        assert_eq!(keys, ["b", "B", "managedFields", "e"]);
+        assert_eq!(json.get("B"), None, "null counts as absent");
+        assert_eq!(json.text_at(&["e"]), Some("a\n"));
+        assert_eq!(json.to_value(), serde_json::json!({"b": 1, "B": null, "e": "a\n"}));
+    }
+
+    #[test]
+    fn refuses_what_two_readers_could_read_differently() {
+        let deep = format!("{}{}", "[".repeat(65), "]".repeat(65));
+        let many: String = (0..40).map(|n| format!("\"k{n}\":1,")).collect();
+        let late = format!("{{{many}\"k39\":2}}");
+        for (text, says) in [
+            (r#"{"a":1,"a":2}"#.as_bytes(), "duplicate key `a`"),
+            (late.as_bytes(), "duplicate key `k39`"),
+            (deep.as_bytes(), "nested deeper than 64 levels"),
+            (b"{\"a\":\"\xff\"}", "invalid unicode"),
+            (br#"{"a":"\ud800x"}"#, "hex escape"),
+            (b"1e400", "number out of range"),
+            (b"{} {}", "trailing characters"),
+            (b"", "EOF"),
+        ] {
+            let problem = parse(text).unwrap_err().to_string();
+            assert!(problem.contains(says), "{problem} should say {says}");
+        }
+    }
+}

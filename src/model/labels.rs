@@ -1,0 +1,18 @@
+//! Label keys, annotation keys and names that FLAME and Flamewarden give to objects.
+
+/// What an object is for: `flame-analysis`, `flame-analysis-nginx`.
+pub const COMPONENT: &str = "component";
+/// Which analysis deployment an object belongs to.
+pub const APP: &str = "app";
+/// What stands before an analysis's name in the `app` of its gateway.
+pub const GATEWAY_PREFIX: &str = "nginx-";
+/// The scheduling gate that only the guard lifts.
+pub const NETWORK_GATE: &str = "flamewarden.dev/network-policy";
+/// The finalizer of isolation policies; only the controller and break-glass take it away.
+pub const ISOLATION_FINALIZER: &str = "flamewarden.dev/isolation";
+/// What stands before an analysis's name in the name of its isolation policy.
+pub const POLICY_PREFIX: &str = "flamewarden-";
+/// The group whose members may exec, attach, port-forward and force a deletion.
+pub const BREAK_GLASS: &str = "flamewarden:break-glass";
+/// The label that the API server itself keeps equal to a namespace's name.
+pub const NAMESPACE_NAME: &str = "kubernetes.io/metadata.name";

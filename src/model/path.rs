@@ -1,0 +1,79 @@
+//! Where in an object a value stands, shown as Kubernetes shows it and as a JSON pointer.
+
+use std::fmt;
+
+/// One step into an object or array.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Segment {
+    /// A key of an object.
+    Key(String),
+    /// A place in an array.
+    Index(usize),
+}
+
+/// A path such as `spec.containers[0].image`; its order puts later array places last.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct FieldPath(Vec<Segment>);
+
+impl FieldPath {
+    /// The path made of these keys.
+    pub fn of(keys: &[&str]) -> Self {
+        FieldPath(keys.iter().map(|key| Segment::Key((*key).to_owned())).collect())
+    }
+
+    /// This path and one key more.
+    #[must_use]
+    pub fn key(&self, key: &str) -> Self {
+        self.with(Segment::Key(key.to_owned()))
+    }
+
+    /// This path and several keys more.
+    #[must_use]
+    pub fn keys(&self, keys: &[&str]) -> Self {
+        keys.iter().fold(self.clone(), |path, key| path.key(key))
+    }
+
+    /// This path and one place in an array more.
+    #[must_use]
+    pub fn index(&self, index: usize) -> Self {
+        self.with(Segment::Index(index))
+    }
+
+    /// The steps, outermost first.
+    pub fn segments(&self) -> &[Segment] {
+        &self.0
+    }
+
+    fn with(&self, segment: Segment) -> Self {
+        let mut segments = self.0.clone();
+        segments.push(segment);
+        FieldPath(segments)
+    }
+}
+
+impl fmt::Display for FieldPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (place, segment) in self.0.iter().enumerate() {
+            match segment {
+                Segment::Index(index) => write!(f, "[{index}]")?,
+                Segment::Key(key) if key.contains(['.', '/', '[']) => write!(f, "[{key:?}]")?,
+                Segment::Key(key) if place == 0 => f.write_str(key)?,
+                Segment::Key(key) => write!(f, ".{key}")?,
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shows_keys_places_and_keys_with_dots() {
+        let path = FieldPath::of(&["spec", "containers"]).index(0).key("image");
+        assert_eq!(path.to_string(), "spec.containers[0].image");
+        let label = FieldPath::of(&["metadata", "labels"]).key("a.b/c");
+        assert_eq!(label.to_string(), r#"metadata.labels["a.b/c"]"#);
+    }
+}

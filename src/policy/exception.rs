@@ -1,0 +1,29 @@
+//! Exceptions from a rule: for whom, why, who answers for it, until when.
+
+use jiff::Timestamp;
+use serde::Deserialize;
+
+use super::Pattern;
+
+/// Lets one rule's findings pass for some pods until a moment; after it, the rule holds again everywhere at once.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Exception {
+    /// Id of the rule.
+    pub rule: String,
+    /// Which `app` values it is for.
+    pub app: Pattern,
+    /// Who answers for it.
+    pub owner: String,
+    /// Why it is needed.
+    pub reason: String,
+    /// The first moment at which it no longer holds (RFC 3339).
+    pub expires: Timestamp,
+}
+
+impl Exception {
+    /// Whether a finding of `rule` on the pods of `app` passes at `now`.
+    pub fn covers(&self, rule: &str, app: &str, now: Timestamp) -> bool {
+        self.rule == rule && now < self.expires && self.app.fits(app)
+    }
+}

@@ -1,0 +1,226 @@
+//! The whole of the policies in force: the profiles and where they hold.
+
+use std::collections::BTreeSet;
+
+use serde::Deserialize;
+
+use super::{Profile, Role};
+use crate::model::PodView;
+
+/// Profiles and the installation's own settings, read from policy files and checked together.
+#[derive(Debug, Clone)]
+pub struct PolicySet {
+    /// Where the profiles hold and who takes part.
+    pub installation: Installation,
+    /// The profile of analyses.
+    pub analysis: Profile,
+    /// The profile of gateways.
+    pub gateway: Profile,
+}
+
+/// What differs from node to node. Written as `kind: Installation`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Installation {
+    /// The guarded namespaces.
+    pub namespaces: Vec<Namespace>,
+    /// Where analysis images may come from: a registry host, or host and path.
+    pub analysis_registries: Vec<String>,
+    /// The images that gateways may run: exact references, or everything below a path that ends in `/`.
+    pub gateway_images: Vec<String>,
+    /// The images of FLAME's network-statistics sidecar, likewise.
+    #[serde(default)]
+    pub sidecar_images: Vec<String>,
+    /// Who may create gateways, their Services, configuration and pull secrets: user names.
+    pub creators: BTreeSet<String>,
+    /// Values of the label `component` that other known parts of a dedicated namespace carry.
+    #[serde(default)]
+    pub known_components: BTreeSet<String>,
+}
+
+/// One guarded namespace.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Namespace {
+    /// Its name.
+    pub name: String,
+    /// Whether others live in it.
+    pub tenancy: Tenancy,
+}
+
+/// Whether a guarded namespace holds anything else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Tenancy {
+    /// FLAME's other parts live there too; only guarded identities are judged.
+    Shared,
+    /// Only analyses, gateways and known parts may be there.
+    Dedicated,
+}
+
+/// Why policies cannot be put in force.
+#[derive(Debug, thiserror::Error)]
+pub enum PolicyProblem {
+    /// A document is no policy; says where.
+    #[error("policy file {file}: {reason}")]
+    Document {
+        /// The file, as it was given.
+        file: String,
+        /// Line, column and reason.
+        reason: String,
+    },
+    /// The documents do not make a whole.
+    #[error("policies: {0}")]
+    Set(String),
+}
+
+impl PolicySet {
+    /// Reads policy documents (YAML, several to a file) and checks that they make a whole.
+    ///
+    /// # Errors
+    /// The first problem: file, line and reason, or what is missing.
+    pub fn parse<'a>(files: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<Self, PolicyProblem> {
+        let mut profiles = Vec::new();
+        let mut installations = Vec::new();
+        for (file, text) in files {
+            for document in documents(text) {
+                let at = |problem: serde_saphyr::Error| PolicyProblem::Document {
+                    file: file.to_owned(),
+                    reason: problem.to_string(),
+                };
+                match serde_saphyr::from_str::<Head>(&document).map_err(at)?.kind {
+                    Kind::Profile => {
+                        let document: ProfileDocument = serde_saphyr::from_str(&document).map_err(at)?;
+                        profiles.push(Profile { name: document.metadata.name, ..document.spec });
+                    }
+                    Kind::Installation => {
+                        let document: InstallationDocument = serde_saphyr::from_str(&document).map_err(at)?;
+                        installations.push(document.spec);
+                    }
+                }
+            }
+        }
+        let installation = only(installations, "document of kind Installation")?;
+        let (analysis, gateway): (Vec<_>, Vec<_>) =
+            profiles.into_iter().partition(|profile| profile.role == Role::Analysis);
+        let set = PolicySet {
+            analysis: only(analysis, "profile with role: analysis")?.completed(&installation),
+            gateway: only(gateway, "profile with role: gateway")?.completed(&installation),
+            installation,
+        };
+        set.check()
+    }
+
+    /// Both profiles.
+    pub fn profiles(&self) -> [&Profile; 2] {
+        [&self.analysis, &self.gateway]
+    }
+
+    /// The profile that guards a pod, if one does.
+    pub fn profile_of(&self, pod: &PodView<'_>) -> Option<&Profile> {
+        let (component, app) = (pod.label("component"), pod.label("app"));
+        self.profiles().into_iter().find(|profile| profile.selects(component, app))
+    }
+
+    /// How a namespace is guarded; none where it isn't.
+    pub fn tenancy(&self, namespace: &str) -> Option<Tenancy> {
+        self.installation.namespaces.iter().find(|guarded| guarded.name == namespace).map(|guarded| guarded.tenancy)
+    }
+
+    fn check(self) -> Result<Self, PolicyProblem> {
+        if self.analysis.guards.app != self.gateway.guards.app {
+            return Err(PolicyProblem::Set(
+                "both profiles must have the same guards.app: a gateway is found by its analysis's name".to_owned(),
+            ));
+        }
+        Ok(self)
+    }
+}
+
+impl Profile {
+    /// The profile with the installation's lists where it has none of its own.
+    fn completed(mut self, installation: &Installation) -> Self {
+        let images = match self.role {
+            Role::Analysis => &installation.analysis_registries,
+            Role::Gateway => &installation.gateway_images,
+        };
+        if self.images.registries.is_empty() {
+            self.images.registries.clone_from(images);
+        }
+        for sidecar in self.containers.sidecars.iter_mut().filter(|sidecar| sidecar.images.is_empty()) {
+            sidecar.images.clone_from(&installation.sidecar_images);
+        }
+        self
+    }
+}
+
+/// What tells the documents of a file apart; they are read twice so that a problem keeps its line.
+#[derive(Deserialize)]
+struct Head {
+    kind: Kind,
+}
+
+#[derive(Deserialize)]
+enum Kind {
+    Profile,
+    Installation,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ProfileDocument {
+    #[serde(rename = "apiVersion")]
+    _version: Version,
+    #[serde(rename = "kind")]
+    _kind: Kind,
+    metadata: Named,
+    spec: Profile,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct InstallationDocument {
+    #[serde(rename = "apiVersion")]
+    _version: Version,
+    #[serde(rename = "kind")]
+    _kind: Kind,
+    spec: Installation,
+}
+
+#[derive(Deserialize)]
+enum Version {
+    #[serde(rename = "flamewarden.dev/v1alpha1")]
+    V1Alpha1,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Named {
+    name: String,
+}
+
+fn only<T>(mut items: Vec<T>, what: &str) -> Result<T, PolicyProblem> {
+    match (items.pop(), items.is_empty()) {
+        (Some(item), true) => Ok(item),
+        (Some(_), false) => Err(PolicyProblem::Set(format!("more than one {what}; there must be exactly one"))),
+        (None, _) => Err(PolicyProblem::Set(format!("no {what}; there must be exactly one"))),
+    }
+}
+
+/// The documents of a YAML file, each behind as many empty lines as stand before it,
+/// so that a problem's line is the file's. `---` in the first column always ends a document.
+fn documents(text: &str) -> Vec<String> {
+    let mut found = vec![String::new()];
+    for (number, line) in text.lines().enumerate() {
+        if line.starts_with("---") {
+            found.push("\n".repeat(number));
+        }
+        if let Some(document) = found.last_mut() {
+            document.push_str(if line.starts_with("---") { "" } else { line });
+            document.push('\n');
+        }
+    }
+    let says_something = |line: &str| !line.trim().is_empty() && !line.trim_start().starts_with('#');
+    found.retain(|document| document.lines().any(says_something));
+    found
+}

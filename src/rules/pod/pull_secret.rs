@@ -1,0 +1,34 @@
+//! Rule `pull-secret`: images are pulled with the profile's pull secret and no other.
+//!
+//! Why: another secret pulls other people's images, or names a Secret that is none
+//! of the analysis's business. Remedy: the named one alone.
+
+use serde_json::json;
+
+use super::{ANALYSIS, PodCase, PodRule};
+use crate::model::{Edit, Finding, PodView, Severity};
+use crate::rules::Control;
+
+pub(super) const RULE: PodRule = PodRule {
+    id: "pull-secret",
+    title: "images are pulled with the profile's pull secret and no other",
+    severity: Severity::Medium,
+    controls: &[Control::Nsa("Kubernetes Pod security: hardened images")],
+    roles: ANALYSIS,
+    check,
+};
+
+fn check(pod: &PodView<'_>, case: &PodCase<'_>) -> Vec<Finding> {
+    let Some(wanted) = &case.profile.pull_secret else { return Vec::new() };
+    let path = pod.spec_path("imagePullSecrets");
+    let given = pod.spec("imagePullSecrets");
+    let items = given.map_or(&[][..], |list| list.items());
+    let mut fitting = items.iter().filter(|item| item.text_at(&["name"]).is_some_and(|name| wanted.pattern.fits(name)));
+    let kept = fitting.next().and_then(|item| item.text_at(&["name"]));
+    if items.len() == 1 && kept.is_some() {
+        return Vec::new();
+    }
+    let name = kept.unwrap_or(&wanted.name);
+    let message = format!("name exactly one pull secret that fits `{}`", wanted.pattern.source());
+    vec![Finding::new(RULE.id, path.clone(), given, message).mended_by([Edit::Set(path, json!([{"name": name}]))])]
+}

@@ -1,0 +1,116 @@
+//! The answer to a review. Our own struct, because kube's writes `patch` as numbers (kube issue 1781).
+
+use std::collections::BTreeMap;
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use json_patch::Patch;
+use serde::Serialize;
+
+use crate::model::Finding;
+
+/// What the API server is told. Serialises as a whole AdmissionReview of admission.k8s.io/v1.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Answer {
+    api_version: &'static str,
+    kind: &'static str,
+    response: Response,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Response {
+    uid: String,
+    allowed: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status: Option<Status>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    patch_type: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    patch: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    warnings: Vec<String>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    audit_annotations: BTreeMap<&'static str, String>,
+}
+
+#[derive(Debug, Serialize)]
+struct Status {
+    code: u16,
+    reason: &'static str,
+    message: String,
+}
+
+impl Answer {
+    /// Yes, as it is.
+    pub fn allow(uid: &str) -> Self {
+        Answer {
+            api_version: "admission.k8s.io/v1",
+            kind: "AdmissionReview",
+            response: Response {
+                uid: uid.to_owned(),
+                allowed: true,
+                status: None,
+                patch_type: None,
+                patch: None,
+                warnings: Vec::new(),
+                audit_annotations: BTreeMap::new(),
+            },
+        }
+    }
+
+    /// No, for a reason that is none of the object's: what could not be read or decided.
+    pub fn refuse(uid: &str, code: u16, message: impl Into<String>) -> Self {
+        let mut answer = Answer::allow(uid);
+        answer.response.allowed = false;
+        answer.response.status = Some(Status {
+            code,
+            reason: if code == 403 { "Forbidden" } else { "BadRequest" },
+            message: message.into(),
+        });
+        answer
+    }
+
+    /// No, with every finding at once.
+    pub fn refuse_for(uid: &str, findings: &[Finding]) -> Self {
+        let lines: Vec<String> = findings.iter().map(Finding::to_string).collect();
+        let mut answer = Answer::refuse(
+            uid,
+            403,
+            format!("flamewarden refuses this for {} reason(s):\n{}", lines.len(), lines.join("\n")),
+        );
+        let mut rules: Vec<&str> = findings.iter().map(|finding| finding.rule.as_ref()).collect();
+        rules.dedup();
+        answer.response.audit_annotations.insert("refused-by", rules.join(","));
+        answer
+    }
+
+    /// The same answer with a patch.
+    ///
+    /// # Errors
+    /// The patch cannot be written as JSON.
+    pub fn patched(mut self, patch: &Patch) -> Result<Self, serde_json::Error> {
+        if !patch.0.is_empty() {
+            self.response.patch_type = Some("JSONPatch");
+            self.response.patch = Some(STANDARD.encode(serde_json::to_vec(patch)?));
+        }
+        Ok(self)
+    }
+
+    /// The same answer with a warning for each finding; the API server cuts at 256 characters each.
+    #[must_use]
+    pub fn warning_of(mut self, findings: &[Finding]) -> Self {
+        let lines =
+            findings.iter().take(WARNINGS).map(|finding| finding.to_string().chars().take(WARNING_LENGTH).collect());
+        self.response.warnings.extend(lines);
+        self
+    }
+
+    /// Whether the answer is yes.
+    pub fn is_allowed(&self) -> bool {
+        self.response.allowed
+    }
+}
+
+const WARNINGS: usize = 16;
+const WARNING_LENGTH: usize = 250;
