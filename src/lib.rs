@@ -1,5 +1,8 @@
 //! Flamewarden keeps untrusted FLAME analyses contained in Kubernetes.
 
+pub mod cluster;
+pub mod facts;
+pub mod install;
 pub mod model;
 pub mod policy;
 pub mod rules;

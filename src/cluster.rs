@@ -1,0 +1,256 @@
+//! Edge: everything that is asked of the API server. Only here `kube` is named.
+
+mod lease;
+mod watch;
+
+use std::path::Path;
+use std::time::Duration;
+
+use kube::api::{
+    Api, ApiResource, DeleteParams, DynamicObject, GetParams, ListParams, Patch, PatchParams, PostParams, Preconditions,
+};
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::core::Request;
+use kube::{Client, Config};
+use serde_json::Value;
+
+pub use lease::{Leadership, LeaseTiming, campaign, resign};
+pub use watch::{Change, watch};
+
+use crate::facts::Place;
+
+/// A connection to one API server, writing under one field manager.
+#[derive(Clone)]
+pub struct Cluster {
+    client: Client,
+    manager: &'static str,
+}
+
+/// A kind of object that Flamewarden reads or writes, as it is named in paths.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Kind {
+    /// core/v1
+    Pod,
+    /// core/v1
+    Service,
+    /// core/v1
+    Secret,
+    /// networking.k8s.io/v1
+    NetworkPolicy,
+    /// apps/v1
+    ReplicaSet,
+    /// batch/v1
+    Job,
+    /// coordination.k8s.io/v1
+    Lease,
+    /// admissionregistration.k8s.io/v1
+    ValidatingWebhookConfiguration,
+    /// admissionregistration.k8s.io/v1
+    MutatingWebhookConfiguration,
+}
+
+/// What went wrong between us and the API server.
+#[derive(Debug, thiserror::Error)]
+pub enum ClusterProblem {
+    /// No way to it at all.
+    #[error("cannot find out how to reach the API server: {0}")]
+    Config(String),
+    /// It refused or could not be reached.
+    #[error("cannot {verb} {kind:?} {namespace}/{name}")]
+    Call {
+        /// What we were doing.
+        verb: &'static str,
+        /// With which kind.
+        kind: Kind,
+        /// In which namespace.
+        namespace: String,
+        /// With which object; empty for lists.
+        name: String,
+        /// Why it failed.
+        source: Box<kube::Error>,
+    },
+    /// It did not answer in time.
+    #[error("the API server did not answer within {0:?}")]
+    Late(Duration),
+    /// What we would write is no object.
+    #[error("cannot write {0}: it is no Kubernetes object")]
+    Shape(String),
+}
+
+impl Cluster {
+    /// Connects by a kubeconfig file, or as a pod does.
+    ///
+    /// # Errors
+    /// The file cannot be read, or there is no service account to use.
+    pub async fn connect(kubeconfig: Option<&Path>, manager: &'static str) -> Result<Self, ClusterProblem> {
+        let problem = |cause: &dyn std::fmt::Display| ClusterProblem::Config(cause.to_string());
+        let config = match kubeconfig {
+            Some(path) => {
+                let file = Kubeconfig::read_from(path).map_err(|cause| problem(&cause))?;
+                Config::from_custom_kubeconfig(file, &KubeConfigOptions::default())
+                    .await
+                    .map_err(|cause| problem(&cause))?
+            }
+            None => Config::incluster().map_err(|cause| problem(&cause))?,
+        };
+        let client = Client::try_from(config).map_err(|cause| problem(&cause))?;
+        Ok(Cluster { client, manager })
+    }
+
+    /// An object's text as the API server has it now (a quorum read); none where there is no such object.
+    ///
+    /// # Errors
+    /// Anything but an answer that it is there or isn't.
+    pub async fn read(&self, kind: Kind, place: &Place) -> Result<Option<String>, ClusterProblem> {
+        let request = Request::new(kind.url(&place.namespace)).get(&place.name, &GetParams::default());
+        let request = request.map_err(|cause| kind.problem("read", place, kube::Error::BuildRequest(cause)))?;
+        match self.in_time(self.client.request_text(request)).await? {
+            Ok(text) => Ok(Some(text)),
+            Err(kube::Error::Api(status)) if status.code == 404 => Ok(None),
+            Err(cause) => Err(kind.problem("read", place, cause)),
+        }
+    }
+
+    /// The text of a whole list as the API server has it now (a quorum read); `labels` is a label selector or empty.
+    ///
+    /// # Errors
+    /// Anything but the list.
+    pub async fn list(&self, kind: Kind, namespace: &str, labels: &str) -> Result<String, ClusterProblem> {
+        let place = Place { namespace: namespace.to_owned(), name: String::new() };
+        let request = Request::new(kind.url(namespace)).list(&ListParams::default().labels(labels));
+        let request = request.map_err(|cause| kind.problem("list", &place, kube::Error::BuildRequest(cause)))?;
+        self.in_time(self.client.request_text(request)).await?.map_err(|cause| kind.problem("list", &place, cause))
+    }
+
+    /// Writes an object by server-side apply, taking over the fields that we own; gives what is stored then.
+    ///
+    /// # Errors
+    /// It was not stored.
+    pub async fn apply(&self, kind: Kind, place: &Place, object: &Value) -> Result<Value, ClusterProblem> {
+        let parameters = PatchParams::apply(self.manager).force();
+        let patch = Patch::Apply(object);
+        let stored = self.in_time(self.api(kind, &place.namespace).patch(&place.name, &parameters, &patch)).await?;
+        let stored = stored.map_err(|cause| kind.problem("apply", place, cause))?;
+        serde_json::to_value(stored).map_err(|_| ClusterProblem::Shape(place.name.clone()))
+    }
+
+    /// Creates an object, or replaces the version of it that it names.
+    ///
+    /// # Errors
+    /// It was not stored; another wrote first among the reasons.
+    pub async fn store(&self, kind: Kind, place: &Place, object: &Value) -> Result<(), ClusterProblem> {
+        let shape = || ClusterProblem::Shape(place.name.clone());
+        let object: DynamicObject = serde_json::from_value(object.clone()).map_err(|_| shape())?;
+        let parameters = PostParams { field_manager: Some(self.manager.to_owned()), ..PostParams::default() };
+        let api = self.api(kind, &place.namespace);
+        let stored = if object.metadata.resource_version.is_some() {
+            self.in_time(api.replace(&place.name, &parameters, &object)).await?
+        } else {
+            self.in_time(api.create(&parameters, &object)).await?
+        };
+        stored.map(drop).map_err(|cause| kind.problem("store", place, cause))
+    }
+
+    /// Changes an object by JSON Patch.
+    ///
+    /// # Errors
+    /// It was not changed, a failed `test` operation among the reasons.
+    pub async fn change(&self, kind: Kind, place: &Place, patch: json_patch::Patch) -> Result<(), ClusterProblem> {
+        let parameters = PatchParams { field_manager: Some(self.manager.to_owned()), ..PatchParams::default() };
+        let patch = Patch::<()>::Json(patch);
+        let changed = self.in_time(self.api(kind, &place.namespace).patch(&place.name, &parameters, &patch)).await?;
+        changed.map(drop).map_err(|cause| kind.problem("change", place, cause))
+    }
+
+    /// Deletes the object of that uid; one that is gone is deleted.
+    ///
+    /// # Errors
+    /// It is still there, or another of that name is.
+    pub async fn delete(&self, kind: Kind, place: &Place, uid: &str) -> Result<(), ClusterProblem> {
+        let preconditions = Preconditions { uid: Some(uid.to_owned()), resource_version: None };
+        let parameters = DeleteParams { preconditions: Some(preconditions), ..DeleteParams::default() };
+        match self.in_time(self.api(kind, &place.namespace).delete(&place.name, &parameters)).await? {
+            Ok(_) => Ok(()),
+            Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
+            Err(cause) => Err(kind.problem("delete", place, cause)),
+        }
+    }
+
+    fn api(&self, kind: Kind, namespace: &str) -> Api<DynamicObject> {
+        match namespace {
+            "" => Api::all_with(self.client.clone(), &kind.resource()),
+            namespace => Api::namespaced_with(self.client.clone(), namespace, &kind.resource()),
+        }
+    }
+
+    /// Every call ends in time: a write that hangs could otherwise be carried out after the lease has passed on.
+    async fn in_time<T>(&self, call: impl Future<Output = T>) -> Result<T, ClusterProblem> {
+        tokio::time::timeout(CALL, call).await.map_err(|_| ClusterProblem::Late(CALL))
+    }
+}
+
+impl ClusterProblem {
+    /// Whether the object to write to, or its namespace, is gone or going.
+    pub fn is_gone(&self) -> bool {
+        matches!(self, ClusterProblem::Call { source, .. }
+            if matches!(source.as_ref(), kube::Error::Api(status) if status.code == 404 || status.reason == "Forbidden" && status.message.contains("being terminated")))
+    }
+}
+
+/// Less than what lies between the end of a leader's writing and the end of its lease.
+const CALL: Duration = Duration::from_secs(4);
+
+impl Kind {
+    /// Group, version, kind and plural: the one list.
+    fn row(self) -> (&'static str, &'static str, &'static str, &'static str) {
+        match self {
+            Kind::Pod => ("", "v1", "Pod", "pods"),
+            Kind::Service => ("", "v1", "Service", "services"),
+            Kind::Secret => ("", "v1", "Secret", "secrets"),
+            Kind::NetworkPolicy => ("networking.k8s.io", "v1", "NetworkPolicy", "networkpolicies"),
+            Kind::ReplicaSet => ("apps", "v1", "ReplicaSet", "replicasets"),
+            Kind::Job => ("batch", "v1", "Job", "jobs"),
+            Kind::Lease => ("coordination.k8s.io", "v1", "Lease", "leases"),
+            Kind::ValidatingWebhookConfiguration => {
+                (REGISTRATION, "v1", "ValidatingWebhookConfiguration", "validatingwebhookconfigurations")
+            }
+            Kind::MutatingWebhookConfiguration => {
+                (REGISTRATION, "v1", "MutatingWebhookConfiguration", "mutatingwebhookconfigurations")
+            }
+        }
+    }
+
+    fn resource(self) -> ApiResource {
+        let (group, version, kind, plural) = self.row();
+        let api_version = if group.is_empty() { version.to_owned() } else { format!("{group}/{version}") };
+        ApiResource {
+            group: group.to_owned(),
+            version: version.to_owned(),
+            api_version,
+            kind: kind.to_owned(),
+            plural: plural.to_owned(),
+        }
+    }
+
+    fn url(self, namespace: &str) -> String {
+        let (group, version, _, plural) = self.row();
+        let root = if group.is_empty() { format!("/api/{version}") } else { format!("/apis/{group}/{version}") };
+        if namespace.is_empty() {
+            format!("{root}/{plural}")
+        } else {
+            format!("{root}/namespaces/{namespace}/{plural}")
+        }
+    }
+
+    fn problem(self, verb: &'static str, place: &Place, source: kube::Error) -> ClusterProblem {
+        ClusterProblem::Call {
+            verb,
+            kind: self,
+            namespace: place.namespace.clone(),
+            name: place.name.clone(),
+            source: Box::new(source),
+        }
+    }
+}
+
+const REGISTRATION: &str = "admissionregistration.k8s.io";

@@ -1,0 +1,214 @@
+//! Edge: leader election by Lease, in the way of client-go.
+//!
+//! By hand, because a leader must know for itself, without a word from anybody, that it may no longer
+//! write; the crate for it goes by the clocks of other machines and tells its holder too late.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use tokio::time::Instant;
+use tracing::{info, warn};
+
+use super::{Cluster, ClusterProblem, Kind};
+use crate::facts::Place;
+
+/// How long a lease holds, when its holder stops writing, how often it is renewed.
+#[derive(Debug, Clone, Copy)]
+pub struct LeaseTiming {
+    /// After this long without a renewal another may take the lease.
+    pub duration: Duration,
+    /// After this long without a renewal its holder no longer writes.
+    pub deadline: Duration,
+    /// Between two attempts.
+    pub retry: Duration,
+}
+
+impl Default for LeaseTiming {
+    /// As client-go's: 15, 10 and 2 seconds.
+    fn default() -> Self {
+        LeaseTiming {
+            duration: Duration::from_secs(15),
+            deadline: Duration::from_secs(10),
+            retry: Duration::from_secs(2),
+        }
+    }
+}
+
+/// Whether this process leads right now. Cheap to ask, and to be asked before every write.
+#[derive(Debug, Clone, Default)]
+pub struct Leadership {
+    until: Arc<Mutex<Option<Instant>>>,
+}
+
+impl Leadership {
+    /// Whether this process may write now.
+    pub fn holds(&self) -> bool {
+        let until = self.until.lock().unwrap_or_else(PoisonError::into_inner);
+        until.is_some_and(|until| Instant::now() < until)
+    }
+
+    fn set(&self, until: Option<Instant>) {
+        *self.until.lock().unwrap_or_else(PoisonError::into_inner) = until;
+    }
+}
+
+/// Takes part in the election under the name `me` until the task is dropped. `turned` is told of each change.
+pub async fn campaign(cluster: Cluster, place: Place, me: String, timing: LeaseTiming, leadership: Leadership) {
+    let mut seen = Observed::default();
+    loop {
+        let sent = Instant::now();
+        let led = leadership.holds();
+        match attempt(&cluster, &place, &me, timing, &mut seen).await {
+            Ok(Turn::Lead) => leadership.set(Some(sent + timing.deadline)),
+            Ok(Turn::Follow) => leadership.set(None),
+            // What was granted runs out by itself.
+            Err(problem) => warn!(lease = %place.name, %problem, "lease not renewed"),
+        }
+        if led != leadership.holds() {
+            info!(lease = %place.name, me, leads = !led, "leadership changed");
+        }
+        tokio::time::sleep(timing.retry).await;
+    }
+}
+
+/// Gives the lease back, so that another can lead at once.
+///
+/// # Errors
+/// The lease could not be written; it runs out by itself.
+pub async fn resign(cluster: &Cluster, place: &Place, me: &str, leadership: &Leadership) -> Result<(), ClusterProblem> {
+    leadership.set(None);
+    let Some(lease) = read(cluster, place).await? else { return Ok(()) };
+    if lease.holder == me {
+        write(cluster, place, "", &lease, Duration::from_secs(1)).await?;
+    }
+    Ok(())
+}
+
+/// What the last attempts saw of the lease, by our own clock: other machines' clocks are not believed.
+#[derive(Debug, Default)]
+struct Observed {
+    version: String,
+    since: Option<Instant>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Turn {
+    Lead,
+    Follow,
+}
+
+#[derive(Debug, Default)]
+struct Lease {
+    holder: String,
+    version: String,
+    transitions: i64,
+    acquired: Option<String>,
+}
+
+async fn attempt(
+    cluster: &Cluster,
+    place: &Place,
+    me: &str,
+    timing: LeaseTiming,
+    seen: &mut Observed,
+) -> Result<Turn, ClusterProblem> {
+    let lease = read(cluster, place).await?;
+    let turn = seen.turn(lease.as_ref(), me, timing.duration, Instant::now());
+    if turn == Turn::Lead {
+        write(cluster, place, me, &lease.unwrap_or_default(), timing.duration).await?;
+    }
+    Ok(turn)
+}
+
+impl Observed {
+    /// Who may lead: the holder, anybody when nobody holds it, another when it was not renewed for its whole duration.
+    fn turn(&mut self, lease: Option<&Lease>, me: &str, duration: Duration, now: Instant) -> Turn {
+        let Some(lease) = lease else { return Turn::Lead };
+        if lease.version != self.version {
+            self.version.clone_from(&lease.version);
+            self.since = Some(now);
+        }
+        let lapsed = self.since.is_some_and(|since| now.duration_since(since) > duration);
+        if lease.holder.is_empty() || lease.holder == me || lapsed { Turn::Lead } else { Turn::Follow }
+    }
+}
+
+async fn read(cluster: &Cluster, place: &Place) -> Result<Option<Lease>, ClusterProblem> {
+    let Some(text) = cluster.read(Kind::Lease, place).await? else { return Ok(None) };
+    let value: Value = serde_json::from_str(&text).map_err(|_| ClusterProblem::Shape(place.name.clone()))?;
+    let text = |pointer: &str| value.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
+    Ok(Some(Lease {
+        holder: text("/spec/holderIdentity").unwrap_or_default(),
+        version: text("/metadata/resourceVersion").unwrap_or_default(),
+        transitions: value.pointer("/spec/leaseTransitions").and_then(Value::as_i64).unwrap_or_default(),
+        acquired: text("/spec/acquireTime"),
+    }))
+}
+
+/// Writes the lease only over the version that was read, so that of two that try at once one fails.
+async fn write(
+    cluster: &Cluster,
+    place: &Place,
+    me: &str,
+    before: &Lease,
+    duration: Duration,
+) -> Result<(), ClusterProblem> {
+    let now = Timestamp::now();
+    let changed = before.holder != me;
+    let acquired = if changed { None } else { before.acquired.clone() }.unwrap_or_else(|| micro(now));
+    let mut metadata = json!({"name": place.name, "namespace": place.namespace});
+    if !before.version.is_empty() {
+        metadata["resourceVersion"] = json!(before.version);
+    }
+    let lease = json!({
+        "apiVersion": "coordination.k8s.io/v1",
+        "kind": "Lease",
+        "metadata": metadata,
+        "spec": {
+            "holderIdentity": me,
+            "leaseDurationSeconds": duration.as_secs().max(1),
+            "acquireTime": acquired,
+            "renewTime": micro(now),
+            "leaseTransitions": before.transitions + i64::from(changed),
+        },
+    });
+    cluster.store(Kind::Lease, place, &lease).await
+}
+
+/// The API's MicroTime.
+fn micro(moment: Timestamp) -> String {
+    format!("{moment:.6}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn another_may_lead_only_after_a_whole_duration_without_renewal() {
+        let duration = Duration::from_secs(15);
+        let start = Instant::now();
+        let lease = |holder: &str, version: &str| Lease {
+            holder: holder.to_owned(),
+            version: version.to_owned(),
+            ..Lease::default()
+        };
+        let mut seen = Observed::default();
+        assert_eq!(seen.turn(None, "me", duration, start), Turn::Lead);
+        for (after, holder, version, want) in [
+            (0, "other", "1", Turn::Follow),
+            (14, "other", "1", Turn::Follow),
+            (15, "other", "2", Turn::Follow),
+            (30, "other", "2", Turn::Follow),
+            (31, "other", "2", Turn::Lead),
+            (32, "me", "3", Turn::Lead),
+            (33, "", "4", Turn::Lead),
+            (34, "other", "5", Turn::Follow),
+        ] {
+            let now = start + Duration::from_secs(after);
+            assert_eq!(seen.turn(Some(&lease(holder, version)), "me", duration, now), want, "{after} s, {holder}");
+        }
+    }
+}

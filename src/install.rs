@@ -1,0 +1,57 @@
+//! What is installed, as values: webhook configurations, RBAC, Deployments, in the order of installation.
+
+mod admission;
+mod condition;
+mod fallback;
+mod print;
+mod rbac;
+mod scope;
+mod workload;
+
+use serde_json::Value;
+
+pub use print::to_yaml;
+
+use crate::policy::PolicySet;
+
+/// What the operator has to say about an installation besides the policies.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The namespace of Flamewarden itself.
+    pub namespace: String,
+    /// Its image, by digest.
+    pub image: String,
+    /// How the API server reaches the webhook.
+    pub endpoint: Endpoint,
+    /// The policy files, name and text, as they go into the ConfigMap.
+    pub files: Vec<(String, String)>,
+}
+
+/// How the API server reaches the webhook.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Endpoint {
+    /// By the Service `flamewarden-webhook`.
+    Service,
+    /// By an address outside the cluster's Services, with the CA that signs it, PEM in base64.
+    Url {
+        /// `https://host:port` without a path.
+        base: String,
+        /// The `caBundle`.
+        ca_bundle: String,
+    },
+}
+
+/// Every object of an installation, in the order in which it is to be applied: what answers comes before what asks.
+pub fn manifests(settings: &Settings, policies: &PolicySet) -> Vec<Value> {
+    let mut objects = vec![rbac::namespace(settings)];
+    objects.extend(rbac::access(settings, policies));
+    objects.extend(workload::workloads(settings));
+    objects.extend(fallback::fallback(policies));
+    objects.extend(admission::configurations(settings, policies));
+    objects
+}
+
+/// The webhook configurations alone.
+pub fn webhook_configurations(settings: &Settings, policies: &PolicySet) -> Vec<Value> {
+    admission::configurations(settings, policies)
+}

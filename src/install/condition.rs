@@ -1,0 +1,204 @@
+//! The `matchConditions` of the webhook configurations: CEL made from the policies' own constants.
+//!
+//! A condition may send too much, never too little: what it leaves out is not judged at all.
+
+use serde_json::{Value, json};
+
+use super::scope::Condition;
+use crate::model::labels::{GATEWAY_PREFIX, POLICY_PREFIX};
+use crate::policy::PolicySet;
+
+/// The conditions of one configuration, all of which have to hold for a request to be sent.
+pub(super) fn conditions(condition: Condition, policies: &PolicySet) -> Vec<Value> {
+    let terms = Terms::new(policies);
+    let named = |name: &str, expression: String| json!({"name": name, "expression": expression});
+    let concerns = |expression: String| named("concerns-guarded-identity", expression);
+    match condition {
+        Condition::Always => Vec::new(),
+        Condition::Pod => vec![
+            concerns(either("object", "oldObject", |object| {
+                terms.pod(&format!("{object}.metadata"), &format!("{object}.spec"))
+            })),
+            named("not-a-kubelet-s-status", NOT_KUBELET_STATUS.to_owned()),
+        ],
+        Condition::Template => vec![concerns(either("object", "oldObject", |object| terms.template(object)))],
+        Condition::Policy => vec![concerns(either("object", "oldObject", |object| terms.policy(object)))],
+        Condition::Service => vec![
+            concerns(either("object", "oldObject", |object| terms.service(object))),
+            named("not-an-endpoint-controller", NOT_ENDPOINT_CONTROLLER.to_owned()),
+        ],
+        Condition::Configuration => vec![concerns(either("object", "oldObject", |object| terms.configuration(object)))],
+        Condition::PodRequest => vec![
+            named("not-a-plain-binding-of-the-scheduler", NOT_PLAIN_BINDING.to_owned()),
+            named("not-a-graceful-eviction", NOT_GRACEFUL_EVICTION.to_owned()),
+            named("not-a-token-of-others", terms.not_a_token_of_others()),
+        ],
+    }
+}
+
+/// Kubelets are held to their own pods, and from changing labels, by the NodeRestriction plugin.
+const NOT_KUBELET_STATUS: &str = "request.subResource != 'status' || !('system:nodes' in request.userInfo.groups)";
+
+const NOT_ENDPOINT_CONTROLLER: &str = "!(request.userInfo.username in [\
+    'system:serviceaccount:kube-system:endpoint-controller', \
+    'system:serviceaccount:kube-system:endpointslice-controller', \
+    'system:serviceaccount:kube-system:endpointslicemirroring-controller'])";
+
+const NOT_PLAIN_BINDING: &str = "object.kind != 'Binding' || request.userInfo.username != 'system:kube-scheduler' || \
+    (has(object.metadata.annotations) && size(object.metadata.annotations) > 0) || \
+    (has(object.metadata.labels) && object.metadata.labels.exists(k, !(k in ['topology.kubernetes.io/zone', 'topology.kubernetes.io/region'])))";
+
+/// A guarded pod's own grace period is at least 1, so only an eviction that says so itself ends it without one.
+const NOT_GRACEFUL_EVICTION: &str = "object.kind != 'Eviction' || \
+    (has(object.deleteOptions) && has(object.deleteOptions.gracePeriodSeconds) && object.deleteOptions.gracePeriodSeconds < 1)";
+
+/// A condition on the new object or the old one; either may be absent.
+fn either(new: &str, old: &str, about: impl Fn(&str) -> String) -> String {
+    format!("({new} != null && ({})) || ({old} != null && ({}))", about(new), about(old))
+}
+
+/// The constants as CEL literals.
+struct Terms {
+    components: String,
+    analysis_component: String,
+    analysis_name: String,
+    gateway_name: String,
+    any_name: String,
+    pull_secret: String,
+    config_map: String,
+    known_keys: String,
+    hosts: Option<String>,
+    service_accounts: String,
+}
+
+impl Terms {
+    fn new(policies: &PolicySet) -> Self {
+        let pattern = policies.analysis.guards.app.source();
+        let keys = ["app", "component"].into_iter().map(str::to_owned);
+        let listed = policies.profiles().into_iter().flat_map(|profile| profile.metadata.labels.iter().cloned());
+        let pull_secret = policies.analysis.pull_secret.as_ref().map_or("", |secret| secret.pattern.source());
+        let accounts = policies.analysis.service_accounts.iter().filter(|name| *name != "default").cloned();
+        Terms {
+            components: list(policies.profiles().into_iter().map(|profile| profile.guards.component.clone())),
+            analysis_component: text(&policies.analysis.guards.component),
+            analysis_name: text(&format!("^(?:{pattern})$")),
+            gateway_name: text(&format!("^{GATEWAY_PREFIX}(?:{pattern})$")),
+            any_name: text(&format!("^(?:{GATEWAY_PREFIX})?(?:{pattern})$")),
+            pull_secret: text(&format!("^(?:{pull_secret})$")),
+            config_map: text(&format!("^{GATEWAY_PREFIX}(?:{pattern})-config$")),
+            known_keys: list(keys.chain(listed)),
+            hosts: hosts(&policies.analysis.images.registries),
+            service_accounts: list(accounts),
+        }
+    }
+
+    /// A pod by its labels or its images.
+    fn pod(&self, metadata: &str, spec: &str) -> String {
+        let labels = format!("{metadata}.labels");
+        let labelled = format!(
+            "has({labels}) && (('component' in {labels} && {labels}['component'] in {}) || \
+             ('app' in {labels} && {labels}['app'].matches({})))",
+            self.components, self.gateway_name
+        );
+        format!("({labelled}) || {}", self.images(spec))
+    }
+
+    fn images(&self, spec: &str) -> String {
+        let Some(hosts) = &self.hosts else { return "true".to_owned() };
+        let from = |image: &str| format!("{hosts}.exists(h, {image}.lowerAscii().contains(h))");
+        let lists = ["containers", "initContainers", "ephemeralContainers"].map(|field| {
+            format!("(has({spec}.{field}) && {spec}.{field}.exists(c, has(c.image) && {}))", from("c.image"))
+        });
+        let volumes = format!(
+            "(has({spec}.volumes) && {spec}.volumes.exists(v, has(v.image) && has(v.image.reference) && {}))",
+            from("v.image.reference")
+        );
+        format!("{} || {volumes}", lists.join(" || "))
+    }
+
+    /// A workload by its pod template, wherever its kind keeps it.
+    fn template(&self, object: &str) -> String {
+        let of = |template: &str| self.pod(&format!("{template}.metadata"), &format!("{template}.spec"));
+        let places = [
+            (format!("{object}.kind == 'CronJob'"), format!("{object}.spec.jobTemplate.spec.template")),
+            (format!("{object}.kind == 'PodTemplate'"), format!("{object}.template")),
+        ];
+        let rest = format!(
+            "has({object}.spec) && has({object}.spec.template) && ({})",
+            of(&format!("{object}.spec.template"))
+        );
+        places
+            .into_iter()
+            .rev()
+            .fold(rest, |other, (kind, template)| format!("{kind} ? ({}) : ({other})", of(&template)))
+    }
+
+    /// A policy that could select an analysis pod, or that has one of our names.
+    fn policy(&self, object: &str) -> String {
+        let labels = format!("{object}.spec.podSelector.matchLabels");
+        let elsewhere = format!(
+            "has({object}.spec.podSelector) && has({labels}) && ({labels}.exists(k, !(k in {})) || \
+             ('component' in {labels} && {labels}['component'] != {}) || ('app' in {labels} && !{labels}['app'].matches({})))",
+            self.known_keys, self.analysis_component, self.analysis_name
+        );
+        format!("{object}.metadata.name.startsWith({}) || !({elsewhere})", text(POLICY_PREFIX))
+    }
+
+    /// A Service that could select a guarded pod, or anything with the name of a guarded identity.
+    fn service(&self, object: &str) -> String {
+        let (metadata, selector) = (format!("{object}.metadata"), format!("{object}.spec.selector"));
+        let named = format!("{metadata}.name.matches({})", self.any_name);
+        let for_named = format!(
+            "(has({metadata}.labels) && 'kubernetes.io/service-name' in {metadata}.labels && \
+             {metadata}.labels['kubernetes.io/service-name'].matches({}))",
+            self.any_name
+        );
+        let selects = format!(
+            "({object}.kind == 'Service' && has({object}.spec) && has({selector}) && size({selector}) > 0 && !({selector}.exists(k, !(k in {})) || \
+             ('component' in {selector} && !({selector}['component'] in {})) || ('app' in {selector} && !{selector}['app'].matches({}))))",
+            self.known_keys, self.components, self.any_name
+        );
+        let labelled = format!(
+            "(has({metadata}.labels) && 'component' in {metadata}.labels && {metadata}.labels['component'] in {})",
+            self.components
+        );
+        format!("{named} || {for_named} || {selects} || {labelled}")
+    }
+
+    /// A gateway's configuration or a pull secret, by name.
+    fn configuration(&self, object: &str) -> String {
+        let name = format!("{object}.metadata.name");
+        format!(
+            "({object}.kind == 'ConfigMap' && {name}.matches({})) || ({object}.kind == 'Secret' && {name}.matches({}))",
+            self.config_map, self.pull_secret
+        )
+    }
+
+    fn not_a_token_of_others(&self) -> String {
+        format!(
+            "object.kind != 'TokenRequest' || (!('system:nodes' in request.userInfo.groups) && (request.name in {} || \
+             (has(object.spec.boundObjectRef) && has(object.spec.boundObjectRef.kind) && object.spec.boundObjectRef.kind == 'Pod')))",
+            self.service_accounts
+        )
+    }
+}
+
+/// The hosts of the analysis registries, in lower case; none where images without a host may be meant.
+fn hosts(registries: &[String]) -> Option<String> {
+    let hosts: Vec<String> =
+        registries.iter().map(|registry| registry.split('/').next().unwrap_or_default().to_ascii_lowercase()).collect();
+    let nameless = |host: &String| host.is_empty() || host == "docker.io" || host == "index.docker.io";
+    (!hosts.iter().any(nameless)).then(|| list(hosts))
+}
+
+/// A CEL string literal. Patterns come from the operator's files; a quote or backslash must not end the literal.
+fn text(value: &str) -> String {
+    format!("'{}'", value.replace('\\', "\\\\").replace('\'', "\\'"))
+}
+
+fn list(values: impl IntoIterator<Item = String>) -> String {
+    let mut values: Vec<String> = values.into_iter().map(|value| text(&value)).collect();
+    values.sort();
+    values.dedup();
+    format!("[{}]", values.join(", "))
+}

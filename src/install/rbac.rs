@@ -1,0 +1,104 @@
+//! Service accounts and what each may do: the webhook reads, the controller writes what it owns.
+
+use serde_json::{Value, json};
+
+use super::{Settings, admission, workload};
+use crate::policy::PolicySet;
+
+/// Flamewarden's own namespace. Nothing in it is sent to the webhook, so it can always start.
+pub(super) fn namespace(settings: &Settings) -> Value {
+    let mut labels = workload::labels("namespace");
+    labels["pod-security.kubernetes.io/enforce"] = json!("restricted");
+    json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": settings.namespace, "labels": labels}})
+}
+
+/// Service accounts, roles and their bindings.
+pub(super) fn access(settings: &Settings, policies: &PolicySet) -> Vec<Value> {
+    let mut objects: Vec<Value> = [WEBHOOK, CONTROLLER].map(|part| account(settings, part)).into();
+    for guarded in &policies.installation.namespaces {
+        objects.extend(role(settings, WEBHOOK, &guarded.name, &webhook_rules()));
+        objects.extend(role(settings, CONTROLLER, &guarded.name, &controller_rules()));
+    }
+    objects.extend(role(settings, CONTROLLER, &settings.namespace, &own_rules()));
+    objects.extend(cluster_role(settings, policies));
+    objects
+}
+
+/// Names of the two parts, of their Deployments and service accounts.
+pub(super) const WEBHOOK: &str = "flamewarden-webhook";
+pub(super) const CONTROLLER: &str = "flamewarden-controller";
+
+/// The webhook looks up what a CONNECT or an eviction names without bringing it along.
+fn webhook_rules() -> Value {
+    json!([{"apiGroups": [""], "resources": ["pods", "services"], "verbs": ["get"]}])
+}
+
+fn controller_rules() -> Value {
+    json!([
+        {"apiGroups": [""], "resources": ["pods"], "verbs": ["get", "list", "watch", "patch"]},
+        {"apiGroups": ["networking.k8s.io"], "resources": ["networkpolicies"],
+         "verbs": ["get", "list", "watch", "create", "patch", "delete"]},
+        {"apiGroups": ["apps"], "resources": ["replicasets"], "verbs": ["get"]},
+        {"apiGroups": ["batch"], "resources": ["jobs"], "verbs": ["get"]},
+        {"apiGroups": ["events.k8s.io"], "resources": ["events"], "verbs": ["create", "patch"]},
+    ])
+}
+
+/// In its own namespace: its lease, and the Secrets of the certificates. A creation cannot be held to a name.
+fn own_rules() -> Value {
+    json!([
+        {"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "verbs": ["create"]},
+        {"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "resourceNames": [CONTROLLER], "verbs": ["get", "update"]},
+        {"apiGroups": [""], "resources": ["secrets"], "verbs": ["create"]},
+        {"apiGroups": [""], "resources": ["secrets"], "resourceNames": workload::SECRETS, "verbs": ["get", "update", "patch"]},
+        {"apiGroups": ["discovery.k8s.io"], "resources": ["endpointslices"], "verbs": ["get", "list", "watch"]},
+    ])
+}
+
+fn account(settings: &Settings, part: &str) -> Value {
+    json!({
+        "apiVersion": "v1", "kind": "ServiceAccount",
+        "metadata": {"name": part, "namespace": settings.namespace, "labels": workload::labels(part)},
+        "automountServiceAccountToken": false,
+    })
+}
+
+fn role(settings: &Settings, part: &str, namespace: &str, rules: &Value) -> [Value; 2] {
+    let metadata = json!({"name": part, "namespace": namespace, "labels": workload::labels(part)});
+    [
+        json!({"apiVersion": RBAC, "kind": "Role", "metadata": metadata, "rules": rules}),
+        json!({
+            "apiVersion": RBAC, "kind": "RoleBinding", "metadata": metadata,
+            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": part},
+            "subjects": [subject(settings, part)],
+        }),
+    ]
+}
+
+/// The controller writes `caBundle` into exactly our configurations.
+fn cluster_role(settings: &Settings, policies: &PolicySet) -> [Value; 2] {
+    let [mutating, validating] = admission::names(policies);
+    let metadata = json!({"name": CONTROLLER, "labels": workload::labels(CONTROLLER)});
+    let rule = |resource: &str, names: &[String]| {
+        json!({
+            "apiGroups": ["admissionregistration.k8s.io"], "resources": [resource],
+            "resourceNames": names, "verbs": ["get", "patch"],
+        })
+    };
+    let rules =
+        [rule("mutatingwebhookconfigurations", &mutating), rule("validatingwebhookconfigurations", &validating)];
+    [
+        json!({"apiVersion": RBAC, "kind": "ClusterRole", "metadata": metadata, "rules": rules}),
+        json!({
+            "apiVersion": RBAC, "kind": "ClusterRoleBinding", "metadata": metadata,
+            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": CONTROLLER},
+            "subjects": [subject(settings, CONTROLLER)],
+        }),
+    ]
+}
+
+fn subject(settings: &Settings, part: &str) -> Value {
+    json!({"kind": "ServiceAccount", "name": part, "namespace": settings.namespace})
+}
+
+const RBAC: &str = "rbac.authorization.k8s.io/v1";

@@ -1,0 +1,152 @@
+//! Which requests are sent to the webhook: the one list that configurations, tests and docs read.
+
+use crate::policy::Tenancy;
+
+/// One webhook configuration object.
+pub(super) struct Entry {
+    /// What it is about; part of its name.
+    pub purpose: &'static str,
+    /// Operations and resources, as the API calls them.
+    pub rules: &'static [Rule],
+    /// Which requests in a shared namespace concern a guarded identity.
+    pub condition: Condition,
+}
+
+/// A row of a webhook's rules.
+pub(super) struct Rule {
+    /// `CREATE`, `UPDATE`, `DELETE`, `CONNECT`.
+    pub operations: &'static [&'static str],
+    /// API groups.
+    pub groups: &'static [&'static str],
+    /// Plural names, with subresource.
+    pub resources: &'static [&'static str],
+}
+
+/// How a request in a shared namespace is known to concern a guarded identity.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Condition {
+    /// By the labels and images of a pod, old or new.
+    Pod,
+    /// By the labels and images of a workload's template, old or new.
+    Template,
+    /// By whether a NetworkPolicy's selector could match a guarded pod.
+    Policy,
+    /// By name, labels and selector of a Service or its endpoints.
+    Service,
+    /// By name of a ConfigMap or Secret.
+    Configuration,
+    /// By what a Binding, Eviction or TokenRequest asks for.
+    PodRequest,
+    /// Nothing in the request tells; every one is judged.
+    Always,
+}
+
+/// Every configuration object. Mutating ones come first.
+pub(super) const MUTATING: &[Entry] = &[
+    Entry {
+        purpose: "pods",
+        rules: &[Rule { operations: &["CREATE"], groups: &[""], resources: &["pods"] }],
+        condition: Condition::Pod,
+    },
+    Entry {
+        purpose: "networkpolicies",
+        rules: &[Rule {
+            operations: &["CREATE", "UPDATE"],
+            groups: &["networking.k8s.io"],
+            resources: &["networkpolicies"],
+        }],
+        condition: Condition::Policy,
+    },
+];
+
+/// The validating configuration objects.
+pub(super) const VALIDATING: &[Entry] = &[
+    Entry {
+        purpose: "pods",
+        rules: &[
+            Rule { operations: &["CREATE", "UPDATE", "DELETE"], groups: &[""], resources: &["pods"] },
+            Rule {
+                operations: &["UPDATE"],
+                groups: &[""],
+                resources: &["pods/status", "pods/ephemeralcontainers", "pods/resize"],
+            },
+        ],
+        condition: Condition::Pod,
+    },
+    Entry {
+        purpose: "pod-requests",
+        rules: &[
+            Rule { operations: &["CREATE"], groups: &[""], resources: &["pods/binding", "bindings", "pods/eviction"] },
+            Rule { operations: &["CREATE"], groups: &[""], resources: &["serviceaccounts/token"] },
+        ],
+        condition: Condition::PodRequest,
+    },
+    Entry {
+        purpose: "connect",
+        rules: &[Rule {
+            operations: &["CONNECT"],
+            groups: &[""],
+            resources: &["pods/exec", "pods/attach", "pods/portforward", "pods/proxy", "services/proxy"],
+        }],
+        condition: Condition::Always,
+    },
+    Entry {
+        purpose: "workloads",
+        rules: &[
+            Rule {
+                operations: WRITE,
+                groups: &["apps"],
+                resources: &["deployments", "replicasets", "statefulsets", "daemonsets"],
+            },
+            Rule { operations: WRITE, groups: &["batch"], resources: &["jobs", "cronjobs"] },
+            Rule { operations: WRITE, groups: &[""], resources: &["replicationcontrollers", "podtemplates"] },
+        ],
+        condition: Condition::Template,
+    },
+    Entry {
+        purpose: "networkpolicies",
+        rules: &[Rule { operations: CHANGE, groups: &["networking.k8s.io"], resources: &["networkpolicies"] }],
+        condition: Condition::Policy,
+    },
+    Entry {
+        purpose: "foreign-networkpolicies",
+        rules: &[
+            Rule { operations: WRITE, groups: &["cilium.io"], resources: &["ciliumnetworkpolicies"] },
+            Rule {
+                operations: WRITE,
+                groups: &["crd.projectcalico.org", "projectcalico.org"],
+                resources: &["networkpolicies"],
+            },
+            Rule { operations: WRITE, groups: &["crd.antrea.io"], resources: &["networkpolicies"] },
+        ],
+        condition: Condition::Always,
+    },
+    Entry {
+        purpose: "services",
+        rules: &[
+            Rule { operations: CHANGE, groups: &[""], resources: &["services", "endpoints"] },
+            Rule { operations: &["UPDATE"], groups: &[""], resources: &["services/status"] },
+            Rule { operations: CHANGE, groups: &["discovery.k8s.io"], resources: &["endpointslices"] },
+        ],
+        condition: Condition::Service,
+    },
+    Entry {
+        purpose: "configuration",
+        rules: &[Rule { operations: CHANGE, groups: &[""], resources: &["configmaps", "secrets"] }],
+        condition: Condition::Configuration,
+    },
+];
+
+const WRITE: &[&str] = &["CREATE", "UPDATE"];
+const CHANGE: &[&str] = &["CREATE", "UPDATE", "DELETE"];
+
+impl Entry {
+    /// The condition that holds in namespaces of that tenancy; in a dedicated one everything is judged but what
+    /// never carries a guarded pod's labels by its nature.
+    pub(super) fn condition_in(&self, tenancy: Tenancy) -> Condition {
+        match (tenancy, self.condition) {
+            (Tenancy::Dedicated, Condition::Pod | Condition::Template) => Condition::Always,
+            (_, condition) => condition,
+        }
+    }
+}

@@ -1,0 +1,176 @@
+//! The two Deployments, with their Service, ConfigMap, disruption budget and network policy.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use super::Settings;
+use super::rbac::{CONTROLLER, WEBHOOK};
+
+/// The labels of everything that is ours.
+pub(super) fn labels(component: &str) -> Value {
+    json!({
+        "app.kubernetes.io/name": "flamewarden",
+        "app.kubernetes.io/component": component,
+        "app.kubernetes.io/part-of": "flamewarden",
+    })
+}
+
+/// Everything that runs, the controller first: it makes the certificate that the webhook waits for.
+pub(super) fn workloads(settings: &Settings) -> Vec<Value> {
+    vec![
+        policies(settings),
+        deployment(settings, &controller(settings)),
+        service(settings),
+        budget(settings),
+        network_policy(settings),
+        deployment(settings, &webhook()),
+    ]
+}
+
+/// Secrets that the controller makes: the authority, and the webhook's serving certificate.
+pub(super) const SECRETS: &[&str] = &["flamewarden-ca", SERVING_SECRET];
+
+const SERVING_SECRET: &str = "flamewarden-webhook-tls";
+const POLICIES: &str = "flamewarden-policies";
+const WEBHOOK_PORT: u16 = 9443;
+const PROBE_PORT: u16 = 8080;
+
+/// What differs between the two Deployments.
+struct Part {
+    name: &'static str,
+    replicas: u8,
+    arguments: Vec<String>,
+    secret: Option<&'static str>,
+    memory: &'static str,
+    grace: u16,
+}
+
+fn webhook() -> Part {
+    let arguments =
+        ["serve", "--parts=webhook", "--policies=/policies", "--certificates=/certificates", "--listen=0.0.0.0:9443"];
+    Part {
+        name: WEBHOOK,
+        replicas: 2,
+        arguments: arguments.map(str::to_owned).into(),
+        secret: Some(SERVING_SECRET),
+        // 150 MiB of its own and room for the bodies in flight.
+        memory: "512Mi",
+        // Longer than the drain, which waits for the API server's idle connections (90 s).
+        grace: 120,
+    }
+}
+
+fn controller(settings: &Settings) -> Part {
+    let namespace = format!("--namespace={}", settings.namespace);
+    let arguments = ["serve", "--parts=controller", "--policies=/policies"].map(str::to_owned);
+    Part {
+        name: CONTROLLER,
+        replicas: 2,
+        arguments: arguments.into_iter().chain([namespace]).collect(),
+        secret: None,
+        memory: "256Mi",
+        grace: 30,
+    }
+}
+
+fn policies(settings: &Settings) -> Value {
+    let data: BTreeMap<&str, &str> = settings.files.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
+    json!({
+        "apiVersion": "v1", "kind": "ConfigMap",
+        "metadata": {"name": POLICIES, "namespace": settings.namespace, "labels": labels("policies")},
+        "data": data,
+    })
+}
+
+fn deployment(settings: &Settings, part: &Part) -> Value {
+    let mut selector = labels(part.name);
+    selector["app.kubernetes.io/instance"] = json!(part.name);
+    json!({
+        "apiVersion": "apps/v1", "kind": "Deployment",
+        "metadata": {"name": part.name, "namespace": settings.namespace, "labels": labels(part.name)},
+        "spec": {
+            "replicas": part.replicas,
+            "revisionHistoryLimit": 3,
+            "selector": {"matchLabels": selector},
+            "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1}},
+            "template": {"metadata": {"labels": selector}, "spec": pod(settings, part, &selector)},
+        },
+    })
+}
+
+fn pod(settings: &Settings, part: &Part, selector: &Value) -> Value {
+    let mut volumes = vec![json!({"name": "policies", "configMap": {"name": POLICIES}})];
+    let mut mounts = vec![json!({"name": "policies", "mountPath": "/policies", "readOnly": true})];
+    if let Some(secret) = part.secret {
+        volumes.push(json!({"name": "certificates", "secret": {"secretName": secret, "defaultMode": 0o440}}));
+        mounts.push(json!({"name": "certificates", "mountPath": "/certificates", "readOnly": true}));
+    }
+    let mut arguments = part.arguments.clone();
+    arguments.push(format!("--probes=0.0.0.0:{PROBE_PORT}"));
+    let probe = |path: &str| json!({"httpGet": {"path": path, "port": "probes"}, "periodSeconds": 5});
+    json!({
+        "serviceAccountName": part.name,
+        "automountServiceAccountToken": true,
+        "enableServiceLinks": false,
+        "priorityClassName": "system-cluster-critical",
+        "terminationGracePeriodSeconds": part.grace,
+        "securityContext": {
+            "runAsNonRoot": true, "runAsUser": 65532, "runAsGroup": 65532, "fsGroup": 65532,
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
+        "topologySpreadConstraints": [{
+            "maxSkew": 1, "topologyKey": "kubernetes.io/hostname", "whenUnsatisfiable": "ScheduleAnyway",
+            "labelSelector": {"matchLabels": selector},
+        }],
+        "containers": [{
+            "name": part.name,
+            "image": settings.image,
+            "args": arguments,
+            "ports": [{"name": "https", "containerPort": WEBHOOK_PORT}, {"name": "probes", "containerPort": PROBE_PORT}],
+            "livenessProbe": probe("/livez"),
+            "readinessProbe": probe("/readyz"),
+            // No limit on cpu: a throttled webhook is a slow API server.
+            "resources": {"requests": {"cpu": "100m", "memory": "64Mi"}, "limits": {"memory": part.memory}},
+            "securityContext": {
+                "allowPrivilegeEscalation": false, "readOnlyRootFilesystem": true, "capabilities": {"drop": ["ALL"]},
+            },
+            "volumeMounts": mounts,
+        }],
+        "volumes": volumes,
+    })
+}
+
+fn service(settings: &Settings) -> Value {
+    json!({
+        "apiVersion": "v1", "kind": "Service",
+        "metadata": {"name": WEBHOOK, "namespace": settings.namespace, "labels": labels(WEBHOOK)},
+        "spec": {
+            "selector": {"app.kubernetes.io/instance": WEBHOOK},
+            "ports": [{"name": "https", "port": 443, "targetPort": "https", "protocol": "TCP"}],
+        },
+    })
+}
+
+fn budget(settings: &Settings) -> Value {
+    json!({
+        "apiVersion": "policy/v1", "kind": "PodDisruptionBudget",
+        "metadata": {"name": WEBHOOK, "namespace": settings.namespace, "labels": labels(WEBHOOK)},
+        "spec": {"minAvailable": 1, "selector": {"matchLabels": {"app.kubernetes.io/instance": WEBHOOK}}},
+    })
+}
+
+/// Only the webhook's port and the probes are open. Who calls cannot be said here: the API server's address
+/// differs by cluster, and often is the node's own.
+fn network_policy(settings: &Settings) -> Value {
+    let port = |port: u16| json!({"protocol": "TCP", "port": port});
+    json!({
+        "apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy",
+        "metadata": {"name": "flamewarden", "namespace": settings.namespace, "labels": labels("network")},
+        "spec": {
+            "podSelector": {"matchLabels": {"app.kubernetes.io/name": "flamewarden"}},
+            "policyTypes": ["Ingress"],
+            "ingress": [{"ports": [port(WEBHOOK_PORT), port(PROBE_PORT)]}],
+        },
+    })
+}
