@@ -3,6 +3,7 @@
 pub mod cluster;
 pub mod facts;
 pub mod install;
+pub mod isolation;
 pub mod model;
 pub mod policy;
 pub mod rules;

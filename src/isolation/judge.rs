@@ -1,0 +1,108 @@
+//! Rule `network-policy`: no NetworkPolicy gives an analysis that could exist more than its profile does.
+//!
+//! Why: policies add up, so one wide policy opens what all others close. Remedy: name the
+//! analysis's own gateway and its ports, or a selector that matches no analysis.
+
+use super::allowance::{Allowance, Allowed};
+use super::guarded::{Apps, matched_apps};
+use super::read::{Direction, Peer, Policy, Ports, Rule, Unknown};
+use crate::model::{FieldPath, Finding, Json, Severity};
+use crate::policy::PolicySet;
+
+/// Id of the rule.
+pub const RULE: &str = "network-policy";
+
+/// All that a NetworkPolicy of a guarded namespace would add to what the profile of analyses allows.
+pub fn judge_policy(policy: &Json<'_>, policies: &PolicySet) -> Vec<Finding> {
+    let policy = Policy::read(policy);
+    let apps = matched_apps(&policy.pods, &policies.analysis);
+    excess(&policy, &apps, policies, |_, _| true)
+}
+
+/// What is too much for pods with these values of `app`, in those rules that `counts` names,
+/// and all that is unknown outside of rules: it may change whom the policy is for.
+pub(super) fn excess(
+    policy: &Policy<'_>,
+    apps: &Apps,
+    policies: &PolicySet,
+    counts: impl Fn(Direction, &Rule<'_>) -> bool,
+) -> Vec<Finding> {
+    let mut findings: Vec<Finding> = policy.unknown.iter().map(unknown_part).collect();
+    if apps.is_none() {
+        return findings;
+    }
+    let allowance = Allowance { policies, namespace: policy.namespace, app: apps.single() };
+    for side in &policy.sides {
+        let rules = side.rules.iter().filter(|rule| counts(side.direction, rule));
+        findings.extend(rules.flat_map(|rule| too_much(rule, side.direction, &allowance)));
+    }
+    findings
+}
+
+fn too_much(rule: &Rule<'_>, direction: Direction, allowance: &Allowance<'_>) -> Vec<Finding> {
+    let mut findings: Vec<Finding> = rule.unknown.iter().map(unknown_part).collect();
+    let Some(peers) = &rule.peers else {
+        let field = direction.peers();
+        let why = format!("without `{field}` a rule is for everybody; {}", advice(direction, allowance));
+        findings.push(critical(&rule.path, Some(rule.json), why));
+        return findings;
+    };
+    for (path, json, peer) in peers {
+        let allowed = allowance.of(peer, direction);
+        if allowed.is_nothing() {
+            let who = match peer {
+                Peer::Pods { .. } => "these pods are",
+                Peer::Block => "an address block is",
+                Peer::Unknown => "what this names is",
+            };
+            let why = format!("{who} no peer of an analysis; {}", advice(direction, allowance));
+            findings.push(critical(path, Some(json), why));
+            continue;
+        }
+        for finding in wrong_ports(rule, &allowed, direction, allowance) {
+            if !findings.contains(&finding) {
+                findings.push(finding);
+            }
+        }
+    }
+    findings
+}
+
+fn wrong_ports(rule: &Rule<'_>, allowed: &Allowed, direction: Direction, allowance: &Allowance<'_>) -> Vec<Finding> {
+    let Some(ports) = &rule.ports else {
+        if allowed.covers(None) {
+            return Vec::new();
+        }
+        let why = format!("without `ports` a rule is for all of them; {}", advice(direction, allowance));
+        return vec![critical(&rule.path.key("ports"), None, why)];
+    };
+    let wrong = ports.iter().filter(|(_, _, port)| !allowed.covers(Some(port)));
+    wrong
+        .map(|(path, json, port)| {
+            let what = match port {
+                Ports::Range(..) => "more ports than these peers may be reached on",
+                Ports::Named => "a port's name stands for whatever number the receiving pod gives it",
+                Ports::Unknown => "no port that Flamewarden knows",
+            };
+            critical(path, Some(json), format!("{what}; {}", advice(direction, allowance)))
+        })
+        .collect()
+}
+
+/// What the rule should say instead.
+fn advice(direction: Direction, allowance: &Allowance<'_>) -> String {
+    let ports: Vec<String> = allowance.gateway_ports(direction).iter().map(u16::to_string).collect();
+    let ports = ports.join(", ");
+    match allowance.app {
+        Some(app) => format!("allow only pods with `app: {}` on TCP {ports}", super::make::gateway_app(app)),
+        None => format!("select one analysis and allow only its own gateway on TCP {ports}, or select no analysis"),
+    }
+}
+
+fn unknown_part(part: &Unknown<'_>) -> Finding {
+    critical(&part.path, part.value, "nothing that Flamewarden knows; it may let anything through, so leave it out")
+}
+
+pub(super) fn critical(path: &FieldPath, value: Option<&Json<'_>>, why: impl Into<String>) -> Finding {
+    Finding { severity: Severity::Critical, ..Finding::new(RULE, path.clone(), value, why) }
+}

@@ -1,0 +1,69 @@
+//! Makes the NetworkPolicy that isolates one analysis.
+
+use serde_json::{Value, json};
+
+use crate::model::labels;
+use crate::policy::{Dns, Profile};
+
+/// The policy `flamewarden-<app>`: in and out only the analysis's own gateway, and DNS where the profile says so.
+pub fn policy(app: &str, namespace: &str, analysis: &Profile, gateway: &Profile) -> Value {
+    let pods = json!({"matchLabels": {labels::APP: app, labels::COMPONENT: analysis.guards.component}});
+    json!({
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "NetworkPolicy",
+        "metadata": {
+            "name": policy_name(app),
+            "namespace": namespace,
+            "labels": {"app.kubernetes.io/managed-by": MANAGED_BY, "flamewarden.dev/isolates": app},
+            "finalizers": [labels::ISOLATION_FINALIZER],
+        },
+        "spec": spec(pods, app, analysis, gateway),
+    })
+}
+
+/// The name of an analysis's isolation policy.
+pub fn policy_name(app: &str) -> String {
+    format!("{}{app}", labels::POLICY_PREFIX)
+}
+
+/// What isolates the pods that `pods` selects: all that the profile allows to one `app`, and nothing else.
+pub(super) fn spec(pods: Value, app: &str, analysis: &Profile, gateway: &Profile) -> Value {
+    let peer = json!({"podSelector": {"matchLabels": {
+        labels::APP: gateway_app(app), labels::COMPONENT: gateway.guards.component,
+    }}});
+    let tcp = |port: &u16| json!({"protocol": "TCP", "port": port});
+    let network = &analysis.network;
+    let gateway_ports: Vec<Value> = network.gateway_ports.iter().map(tcp).collect();
+    let mut egress = Vec::new();
+    // A rule without ports would allow them all.
+    if !gateway_ports.is_empty() {
+        egress.push(json!({"to": [peer], "ports": gateway_ports}));
+    }
+    if network.dns == Dns::Cluster {
+        egress.push(json!({
+            "to": [{
+                "namespaceSelector": {"matchLabels": {labels::NAMESPACE_NAME: DNS_NAMESPACE}},
+                "podSelector": {"matchLabels": {DNS_KEY: DNS_VALUE}},
+            }],
+            "ports": [{"protocol": "UDP", "port": DNS_PORT}, {"protocol": "TCP", "port": DNS_PORT}],
+        }));
+    }
+    json!({
+        "podSelector": pods,
+        "policyTypes": ["Ingress", "Egress"],
+        "ingress": [{"from": [peer], "ports": [tcp(&network.port)]}],
+        "egress": egress,
+    })
+}
+
+/// The `app` of an analysis's gateway.
+pub(super) fn gateway_app(app: &str) -> String {
+    format!("{}{app}", labels::GATEWAY_PREFIX)
+}
+
+/// The value of `app.kubernetes.io/managed-by` on what Flamewarden makes.
+pub const MANAGED_BY: &str = "flamewarden";
+pub(super) const DNS_NAMESPACE: &str = "kube-system";
+pub(super) const DNS_KEY: &str = "k8s-app";
+pub(super) const DNS_VALUE: &str = "kube-dns";
+pub(super) const DNS_PORT: u16 = 53;

@@ -1,0 +1,405 @@
+//! What NetworkPolicies could do to analyses that could exist, one trick to a row.
+
+#![expect(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
+
+use flamewarden::isolation::{Apps, could_match, could_match_map, judge_policy, policy};
+use flamewarden::model::parse;
+use flamewarden::policy::PolicySet;
+use serde_json::{Value, json};
+
+fn policies() -> PolicySet {
+    PolicySet::parse([
+        ("flame-analysis.yaml", include_str!("../policies/flame-analysis.yaml")),
+        ("flame-gateway.yaml", include_str!("../policies/flame-gateway.yaml")),
+        ("installation.yaml", include_str!("fixtures/installation.yaml")),
+    ])
+    .unwrap()
+}
+
+fn object(spec: &Value) -> String {
+    json!({"metadata": {"name": "p", "namespace": "flame"}, "spec": spec}).to_string()
+}
+
+/// Rule, place and value of every finding.
+fn found(spec: &Value) -> Vec<(String, String)> {
+    let text = object(spec);
+    let findings = judge_policy(&parse(text.as_bytes()).unwrap(), &policies());
+    findings.into_iter().map(|finding| (finding.path.to_string(), finding.value)).collect()
+}
+
+fn places(spec: &Value) -> Vec<String> {
+    found(spec).into_iter().map(|(place, _)| place).collect()
+}
+
+fn only(apps: &[&str]) -> Apps {
+    Apps::Only(apps.iter().map(|app| (*app).to_owned()).collect())
+}
+
+fn apps_matched_by(selector: &Value) -> Apps {
+    could_match(Some(&parse(selector.to_string().as_bytes()).unwrap()), &policies().analysis)
+}
+
+fn gateway(app: &str) -> Value {
+    json!({"podSelector": {"matchLabels": {"app": format!("nginx-{app}")}}})
+}
+
+fn dns() -> Value {
+    json!({
+        "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "kube-system"}},
+        "podSelector": {"matchLabels": {"k8s-app": "kube-dns"}},
+    })
+}
+
+/// A policy of one egress rule for `analysis-1`.
+fn egress(peer: &Value, ports: &Value) -> Value {
+    json!({
+        "podSelector": {"matchLabels": {"app": "analysis-1"}}, "policyTypes": ["Egress"],
+        "egress": [{"to": [peer], "ports": ports}],
+    })
+}
+
+fn web() -> Value {
+    json!([{"port": 80}])
+}
+
+#[test]
+fn our_own_policy_is_as_decided_and_has_no_findings() {
+    let set = policies();
+    let made = policy("analysis-1", "flame", &set.analysis, &set.gateway);
+    let nginx =
+        json!([{"podSelector": {"matchLabels": {"app": "nginx-analysis-1", "component": "flame-analysis-nginx"}}}]);
+    assert_eq!(
+        made,
+        json!({
+            "apiVersion": "networking.k8s.io/v1",
+            "kind": "NetworkPolicy",
+            "metadata": {
+                "name": "flamewarden-analysis-1",
+                "namespace": "flame",
+                "labels": {"app.kubernetes.io/managed-by": "flamewarden", "flamewarden.dev/isolates": "analysis-1"},
+                "finalizers": ["flamewarden.dev/isolation"],
+            },
+            "spec": {
+                "podSelector": {"matchLabels": {"app": "analysis-1", "component": "flame-analysis"}},
+                "policyTypes": ["Ingress", "Egress"],
+                "ingress": [{"from": nginx, "ports": [{"protocol": "TCP", "port": 8000}]}],
+                "egress": [
+                    {"to": nginx, "ports": [{"protocol": "TCP", "port": 80}, {"protocol": "TCP", "port": 8080}]},
+                    {"to": [dns()], "ports": [{"protocol": "UDP", "port": 53}, {"protocol": "TCP", "port": 53}]},
+                ],
+            },
+        })
+    );
+    assert_eq!(judge_policy(&parse(made.to_string().as_bytes()).unwrap(), &set), []);
+}
+
+#[test]
+fn selectors_match_exactly_the_guarded_pods_that_could_exist() {
+    let expressions = |terms: Value| json!({"matchExpressions": terms});
+    let long = format!("analysis-{}", "x".repeat(60));
+    for (selector, want) in [
+        (json!({}), Apps::Any),
+        (json!({"matchLabels": null}), Apps::Any),
+        (json!({"matchLabels": {"app": "analysis-1"}}), only(&["analysis-1"])),
+        (json!({"matchLabels": {"app": "analysis-1", "component": "flame-analysis"}}), only(&["analysis-1"])),
+        (json!({"matchLabels": {"app": "analysis-1", "component": "flame-po"}}), Apps::None),
+        (json!({"matchLabels": {"app": "nginx-analysis-1"}}), Apps::None),
+        (json!({"matchLabels": {"app": "hub-adapter"}}), Apps::None),
+        (json!({"matchLabels": {"component": "flame-analysis"}}), Apps::Any),
+        (json!({"matchLabels": {"tier": "db"}}), Apps::None),
+        (json!({"matchLabels": {"pod-template-hash": "1"}}), Apps::Any),
+        (json!({"matchLabels": {"pod-template-hash": "no value!"}}), Apps::None),
+        (json!({"matchLabels": {"app": long}}), Apps::None),
+        (expressions(json!([{"key": "app", "operator": "Exists"}])), Apps::Any),
+        (expressions(json!([{"key": "app", "operator": "DoesNotExist"}])), Apps::None),
+        (expressions(json!([{"key": "tier", "operator": "DoesNotExist"}])), Apps::Any),
+        (expressions(json!([{"key": "tier", "operator": "NotIn", "values": ["db"]}])), Apps::Any),
+        (expressions(json!([{"key": "tier", "operator": "Exists"}])), Apps::None),
+        (expressions(json!([{"key": "component", "operator": "NotIn", "values": ["flame-analysis"]}])), Apps::None),
+        (expressions(json!([{"key": "component", "operator": "NotIn", "values": ["flame-po"]}])), Apps::Any),
+        (expressions(json!([{"key": "app", "operator": "NotIn", "values": ["analysis-1"]}])), Apps::Any),
+        (
+            expressions(json!([{"key": "app", "operator": "In", "values": ["analysis-2", "analysis-1", "po"]}])),
+            only(&["analysis-1", "analysis-2"]),
+        ),
+        (
+            json!({
+                "matchLabels": {"app": "analysis-1"},
+                "matchExpressions": [{"key": "app", "operator": "In", "values": ["analysis-2"]}],
+            }),
+            Apps::None,
+        ),
+        (
+            json!({
+                "matchLabels": {"app": "analysis-1"},
+                "matchExpressions": [{"key": "app", "operator": "NotIn", "values": ["analysis-1"]}],
+            }),
+            Apps::None,
+        ),
+        (
+            expressions(json!([
+                {"key": "job-name", "operator": "Exists"}, {"key": "job-name", "operator": "DoesNotExist"},
+            ])),
+            Apps::None,
+        ),
+        (
+            expressions(json!([
+                {"key": "job-name", "operator": "In", "values": ["a"]},
+                {"key": "job-name", "operator": "In", "values": ["b"]},
+            ])),
+            Apps::None,
+        ),
+    ] {
+        assert_eq!(apps_matched_by(&selector), want, "{selector}");
+    }
+}
+
+#[test]
+fn what_is_unknown_in_a_selector_could_match() {
+    let expressions = |terms: Value| json!({"matchExpressions": terms});
+    for selector in [
+        json!("x"),
+        json!({"matchLabels": {"tier": 1}}),
+        json!({"matchLabels": {"tier": "db"}, "matchFields": {}}),
+        json!({"MatchLabels": {"tier": "db"}}),
+        expressions(json!({})),
+        expressions(json!([{"key": "tier", "operator": "in", "values": ["db"]}])),
+        expressions(json!([{"key": "tier", "operator": "In", "values": []}])),
+        expressions(json!([{"key": "tier", "operator": "In", "values": "db"}])),
+        expressions(json!([{"key": "tier", "operator": "Exists", "values": ["db"]}])),
+        expressions(json!([{"operator": "Exists"}])),
+        expressions(json!([{"key": "tier", "operator": "Exists", "x": 1}])),
+    ] {
+        assert_eq!(apps_matched_by(&selector), Apps::Any, "{selector}");
+    }
+    assert_eq!(could_match(None, &policies().analysis), Apps::Any);
+}
+
+#[test]
+fn selectors_of_services_match_guarded_pods_and_gateways_that_could_exist() {
+    let set = policies();
+    for (map, analyses, gateways) in [
+        (json!({}), Apps::None, Apps::None),
+        (json!({"app": "analysis-1"}), only(&["analysis-1"]), Apps::None),
+        (json!({"app": "nginx-analysis-1"}), Apps::None, only(&["nginx-analysis-1"])),
+        (json!({"component": "flame-analysis-nginx"}), Apps::None, Apps::Any),
+        (json!({"component": "flame-message-broker"}), Apps::None, Apps::None),
+        (json!({"app": "nginx-analysis-1", "tier": "db"}), Apps::None, Apps::None),
+        (json!({"app": "nginx-hub"}), Apps::None, Apps::None),
+        (json!({"pod-template-hash": "1"}), Apps::Any, Apps::Any),
+        (json!({"app": 1}), Apps::Any, Apps::Any),
+        (json!(["app"]), Apps::Any, Apps::Any),
+    ] {
+        let text = map.to_string();
+        let map = parse(text.as_bytes()).unwrap();
+        assert_eq!(could_match_map(Some(&map), &set.analysis), analyses, "{text}");
+        assert_eq!(could_match_map(Some(&map), &set.gateway), gateways, "{text}");
+    }
+    assert_eq!(could_match_map(None, &set.analysis), Apps::None);
+}
+
+#[test]
+fn policies_that_add_nothing_have_no_findings() {
+    let own = gateway("analysis-1");
+    let mut narrower = own.clone();
+    narrower["podSelector"]["matchLabels"]["tier"] = json!("front");
+    for spec in [
+        json!({"podSelector": {}}),
+        json!({"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}),
+        json!({"podSelector": {}, "policyTypes": ["Ingress", "Egress"], "ingress": [], "egress": null}),
+        json!({"podSelector": {"matchLabels": {"app": "hub-adapter"}}, "ingress": [{}], "egress": [{}]}),
+        // Rules of a direction that is not among the types say nothing.
+        json!({"podSelector": {}, "policyTypes": ["Egress"], "ingress": [{}]}),
+        json!({"podSelector": {}, "policyTypes": ["Ingress"], "egress": [{}]}),
+        egress(&own, &web()),
+        egress(&narrower, &web()),
+        egress(&own, &json!([{"protocol": "TCP", "port": 80}, {"port": 8080, "endPort": 8080}])),
+        egress(&dns(), &json!([{"protocol": "UDP", "port": 53}, {"port": 53}])),
+        // Only DNS may be opened to several analyses at once.
+        json!({"podSelector": {}, "egress": [{"to": [dns()], "ports": [{"protocol": "UDP", "port": 53}]}]}),
+        json!({
+            "podSelector": {"matchLabels": {"app": "analysis-1"}},
+            "ingress": [{"from": [own], "ports": [{"port": 8000}]}],
+        }),
+        // Naming the own namespace is the same as naming none.
+        egress(
+            &json!({
+                "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "flame"}},
+                "podSelector": {"matchLabels": {"app": "nginx-analysis-1"}},
+            }),
+            &web(),
+        ),
+        // A peer that cannot exist.
+        egress(
+            &json!({"podSelector": {
+                "matchLabels": {"a": "1"}, "matchExpressions": [{"key": "a", "operator": "DoesNotExist"}],
+            }}),
+            &json!([]),
+        ),
+        egress(
+            &json!({"namespaceSelector": {"matchExpressions": [
+                {"key": "kubernetes.io/metadata.name", "operator": "DoesNotExist"},
+            ]}}),
+            &json!([]),
+        ),
+    ] {
+        assert_eq!(found(&spec), [], "{spec}");
+    }
+}
+
+#[test]
+fn peers_that_the_profile_does_not_allow_are_found() {
+    let to = "spec.egress[0].to[0]";
+    for (peer, ports, want) in [
+        (json!({"podSelector": {}}), web(), vec![to]),
+        (json!({"podSelector": {"matchLabels": {"app": "hub-adapter"}}}), web(), vec![to]),
+        (gateway("analysis-2"), web(), vec![to]),
+        (json!({"podSelector": {"matchLabels": {"component": "flame-analysis-nginx"}}}), web(), vec![to]),
+        (json!({"namespaceSelector": {}}), web(), vec![to]),
+        (
+            json!({"namespaceSelector": {}, "podSelector": {"matchLabels": {"app": "nginx-analysis-1"}}}),
+            web(),
+            vec![to],
+        ),
+        (json!({"ipBlock": {"cidr": "0.0.0.0/0"}}), web(), vec![to]),
+        (json!({"ipBlock": {"cidr": "169.254.169.254/32"}}), web(), vec![to]),
+        (json!({"ipBlock": {"cidr": "::/0"}}), web(), vec![to]),
+        (json!({}), web(), vec![to]),
+        (json!({"podSelector": {"matchLabels": {"app": "nginx-analysis-1"}}, "ipBlock": {}}), web(), vec![to]),
+        (json!({"podSelector": {"matchLabels": {"app": "nginx-analysis-1"}}, "x": 1}), web(), vec![to]),
+        (
+            json!({"podSelector": {"matchExpressions": [
+                {"key": "app", "operator": "In", "values": ["nginx-analysis-1", "po"]},
+            ]}}),
+            web(),
+            vec![to],
+        ),
+        (
+            json!({"podSelector": {"matchExpressions": [
+                {"key": "app", "operator": "Gt", "values": ["nginx-analysis-1"]},
+            ]}}),
+            web(),
+            vec![to],
+        ),
+        // DNS in every namespace, every pod of kube-system, DNS's name on other pods.
+        (
+            json!({"namespaceSelector": {}, "podSelector": {"matchLabels": {"k8s-app": "kube-dns"}}}),
+            json!([{"port": 53}]),
+            vec![to],
+        ),
+        (json!({"podSelector": {"matchLabels": {"k8s-app": "kube-dns"}}}), json!([{"port": 53}]), vec![to]),
+        (
+            json!({"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "kube-system"}}}),
+            json!([{"port": 53}]),
+            vec![to],
+        ),
+        (
+            json!({
+                "namespaceSelector": {"matchLabels": {"name": "kube-system"}},
+                "podSelector": {"matchLabels": {"k8s-app": "kube-dns"}},
+            }),
+            json!([{"port": 53}]),
+            vec![to],
+        ),
+    ] {
+        assert_eq!(places(&egress(&peer, &ports)), want, "{peer}");
+    }
+}
+
+#[test]
+fn ports_that_the_profile_does_not_allow_are_found() {
+    let own = gateway("analysis-1");
+    let (all, first) = ("spec.egress[0].ports", "spec.egress[0].ports[0]");
+    for (peer, ports, want) in [
+        (&own, json!(null), vec![all]),
+        (&own, json!([]), vec![all]),
+        (&own, json!("80"), vec!["spec.egress[0].ports", all]),
+        (&own, json!([{}]), vec![first]),
+        (&own, json!([{"protocol": "TCP"}]), vec![first]),
+        (&own, json!([{"port": 443}]), vec![first]),
+        (&own, json!([{"port": 80}, {"port": 81}]), vec!["spec.egress[0].ports[1]"]),
+        (&own, json!([{"port": 80, "protocol": "UDP"}]), vec![first]),
+        (&own, json!([{"port": 80, "protocol": "SCTP"}]), vec![first]),
+        (&own, json!([{"port": 80, "protocol": "tcp"}]), vec![first]),
+        (&own, json!([{"port": 80, "endPort": 8080}]), vec![first]),
+        (&own, json!([{"port": 80, "endPort": 79}]), vec![first]),
+        (&own, json!([{"port": 80, "endPort": 70000}]), vec![first]),
+        (&own, json!([{"endPort": 80}]), vec![first]),
+        (&own, json!([{"port": "http"}]), vec![first]),
+        (&own, json!([{"port": "80"}]), vec![first]),
+        (&own, json!([{"port": 0}]), vec![first]),
+        (&own, json!([{"port": 80.5}]), vec![first]),
+        (&own, json!([{"port": 80, "x": 1}]), vec![first]),
+        (&own, json!([{"port": 53}]), vec![first]),
+        (&dns(), json!([]), vec![all]),
+        (&dns(), json!([{"port": 9153}]), vec![first]),
+        (&dns(), json!([{"port": 80}]), vec![first]),
+    ] {
+        assert_eq!(places(&egress(peer, &ports)), want, "{ports}");
+    }
+}
+
+#[test]
+fn rules_and_specs_that_open_more_are_found() {
+    let own = json!({"matchLabels": {"app": "analysis-1"}});
+    for (spec, want) in [
+        (json!({"podSelector": {}, "egress": [{}]}), vec!["spec.egress[0]"]),
+        (json!({"egress": [{"to": []}]}), vec!["spec.egress[0]"]),
+        (json!({"podSelector": {}, "ingress": [{}]}), vec!["spec.ingress[0]"]),
+        (json!({"podSelector": own, "ingress": [{"from": null, "ports": [{"port": 8000}]}]}), vec!["spec.ingress[0]"]),
+        (json!({"podSelector": own, "ingress": [{"from": [gateway("analysis-1")]}]}), vec!["spec.ingress[0].ports"]),
+        (
+            json!({"podSelector": own, "ingress": [{"from": [gateway("analysis-1")], "ports": [{"port": 80}]}]}),
+            vec!["spec.ingress[0].ports[0]"],
+        ),
+        (
+            json!({"podSelector": own, "ingress": [{"from": [dns()], "ports": [{"port": 53}]}]}),
+            vec!["spec.ingress[0].from[0]"],
+        ),
+        // The gateway of one analysis is a stranger to all others that the policy selects too.
+        (
+            json!({"podSelector": {}, "egress": [{"to": [gateway("analysis-1")], "ports": [{"port": 80}]}]}),
+            vec!["spec.egress[0].to[0]"],
+        ),
+        (
+            json!({
+                "podSelector": {"matchExpressions": [
+                    {"key": "app", "operator": "In", "values": ["analysis-1", "analysis-2"]},
+                ]},
+                "egress": [{"to": [gateway("analysis-1")], "ports": [{"port": 80}]}],
+            }),
+            vec!["spec.egress[0].to[0]"],
+        ),
+        // Egress in a rule of ingress is a field that nobody knows.
+        (
+            json!({"podSelector": own, "ingress": [{"to": [gateway("analysis-1")]}]}),
+            vec!["spec.ingress[0].to", "spec.ingress[0]"],
+        ),
+        (json!({"podSelector": own, "policyTypes": ["egress"]}), vec!["spec.policyTypes[0]"]),
+        (
+            json!({"podSelector": {}, "policyTypes": ["Both"], "egress": [{}]}),
+            vec!["spec.policyTypes[0]", "spec.egress[0]"],
+        ),
+        (json!({"podSelector": own, "policyTypes": "Egress"}), vec!["spec.policyTypes"]),
+        (json!({"podSelector": own, "egress": {}}), vec!["spec.egress"]),
+        (json!({"podSelector": own, "egress": ["x"]}), vec!["spec.egress[0]", "spec.egress[0]"]),
+        (json!({"podSelector": {"matchLabels": {"tier": "db"}}, "applyTo": "all"}), vec!["spec.applyTo"]),
+        (json!({"PodSelector": {"matchLabels": {"tier": "db"}}}), vec!["spec.PodSelector"]),
+        (json!("x"), vec!["spec"]),
+    ] {
+        assert_eq!(places(&spec), want, "{spec}");
+    }
+}
+
+#[test]
+fn a_finding_says_rule_place_value_and_what_to_do() {
+    let text = object(&egress(&json!({"ipBlock": {"cidr": "0.0.0.0/0"}}), &web()));
+    let shown: Vec<String> =
+        judge_policy(&parse(text.as_bytes()).unwrap(), &policies()).iter().map(ToString::to_string).collect();
+    assert_eq!(
+        shown,
+        [
+            r#"network-policy: spec.egress[0].to[0] ({"ipBlock":{"cidr":"0.0.0.0/0"}}): an address block is no peer of an analysis; allow only pods with `app: nginx-analysis-1` on TCP 80, 8080"#
+        ]
+    );
+}
