@@ -10,6 +10,7 @@ const FILES: [(&str, &str); 3] = [
     ("installation.yaml", include_str!("fixtures/installation.yaml")),
 ];
 
+#[expect(clippy::unwrap_used, reason = "a test whose policies are broken has failed")]
 fn printed() -> Vec<Value> {
     let settings = Settings {
         namespace: "flamewarden-system".to_owned(),

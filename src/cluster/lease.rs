@@ -158,10 +158,8 @@ async fn write(
     let now = Timestamp::now();
     let changed = before.holder != me;
     let acquired = if changed { None } else { before.acquired.clone() }.unwrap_or_else(|| micro(now));
-    let mut metadata = json!({"name": place.name, "namespace": place.namespace});
-    if !before.version.is_empty() {
-        metadata["resourceVersion"] = json!(before.version);
-    }
+    let version = (!before.version.is_empty()).then_some(&before.version);
+    let metadata = json!({"name": place.name, "namespace": place.namespace, "resourceVersion": version});
     let lease = json!({
         "apiVersion": "coordination.k8s.io/v1",
         "kind": "Lease",

@@ -14,8 +14,8 @@ pub(super) fn configurations(settings: &Settings, policies: &PolicySet) -> Vec<V
         for tenancy in [Tenancy::Shared, Tenancy::Dedicated] {
             let namespaces: Vec<&str> = namespaces(policies, tenancy);
             if !namespaces.is_empty() {
-                let made =
-                    entries.iter().map(|entry| configuration(side, tenancy, entry, &namespaces, settings, policies));
+                let place = Place { side, tenancy, namespaces: &namespaces };
+                let made = entries.iter().map(|entry| configuration(&place, entry, settings, policies));
                 objects.extend(made);
             }
         }
@@ -52,14 +52,14 @@ fn namespaces(policies: &PolicySet, tenancy: Tenancy) -> Vec<&str> {
     guarded.map(|namespace| namespace.name.as_str()).collect()
 }
 
-fn configuration(
+/// What the configurations of one side and tenancy have in common.
+struct Place<'a> {
     side: Side,
     tenancy: Tenancy,
-    entry: &Entry,
-    namespaces: &[&str],
-    settings: &Settings,
-    policies: &PolicySet,
-) -> Value {
+    namespaces: &'a [&'a str],
+}
+
+fn configuration(place: &Place<'_>, entry: &Entry, settings: &Settings, policies: &PolicySet) -> Value {
     let rules: Vec<Value> = entry
         .rules
         .iter()
@@ -70,7 +70,7 @@ fn configuration(
             })
         })
         .collect();
-    let (word, kind, path) = match side {
+    let (word, kind, path) = match place.side {
         Side::Mutating => ("mutate", "MutatingWebhookConfiguration", "/mutate"),
         Side::Validating => ("validate", "ValidatingWebhookConfiguration", "/validate"),
     };
@@ -80,22 +80,22 @@ fn configuration(
         "clientConfig": client(settings, path),
         "rules": rules,
         "namespaceSelector": {
-            "matchExpressions": [{"key": "kubernetes.io/metadata.name", "operator": "In", "values": namespaces}],
+            "matchExpressions": [{"key": "kubernetes.io/metadata.name", "operator": "In", "values": place.namespaces}],
         },
-        "matchConditions": conditions(entry.condition_in(tenancy), policies),
+        "matchConditions": conditions(entry.condition_in(place.tenancy), policies),
         "matchPolicy": "Equivalent",
         "sideEffects": "None",
         "timeoutSeconds": TIMEOUT_SECONDS,
         // Mutating fails open: what it did not mend, the validating side refuses.
-        "failurePolicy": if side == Side::Mutating { "Ignore" } else { "Fail" },
+        "failurePolicy": if place.side == Side::Mutating { "Ignore" } else { "Fail" },
     });
-    if side == Side::Mutating {
-        webhook["reinvocationPolicy"] = json!("IfNeeded");
+    if let (Side::Mutating, Some(webhook)) = (place.side, webhook.as_object_mut()) {
+        webhook.insert("reinvocationPolicy".to_owned(), json!("IfNeeded"));
     }
     json!({
         "apiVersion": "admissionregistration.k8s.io/v1",
         "kind": kind,
-        "metadata": {"name": name(tenancy, entry), "labels": super::workload::labels("webhook")},
+        "metadata": {"name": name(place.tenancy, entry), "labels": super::workload::labels("webhook")},
         "webhooks": [webhook],
     })
 }

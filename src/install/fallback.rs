@@ -17,35 +17,43 @@ pub(super) fn fallback(policies: &PolicySet) -> Vec<Value> {
     let gated = format!(
         "has(object.spec.schedulingGates) && object.spec.schedulingGates.exists(g, g.name == '{NETWORK_GATE}')"
     );
-    let mut objects = pair(
-        "flamewarden-gate",
-        &["CREATE"],
-        &format!("!({}) || ({gated})", labelled("object")),
-        &format!(
-            "a pod labelled component: {component} must carry the scheduling gate {NETWORK_GATE}; Flamewarden's webhook adds it"
-        ),
-        "In",
+    let mut objects: Vec<Value> = pair(
+        &Check {
+            name: "flamewarden-gate",
+            operations: &["CREATE"],
+            expression: format!("!({}) || ({gated})", labelled("object")),
+            message: format!(
+                "a pod labelled component: {component} must carry the scheduling gate {NETWORK_GATE}; Flamewarden's webhook adds it"
+            ),
+            namespaces: "In",
+        },
         policies,
-    );
+    )
+    .into();
     objects.extend(pair(
-        "flamewarden-label",
-        &["CREATE", "UPDATE"],
-        &format!("!({}) || (oldObject != null && ({}))", labelled("object"), labelled("oldObject")),
-        &format!("the label component: {component} is for pods in guarded namespaces only"),
-        "NotIn",
+        &Check {
+            name: "flamewarden-label",
+            operations: &["CREATE", "UPDATE"],
+            expression: format!("!({}) || (oldObject != null && ({}))", labelled("object"), labelled("oldObject")),
+            message: format!("the label component: {component} is for pods in guarded namespaces only"),
+            namespaces: "NotIn",
+        },
         policies,
     ));
     objects
 }
 
-fn pair(
-    name: &str,
-    operations: &[&str],
-    expression: &str,
-    message: &str,
-    operator: &str,
-    policies: &PolicySet,
-) -> Vec<Value> {
+/// One policy: what must hold of pods in the guarded namespaces (`In`) or everywhere else (`NotIn`).
+struct Check {
+    name: &'static str,
+    operations: &'static [&'static str],
+    expression: String,
+    message: String,
+    namespaces: &'static str,
+}
+
+fn pair(check: &Check, policies: &PolicySet) -> [Value; 2] {
+    let Check { name, operations, expression, message, namespaces: operator } = check;
     let namespaces: Vec<&str> =
         policies.installation.namespaces.iter().map(|namespace| namespace.name.as_str()).collect();
     let labels = super::workload::labels("webhook");
@@ -70,5 +78,5 @@ fn pair(
         "metadata": {"name": name, "labels": labels},
         "spec": {"policyName": name, "validationActions": ["Deny"]},
     });
-    vec![policy, binding]
+    [policy, binding]
 }

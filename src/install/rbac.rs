@@ -8,7 +8,7 @@ use crate::policy::PolicySet;
 /// Flamewarden's own namespace. Nothing in it is sent to the webhook, so it can always start.
 pub(super) fn namespace(settings: &Settings) -> Value {
     let mut labels = workload::labels("namespace");
-    labels["pod-security.kubernetes.io/enforce"] = json!("restricted");
+    workload::insert(&mut labels, "pod-security.kubernetes.io/enforce", "restricted");
     json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": settings.namespace, "labels": labels}})
 }
 

@@ -16,6 +16,13 @@ pub(super) fn labels(component: &str) -> Value {
     })
 }
 
+/// Adds a text to an object.
+pub(super) fn insert(object: &mut Value, key: &str, text: &str) {
+    if let Some(members) = object.as_object_mut() {
+        members.insert(key.to_owned(), json!(text));
+    }
+}
+
 /// Everything that runs, the controller first: it makes the certificate that the webhook waits for.
 pub(super) fn workloads(settings: &Settings) -> Vec<Value> {
     vec![
@@ -85,7 +92,7 @@ fn policies(settings: &Settings) -> Value {
 
 fn deployment(settings: &Settings, part: &Part) -> Value {
     let mut selector = labels(part.name);
-    selector["app.kubernetes.io/instance"] = json!(part.name);
+    insert(&mut selector, "app.kubernetes.io/instance", part.name);
     json!({
         "apiVersion": "apps/v1", "kind": "Deployment",
         "metadata": {"name": part.name, "namespace": settings.namespace, "labels": labels(part.name)},

@@ -1,0 +1,11 @@
+//! The guard: makes each analysis's policy, then lifts the gate; keeps the policy until the pods are gone.
+
+mod act;
+mod lift;
+mod observe;
+mod plan;
+mod run;
+
+pub use lift::{Holder, Refusal, holder, lift_refusals};
+pub use plan::{Identity, Memory, Step, plan};
+pub use run::{Guard, GuardSettings};
