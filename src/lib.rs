@@ -1,5 +1,7 @@
 //! Flamewarden keeps untrusted FLAME analyses contained in Kubernetes.
 
+pub mod app;
+pub mod cli;
 pub mod cluster;
 pub mod facts;
 pub mod install;
@@ -7,4 +9,6 @@ pub mod isolation;
 pub mod model;
 pub mod policy;
 pub mod rules;
+pub mod serve;
+pub mod telemetry;
 pub mod webhook;

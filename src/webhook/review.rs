@@ -1,5 +1,10 @@
 //! Reads an AdmissionReview: exactly admission.k8s.io/v1, exactly once each key, exactly that case.
 
+use std::fmt;
+
+use serde::Deserialize;
+use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
+
 use crate::model::{Json, Operation, ParseProblem, Request, Resource, User, parse};
 
 /// A review's text, checked and held as a tree; [`Review::request`] gives the request in it.
@@ -80,8 +85,59 @@ impl<'a> Review<'a> {
     }
 }
 
+/// The id to answer with, from a text that may be no review at all.
+///
+/// An answer that bears the request's own uid is a refusal whatever the failure policy; without it
+/// the API server takes the answer for a malfunction. The API server writes the uid first, so little is read.
+pub fn early_uid(text: &[u8]) -> Option<String> {
+    let mut found = None;
+    let mut reader = serde_json::Deserializer::from_slice(text);
+    // Only what was found counts: reading stops there, which the reader takes for an error.
+    let _ = Search { keys: &["request", "uid"], found: &mut found }.deserialize(&mut reader);
+    found.filter(|uid| !uid.is_empty() && uid.len() <= LONGEST_UID)
+}
+
+/// Follows keys to a text and stops at it.
+struct Search<'s> {
+    keys: &'static [&'static str],
+    found: &'s mut Option<String>,
+}
+
+impl<'de> DeserializeSeed<'de> for Search<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, reader: D) -> Result<(), D::Error> {
+        if self.keys.is_empty() {
+            *self.found = Some(String::deserialize(reader)?);
+            return Err(D::Error::custom("found"));
+        }
+        reader.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Search<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<(), A::Error> {
+        while let Some(key) = access.next_key::<String>()? {
+            match self.keys.split_first() {
+                Some((wanted, rest)) if key == *wanted => {
+                    access.next_value_seed(Search { keys: rest, found: self.found })?;
+                }
+                _ => drop(access.next_value::<IgnoredAny>()?),
+            }
+        }
+        Ok(())
+    }
+}
+
 const KIND: &str = "AdmissionReview";
 const VERSION: &str = "admission.k8s.io/v1";
+const LONGEST_UID: usize = 128;
 const REQUEST_KEYS: &[&str] = &[
     "uid",
     "kind",
@@ -150,5 +206,27 @@ fn optional<'a>(json: &'a Json<'a>, key: &str, at: &str) -> Result<&'a str, Revi
     match json.get(key) {
         None => Ok(""),
         Some(value) => value.text().ok_or_else(|| ReviewProblem::Field(format!("{at}{key} is no text"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_uid_is_found_in_what_is_otherwise_unreadable() {
+        let deep = format!("{{\"request\":{{\"uid\":\"u\",\"object\":{}", "[".repeat(500));
+        for (text, uid) in [
+            (r#"{"kind":"AdmissionReview","request":{"uid":"u","object":{"a":1,"a":2}}}"#, Some("u")),
+            (r#"{"request":{"kind":{"kind":"Pod"},"uid":"u"}}"#, Some("u")),
+            (deep.as_str(), Some("u")),
+            (r#"{"request":{"uid":7}}"#, None),
+            (r#"{"request":{"uid":""}}"#, None),
+            (r#"{"request":[]}"#, None),
+            (r#"[{"request":{"uid":"u"}}]"#, None),
+            ("", None),
+        ] {
+            assert_eq!(early_uid(text.as_bytes()).as_deref(), uid, "{text}");
+        }
     }
 }

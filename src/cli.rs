@@ -1,0 +1,148 @@
+//! Edge: the command line: one table of commands, and what each makes of its arguments.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::app;
+use crate::serve::{ConnectionLimits, renew_folder, service_names};
+use crate::telemetry::{LogFormat, start_log};
+use crate::webhook::ReviewLimits;
+
+/// Keeps untrusted FLAME analyses contained in Kubernetes.
+///
+/// Exit codes: 0 all is well; 1 it could not be done, with the reason on standard error;
+/// 2 the arguments make no sense.
+#[derive(Parser)]
+#[command(name = "flamewarden", version, max_term_width = 100)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// Every command; a new one is one variant here and one line in [`run`].
+#[derive(Subcommand)]
+enum Command {
+    /// Runs the webhook.
+    Serve(Serve),
+    /// Makes or renews the serving certificate in a folder, with an authority of its own.
+    Certs(Certs),
+}
+
+/// Runs the command that the arguments ask for.
+pub fn run() -> ExitCode {
+    let done = match Arguments::parse().command {
+        Command::Serve(serve) => serve.run(),
+        Command::Certs(certs) => certs.run(),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(problem) => {
+            complain(&problem);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[derive(Args)]
+struct Serve {
+    /// What to run.
+    #[arg(long, value_enum, value_delimiter = ',', default_value = "webhook")]
+    parts: Vec<app::Part>,
+    /// Folder of the policy files (*.yaml).
+    #[arg(long, value_name = "DIR")]
+    policies: PathBuf,
+    /// Folder of the serving certificate (tls.crt, tls.key).
+    #[arg(long, value_name = "DIR")]
+    certificates: PathBuf,
+    /// Where the API server calls.
+    #[arg(long, value_name = "ADDR", default_value = "0.0.0.0:9443")]
+    listen: SocketAddr,
+    /// Where probes and metrics are answered, without TLS.
+    #[arg(long, value_name = "ADDR", default_value = "0.0.0.0:8080")]
+    probes: SocketAddr,
+    /// Authorities of client certificates (PEM); callers without a certificate of theirs are turned away.
+    #[arg(long, value_name = "FILE")]
+    client_ca: Option<PathBuf>,
+    /// The common name that client certificates must have.
+    #[arg(long, value_name = "CN", requires = "client_ca")]
+    client_name: Option<String>,
+    /// Bytes of review bodies held at one time; calls beyond that are told to come again.
+    #[arg(long, value_name = "BYTES", default_value_t = ReviewLimits::default().bytes_in_flight)]
+    bytes_in_flight: usize,
+    /// How long calls are still answered after SIGTERM, at most.
+    #[arg(long, value_name = "TIME", default_value = "100s", value_parser = duration)]
+    drain: Duration,
+    /// How long calls are still answered after SIGTERM, at least: until everybody knows.
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = duration)]
+    linger: Duration,
+    /// How logs are written.
+    #[arg(long, value_enum, default_value = "text")]
+    log_format: Format,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Format {
+    Text,
+    Json,
+}
+
+impl Serve {
+    fn run(self) -> anyhow::Result<()> {
+        start_log(match self.log_format {
+            Format::Text => LogFormat::Text,
+            Format::Json => LogFormat::Json,
+        });
+        app::run(&app::Settings {
+            parts: self.parts,
+            policies: self.policies,
+            certificates: self.certificates,
+            listen: self.listen,
+            probes: self.probes,
+            client_authorities: self.client_ca,
+            client_name: self.client_name,
+            connections: ConnectionLimits { drain: self.drain, linger: self.linger, ..ConnectionLimits::default() },
+            reviews: ReviewLimits { bytes_in_flight: self.bytes_in_flight, ..ReviewLimits::default() },
+        })
+    }
+}
+
+#[derive(Args)]
+struct Certs {
+    /// Where ca.crt, ca.key, tls.crt and tls.key stand or are to stand.
+    #[arg(value_name = "DIR")]
+    folder: PathBuf,
+    /// Name of the webhook's Service.
+    #[arg(long, default_value = "flamewarden-webhook")]
+    name: String,
+    /// Namespace of the webhook's Service.
+    #[arg(long, default_value = "flamewarden-system")]
+    namespace: String,
+    /// Further names or addresses under which it is called, such as 127.0.0.1.
+    #[arg(long, value_name = "NAME")]
+    also: Vec<String>,
+}
+
+impl Certs {
+    fn run(self) -> anyhow::Result<()> {
+        start_log(LogFormat::Text);
+        let mut names = service_names(&self.name, &self.namespace);
+        names.extend(self.also);
+        let done = renew_folder(&self.folder, &names, jiff::Timestamp::now())?;
+        tracing::info!(folder = %self.folder.display(), ?done, "certificates looked at");
+        Ok(())
+    }
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    let span: jiff::SignedDuration = text.parse().map_err(|problem: jiff::Error| problem.to_string())?;
+    Duration::try_from(span).map_err(|_| "must not be negative".to_owned())
+}
+
+#[expect(clippy::print_stderr, reason = "the one line that says why nothing was done; logs may be off")]
+fn complain(problem: &anyhow::Error) {
+    eprintln!("flamewarden: {problem:#}");
+}

@@ -1,0 +1,26 @@
+//! The edge towards callers: TLS, certificates, connections, drain, probes, and what is read from disk.
+
+mod certificate;
+mod certificate_files;
+mod certificate_folder;
+mod drain;
+mod issue;
+mod limits;
+mod listen;
+mod patience;
+mod policies;
+mod probes;
+mod renewal;
+mod tls;
+
+pub use certificate::{Certificate, CertificateProblem};
+pub use certificate_files::{FolderProblem, own_names, renew_folder};
+pub use certificate_folder::{CertificateFolder, CertificateStore};
+pub use drain::Drain;
+pub use issue::{IssueProblem, renewed, service_names};
+pub use limits::ConnectionLimits;
+pub use listen::{Handler, Listen, serve};
+pub use policies::{PoliciesProblem, PolicyFolder};
+pub use probes::{Check, Probes};
+pub use renewal::{Authority, Bundle, Leaf, Renewal, Term, plan_renewal};
+pub use tls::{ClientCheck, TlsProblem, tls_config};

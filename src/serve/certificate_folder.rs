@@ -1,0 +1,111 @@
+//! Edge: the folder that holds the serving certificate, compared by content so that no kind of swap is missed.
+//!
+//! A kubelet replaces a mounted Secret by moving a symlink, which a watch of the files does not
+//! see, or sees once. Reading two small files every second is cheaper than being wrong.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use arc_swap::ArcSwapOption;
+use jiff::Timestamp;
+use rustls::server::{ClientHello, ResolvesServerCert};
+use rustls::sign::CertifiedKey;
+
+use super::Certificate;
+
+/// The certificate in force; handshakes take it, connections that stand keep theirs.
+#[derive(Debug, Default)]
+pub struct CertificateStore {
+    current: ArcSwapOption<Certificate>,
+}
+
+impl CertificateStore {
+    /// The certificate in force, if there has ever been one.
+    pub fn current(&self) -> Option<Arc<Certificate>> {
+        self.current.load_full()
+    }
+
+    /// What keeps this certificate from being served at `now`.
+    pub fn missing(&self, now: Timestamp) -> Option<String> {
+        match self.current.load().as_deref() {
+            None => Some("no certificate has been loaded".to_owned()),
+            Some(certificate) if !certificate.is_good(now) => {
+                Some(format!("the certificate expired at {}", certificate.not_after))
+            }
+            Some(_) => None,
+        }
+    }
+}
+
+impl ResolvesServerCert for CertificateStore {
+    fn resolve(&self, _hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        self.current.load().as_ref().map(|certificate| Arc::clone(&certificate.key))
+    }
+}
+
+/// A folder with `tls.crt` and `tls.key`, looked at again and again.
+#[derive(Debug)]
+pub struct CertificateFolder {
+    folder: PathBuf,
+    seen: Option<Contents>,
+    told: Option<String>,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+struct Contents {
+    chain: Vec<u8>,
+    key: Vec<u8>,
+}
+
+impl CertificateFolder {
+    /// A folder that has not been looked at.
+    pub fn new(folder: &Path) -> Self {
+        CertificateFolder { folder: folder.to_owned(), seen: None, told: None }
+    }
+
+    /// Looks once; puts a changed pair in force if it can be served, and otherwise keeps the old one, loudly.
+    /// Returns the certificate that newly came into force.
+    pub fn look(&mut self, store: &CertificateStore, now: Timestamp) -> Option<Arc<Certificate>> {
+        let contents = match self.read() {
+            Ok(contents) => contents,
+            Err(problem) => {
+                self.tell(format!("cannot read certificate: {problem}"));
+                return None;
+            }
+        };
+        if self.seen.as_ref() == Some(&contents) {
+            return None;
+        }
+        match Certificate::parse(&contents.chain, &contents.key, now) {
+            Ok(certificate) => {
+                let certificate = Arc::new(certificate);
+                store.current.store(Some(Arc::clone(&certificate)));
+                self.seen = Some(contents);
+                self.told = None;
+                tracing::info!(not_after = %certificate.not_after, "certificate in force");
+                Some(certificate)
+            }
+            // What was read is not remembered: it may be half of a change, or become good with time.
+            Err(problem) => {
+                self.tell(problem.to_string());
+                None
+            }
+        }
+    }
+
+    fn read(&self) -> io::Result<Contents> {
+        let chain = fs::read(self.folder.join("tls.crt"))?;
+        let key = fs::read(self.folder.join("tls.key"))?;
+        Ok(Contents { chain, key })
+    }
+
+    /// Says each problem once, not every second.
+    fn tell(&mut self, problem: String) {
+        if self.told.as_ref() != Some(&problem) {
+            tracing::error!(folder = %self.folder.display(), %problem, "certificate not taken; the old one stays in force");
+            self.told = Some(problem);
+        }
+    }
+}

@@ -1,0 +1,194 @@
+//! Edge: accepts connections, with or without TLS, answers HTTP/1.1 on them, and drains them at the end.
+
+use std::collections::HashMap;
+use std::convert::Infallible;
+use std::net::IpAddr;
+use std::pin::pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use http_body_util::Full;
+use hyper::body::{Bytes, Incoming};
+use hyper::header::{CONNECTION, HeaderValue};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Request, Response};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio_rustls::TlsAcceptor;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::patience::{Pulse, Watched};
+use super::{ConnectionLimits, Drain};
+
+/// What answers requests; every failure is a response.
+pub trait Handler: Send + Sync + 'static {
+    /// The response to a request.
+    fn answer(&self, request: Request<Incoming>) -> impl Future<Output = Response<Full<Bytes>>> + Send;
+}
+
+/// One listener and what is done with its connections.
+pub struct Listen<H> {
+    /// Where connections come in.
+    pub listener: TcpListener,
+    /// TLS, unless the port is a plain one.
+    pub tls: Option<TlsAcceptor>,
+    /// What answers.
+    pub handler: Arc<H>,
+    /// What callers may take.
+    pub limits: ConnectionLimits,
+    /// When to stop.
+    pub drain: Drain,
+}
+
+/// Serves until the drain has begun and no connection is left, or the drain's time is over.
+pub async fn serve<H: Handler>(listen: Listen<H>) {
+    let connections = TaskTracker::new();
+    let cut = CancellationToken::new();
+    let end = async {
+        listen.drain.begun().await;
+        let begun = Instant::now();
+        sleep(listen.limits.linger.min(listen.limits.drain)).await;
+        connections.close();
+        tokio::select! {
+            () = connections.wait() => {}
+            () = sleep_until(begun + listen.limits.drain) => {
+                tracing::warn!(connections = connections.len(), "drain time is over with connections open");
+            }
+        }
+    };
+    tokio::select! {
+        () = accept(&listen, &connections, &cut) => {}
+        () = end => {}
+    }
+    cut.cancel();
+}
+
+/// Accepts for ever, during a drain too: callers that have not heard of it are answered like all others.
+async fn accept<H: Handler>(listen: &Listen<H>, connections: &TaskTracker, cut: &CancellationToken) {
+    let free = Arc::new(Semaphore::new(listen.limits.connections));
+    let addresses = Arc::new(Addresses::default());
+    loop {
+        let Ok(permit) = Arc::clone(&free).acquire_owned().await else { return };
+        let (stream, peer) = match listen.listener.accept().await {
+            Ok(accepted) => accepted,
+            Err(problem) => {
+                // Mostly too many open files; the next try would fail as quickly.
+                tracing::warn!(%problem, "cannot accept a connection");
+                sleep(ACCEPT_PAUSE).await;
+                continue;
+            }
+        };
+        let Some(place) = addresses.enter(peer.ip(), listen.limits.connections_per_address) else {
+            tracing::warn!(peer = %peer.ip(), "too many connections from one address");
+            continue;
+        };
+        let connection = Connection {
+            handler: Arc::clone(&listen.handler),
+            limits: listen.limits.clone(),
+            drain: listen.drain.clone(),
+            _held: (permit, place),
+        };
+        let (tls, cut) = (listen.tls.clone(), cut.clone());
+        connections.spawn(async move {
+            tokio::select! {
+                () = connection.open(stream, tls) => {}
+                () = cut.cancelled() => {}
+            }
+        });
+    }
+}
+
+struct Connection<H> {
+    handler: Arc<H>,
+    limits: ConnectionLimits,
+    drain: Drain,
+    _held: (OwnedSemaphorePermit, Place),
+}
+
+impl<H: Handler> Connection<H> {
+    async fn open(self, stream: TcpStream, tls: Option<TlsAcceptor>) {
+        if let Err(problem) = stream.set_nodelay(true) {
+            tracing::debug!(%problem, "cannot set TCP_NODELAY");
+        }
+        let Some(tls) = tls else { return self.serve(stream).await };
+        match timeout(self.limits.handshake, tls.accept(stream)).await {
+            Ok(Ok(stream)) => self.serve(stream).await,
+            Ok(Err(problem)) => tracing::debug!(%problem, "handshake failed"),
+            Err(_) => tracing::debug!("handshake took too long"),
+        }
+    }
+
+    async fn serve<S: AsyncRead + AsyncWrite + Unpin + 'static>(self, stream: S) {
+        let pulse = Pulse::start();
+        let service = service_fn(|request| {
+            pulse.busy();
+            let (handler, drain, pulse) = (&self.handler, &self.drain, &pulse);
+            async move {
+                let mut response = handler.answer(request).await;
+                if drain.has_begun() {
+                    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+                }
+                pulse.idle();
+                Ok::<_, Infallible>(response)
+            }
+        });
+        let stream = TokioIo::new(Watched::new(stream, Arc::clone(&pulse)));
+        let mut connection = pin!(
+            http1::Builder::new()
+                .timer(TokioTimer::new())
+                .header_read_timeout(None)
+                .max_header_size(self.limits.header_bytes)
+                .serve_connection(stream, service)
+        );
+        let ended = tokio::select! {
+            ended = connection.as_mut() => ended,
+            () = pulse.exhausted(&self.limits) => {
+                connection.as_mut().graceful_shutdown();
+                timeout(GOODBYE, connection.as_mut()).await.unwrap_or(Ok(()))
+            }
+        };
+        if let Err(problem) = ended {
+            tracing::debug!(%problem, "connection ended");
+        }
+    }
+}
+
+/// How many connections each address has.
+#[derive(Default)]
+struct Addresses(Mutex<HashMap<IpAddr, usize>>);
+
+/// One connection's place among those of its address; given back when dropped.
+struct Place(Arc<Addresses>, IpAddr);
+
+impl Addresses {
+    fn enter(self: &Arc<Self>, address: IpAddr, most: usize) -> Option<Place> {
+        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = counts.entry(address).or_insert(0);
+        if *count >= most {
+            return None;
+        }
+        *count += 1;
+        Some(Place(Arc::clone(self), address))
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut counts = self.0.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let left = counts.get_mut(&self.1).map_or(0, |count| {
+            *count = count.saturating_sub(1);
+            *count
+        });
+        if left == 0 {
+            counts.remove(&self.1);
+        }
+    }
+}
+
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+const GOODBYE: Duration = Duration::from_secs(1);

@@ -1,0 +1,201 @@
+//! What can be seen from outside: the names of all metrics, and how logs are written.
+
+use std::borrow::Cow;
+use std::fmt::Write as _;
+
+use prometheus_client::encoding::{EncodeLabelSet, text::encode};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::metrics::info::Info;
+use prometheus_client::registry::Registry;
+use tracing_subscriber::EnvFilter;
+
+/// How log lines are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// Every metric; each field is one name, registered once in [`Metrics::new`].
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    /// Reviews answered.
+    pub requests: Family<ReviewLabels, Counter>,
+    /// Time from a review's header to its answer.
+    pub duration: Family<SideLabels, Histogram>,
+    /// Refusals, one for each rule that refused.
+    pub refusals: Family<RuleLabels, Counter>,
+    /// Requests that were turned away before they were read.
+    pub turned_away: Family<ReasonLabels, Counter>,
+    /// Bytes of review bodies held at this moment.
+    pub bytes_in_flight: Gauge,
+    /// Last moment of the serving certificate, in seconds since 1970.
+    pub certificate_expiry: Gauge,
+    /// Whether the policy files as they are now are in force.
+    pub policies_valid: Gauge,
+}
+
+/// Labels of a review; every value comes from a table, none from a caller.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct ReviewLabels {
+    /// `mutate` or `validate`.
+    pub side: &'static str,
+    /// Word of the operation, or `unknown`.
+    pub operation: &'static str,
+    /// Plural name with subresource, or `other`.
+    pub resource: &'static str,
+    /// `allowed`, `patched`, `warned` or `refused`.
+    pub decision: &'static str,
+}
+
+/// The webhook's side.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct SideLabels {
+    /// `mutate` or `validate`.
+    pub side: &'static str,
+}
+
+/// A rule; as many as there are rules, built in or in policy files.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct RuleLabels {
+    /// Id of the rule.
+    pub rule: String,
+}
+
+/// Why a request was turned away.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct ReasonLabels {
+    /// `overload`, `oversize`, `late` and so on.
+    pub reason: &'static str,
+}
+
+impl Metrics {
+    /// All metrics, at zero.
+    pub fn new() -> Self {
+        let mut metrics = Metrics {
+            registry: Registry::with_prefix("flamewarden"),
+            requests: Family::default(),
+            duration: Family::new_with_constructor(|| Histogram::new(BUCKETS)),
+            refusals: Family::default(),
+            turned_away: Family::default(),
+            bytes_in_flight: Gauge::default(),
+            certificate_expiry: Gauge::default(),
+            policies_valid: Gauge::default(),
+        };
+        metrics.register();
+        metrics
+    }
+
+    /// All metrics in the OpenMetrics text format.
+    pub fn text(&self) -> String {
+        let mut text = String::new();
+        match encode(&mut text, &self.registry) {
+            Ok(()) => text,
+            Err(problem) => format!("# cannot write metrics: {problem}\n"),
+        }
+    }
+
+    fn register(&mut self) {
+        let registry = &mut self.registry;
+        registry.register("admission_requests", "Reviews answered", self.requests.clone());
+        registry.register("admission_duration_seconds", "Time from header to answer", self.duration.clone());
+        registry.register("admission_refusals", "Refusals by rule", self.refusals.clone());
+        registry.register("admission_turned_away", "Requests turned away unread", self.turned_away.clone());
+        registry.register("admission_in_flight_bytes", "Bytes of bodies held", self.bytes_in_flight.clone());
+        registry.register(
+            "certificate_expiry_timestamp_seconds",
+            "Last moment of the serving certificate",
+            self.certificate_expiry.clone(),
+        );
+        registry.register("policies_valid", "Whether the policy files are in force", self.policies_valid.clone());
+        let build = Info::new(vec![("version", env!("CARGO_PKG_VERSION"))]);
+        registry.register("build", "Version of this program", build);
+    }
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Metrics::new()
+    }
+}
+
+/// Writes logs to standard error from now on; `RUST_LOG` chooses what, from `info` up otherwise.
+pub fn start_log(format: LogFormat) {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let started = match format {
+        LogFormat::Text => log.with_ansi(false).try_init(),
+        LogFormat::Json => log.json().flatten_event(true).with_current_span(false).try_init(),
+    };
+    if started.is_err() {
+        tracing::debug!("logs were started before");
+    }
+}
+
+/// A caller's text as it may stand in a log line: no control characters, not endless.
+pub fn printable(text: &str) -> Cow<'_, str> {
+    let short = text.char_indices().nth(SHOWN).map_or(text, |(end, _)| text.get(..end).unwrap_or_default());
+    let plain = |c: char| !c.is_control() && !matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}');
+    if short.len() == text.len() && text.chars().all(plain) {
+        return Cow::Borrowed(text);
+    }
+    let mut shown = String::with_capacity(short.len() + 8);
+    for c in short.chars() {
+        if plain(c) {
+            shown.push(c);
+        } else {
+            // Writing to a String cannot fail.
+            let _ = write!(shown, "{}", c.escape_unicode());
+        }
+    }
+    if short.len() < text.len() {
+        shown.push('…');
+    }
+    Cow::Owned(shown)
+}
+
+/// Up to 10 s, the longest a webhook call takes by default: what lies above the last bucket cannot be told apart.
+const BUCKETS: [f64; 13] = [0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
+const SHOWN: usize = 253;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_callers_text_cannot_break_a_log_line() {
+        let long = "x".repeat(300);
+        for (text, shown) in [
+            ("web-1", "web-1"),
+            ("a\nlevel=INFO", "a\\u{a}level=INFO"),
+            ("\u{1b}[2J", "\\u{1b}[2J"),
+            ("a\u{202e}b", "a\\u{202e}b"),
+            (&long, &format!("{}…", "x".repeat(253))),
+        ] {
+            assert_eq!(printable(text), shown);
+        }
+    }
+
+    #[test]
+    fn metrics_have_their_names() {
+        let metrics = Metrics::new();
+        let labels = ReviewLabels { side: "mutate", operation: "CREATE", resource: "pods", decision: "allowed" };
+        metrics.requests.get_or_create(&labels).inc();
+        let text = metrics.text();
+        for line in [
+            "flamewarden_admission_requests_total{side=\"mutate\",operation=\"CREATE\",resource=\"pods\",decision=\"allowed\"} 1",
+            "flamewarden_admission_in_flight_bytes 0",
+            "flamewarden_certificate_expiry_timestamp_seconds 0",
+            "flamewarden_policies_valid 0",
+            concat!("flamewarden_build_info{version=\"", env!("CARGO_PKG_VERSION"), "\"} 1"),
+        ] {
+            assert!(text.lines().any(|had| had == line), "{line} is missing in\n{text}");
+        }
+    }
+}

@@ -1,0 +1,281 @@
+//! Edge: the webhook over HTTP: paths, sizes, time, and the promise that a panic is a refusal.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use http_body_util::{BodyExt, Full};
+use hyper::body::{Body, Bytes, Incoming};
+use hyper::header::{ALLOW, CONNECTION, CONTENT_ENCODING, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+use hyper::{Method, Request, Response, StatusCode};
+use jiff::Timestamp;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, timeout_at};
+
+use super::{Answer, Record, Reply, ReviewLimits, Side, Webhook, early_uid};
+use crate::serve::Handler;
+use crate::telemetry::{Metrics, ReasonLabels, ReviewLabels, RuleLabels, SideLabels, printable};
+
+/// Answers `POST /mutate` and `POST /validate`.
+pub struct WebhookHandler {
+    webhook: Arc<Webhook>,
+    metrics: Arc<Metrics>,
+    limits: ReviewLimits,
+    bytes: Arc<Semaphore>,
+    large: Arc<Semaphore>,
+}
+
+/// Why a body was not read to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Unread {
+    /// All bodies together would take more than they may.
+    Overload,
+    /// This one is longer than any that the API server sends.
+    Oversize,
+    /// It did not arrive in time.
+    Late,
+    /// The caller went away, or sent no HTTP.
+    Broken,
+}
+
+/// A body and its share of the bytes in flight.
+struct Held {
+    bytes: Bytes,
+    _share: Share,
+}
+
+impl Handler for WebhookHandler {
+    async fn answer(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
+        let begun = Instant::now();
+        let side = match side_of(&request) {
+            Ok(side) => side,
+            Err(response) => return *response,
+        };
+        let deadline = begun + self.limits.time_for(request.uri().query());
+        let mut body = request.into_body();
+        let held = match timeout_at(deadline.min(begun + self.limits.body), self.read(&mut body)).await {
+            Ok(Ok(held)) => held,
+            Ok(Err(unread)) => return self.turn_away(unread, body, deadline).await,
+            Err(_) => return self.turn_away(Unread::Late, body, deadline).await,
+        };
+        let reply = self.decide(side, held, deadline).await;
+        self.remember(side, &reply.record, begun);
+        json(&reply.answer)
+    }
+}
+
+impl WebhookHandler {
+    /// A handler that asks this webhook.
+    pub fn new(webhook: Arc<Webhook>, metrics: Arc<Metrics>, limits: ReviewLimits) -> Self {
+        WebhookHandler {
+            bytes: Arc::new(Semaphore::new(limits.bytes_in_flight)),
+            large: Arc::new(Semaphore::new(limits.large)),
+            webhook,
+            metrics,
+            limits,
+        }
+    }
+
+    /// Reads a body as it comes; only what has come counts, so that announcing much takes nothing.
+    async fn read(&self, body: &mut Incoming) -> Result<Held, Unread> {
+        if body.size_hint().lower() > self.limits.body_bytes as u64 {
+            return Err(Unread::Oversize);
+        }
+        let mut share = Share::none(&self.metrics);
+        let mut first = Bytes::new();
+        let mut all = Vec::new();
+        while let Some(frame) = body.frame().await {
+            let Ok(data) = frame.map_err(|_| Unread::Broken)?.into_data() else { continue };
+            if first.len().max(all.len()) + data.len() > self.limits.body_bytes {
+                return Err(Unread::Oversize);
+            }
+            share.grow(&self.bytes, data.len())?;
+            if first.is_empty() && all.is_empty() {
+                first = data;
+                continue;
+            }
+            if all.is_empty() {
+                all.extend_from_slice(&std::mem::take(&mut first));
+            }
+            all.extend_from_slice(&data);
+        }
+        let bytes = if all.is_empty() { first } else { Bytes::from(all) };
+        Ok(Held { bytes, _share: share })
+    }
+
+    /// Small reviews are judged here, large ones where they keep nobody waiting.
+    async fn decide(&self, side: Side, held: Held, deadline: Instant) -> Reply {
+        let webhook = Arc::clone(&self.webhook);
+        if held.bytes.len() <= self.limits.inline_bytes {
+            return judged(&webhook, side, &held.bytes);
+        }
+        let bytes = held.bytes.clone();
+        let judging = async {
+            let turn = Arc::clone(&self.large).acquire_owned().await;
+            // The share and the turn go along: work that nobody waits for any more still takes memory.
+            tokio::task::spawn_blocking(move || {
+                let (held, _turn) = (held, turn);
+                judged(&webhook, side, &held.bytes)
+            })
+            .await
+        };
+        match timeout_at(deadline, judging).await {
+            Ok(Ok(reply)) => reply,
+            Ok(Err(_)) => refused(&bytes, "internal-error", "an internal error kept it from being judged"),
+            Err(_) => refused(&bytes, "deadline", "it could not be judged in time; try again"),
+        }
+    }
+
+    /// The response to what was not read. The rest of the body is taken off the wire first, for a
+    /// while: a caller whose writing meets a closed connection does not read why.
+    ///
+    /// No AdmissionReview can be answered here, since its uid is unknown. The validating side fails
+    /// closed, so the API server refuses; what the mutating side misses the validating side sees.
+    async fn turn_away(&self, unread: Unread, mut body: Incoming, deadline: Instant) -> Response<Full<Bytes>> {
+        let (status, word, text) = unread.told();
+        self.metrics.turned_away.get_or_create(&ReasonLabels { reason: word }).inc();
+        tracing::warn!(reason = word, "review turned away");
+        let mut left = 2 * self.limits.body_bytes;
+        let discard = async {
+            while let Some(Ok(frame)) = body.frame().await {
+                left = left.saturating_sub(frame.data_ref().map_or(0, Bytes::len));
+                if left == 0 {
+                    return false;
+                }
+            }
+            true
+        };
+        let emptied = timeout_at(deadline, discard).await.unwrap_or(false);
+        let mut response = plain(status, text);
+        if unread == Unread::Overload {
+            // The API server tries again by itself only when it is told when.
+            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        if !emptied {
+            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        response
+    }
+
+    fn remember(&self, side: Side, record: &Record, begun: Instant) {
+        let labels = ReviewLabels {
+            side: side.word(),
+            operation: record.operation,
+            resource: record.resource,
+            decision: record.decision.word(),
+        };
+        self.metrics.requests.get_or_create(&labels).inc();
+        self.metrics.duration.get_or_create(&SideLabels { side: side.word() }).observe(begun.elapsed().as_secs_f64());
+        let Some(refusal) = &record.refusal else { return };
+        for rule in &refusal.rules {
+            self.metrics.refusals.get_or_create(&RuleLabels { rule: rule.clone() }).inc();
+        }
+        let rules: Vec<&str> = refusal.rules.iter().map(String::as_str).collect();
+        let paths: Vec<_> = refusal.paths.iter().map(|path| printable(path)).collect();
+        tracing::warn!(
+            side = side.word(),
+            operation = record.operation,
+            resource = record.resource,
+            namespace = %printable(&refusal.namespace),
+            name = %printable(&refusal.name),
+            user = %printable(&refusal.user),
+            uid = %printable(&refusal.uid),
+            dry_run = refusal.dry_run,
+            rules = %rules.join(","),
+            paths = %paths.join(","),
+            "refused"
+        );
+    }
+}
+
+impl Unread {
+    fn told(self) -> (StatusCode, &'static str, &'static str) {
+        match self {
+            Unread::Overload => (StatusCode::SERVICE_UNAVAILABLE, "overload", "flamewarden is overloaded; try again\n"),
+            Unread::Oversize => (StatusCode::PAYLOAD_TOO_LARGE, "oversize", "flamewarden refuses: review too large\n"),
+            Unread::Late => (StatusCode::REQUEST_TIMEOUT, "late", "flamewarden refuses: review came too slowly\n"),
+            Unread::Broken => (StatusCode::BAD_REQUEST, "broken", "flamewarden refuses: review is cut short\n"),
+        }
+    }
+}
+
+/// A part of the bytes in flight, counted in the metric, given back when dropped.
+struct Share {
+    permit: Option<OwnedSemaphorePermit>,
+    metrics: Arc<Metrics>,
+}
+
+impl Share {
+    fn none(metrics: &Arc<Metrics>) -> Self {
+        Share { permit: None, metrics: Arc::clone(metrics) }
+    }
+
+    fn grow(&mut self, bytes: &Arc<Semaphore>, by: usize) -> Result<(), Unread> {
+        let by = u32::try_from(by).map_err(|_| Unread::Oversize)?;
+        let more = Arc::clone(bytes).try_acquire_many_owned(by).map_err(|_| Unread::Overload)?;
+        self.metrics.bytes_in_flight.inc_by(i64::from(by));
+        match &mut self.permit {
+            Some(permit) => permit.merge(more),
+            None => self.permit = Some(more),
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        let held = self.permit.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
+        self.metrics.bytes_in_flight.dec_by(i64::try_from(held).unwrap_or_default());
+    }
+}
+
+/// Judges, and makes a refusal of a panic.
+fn judged(webhook: &Webhook, side: Side, text: &[u8]) -> Reply {
+    let now = Timestamp::now();
+    catch_unwind(AssertUnwindSafe(|| webhook.answer(side, text, now)))
+        .unwrap_or_else(|_| refused(text, "internal-error", "an internal error kept it from being judged"))
+}
+
+fn refused(text: &[u8], rule: &str, why: &str) -> Reply {
+    let uid = early_uid(text).unwrap_or_default();
+    Reply {
+        answer: Answer::refuse(&uid, 500, format!("flamewarden refuses this: {why}")),
+        record: Record::unreadable(&uid, rule),
+    }
+}
+
+/// Whom a request asks, or why nobody can be asked. Nothing is ever redirected: the API server would follow.
+fn side_of(request: &Request<Incoming>) -> Result<Side, Box<Response<Full<Bytes>>>> {
+    let Some(side) = Side::of_path(request.uri().path()) else {
+        return Err(Box::new(plain(StatusCode::NOT_FOUND, "there is /mutate and /validate\n")));
+    };
+    if request.method() != Method::POST {
+        let mut response = plain(StatusCode::METHOD_NOT_ALLOWED, "reviews are posted\n");
+        response.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));
+        return Err(Box::new(response));
+    }
+    let kind = request.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    let kind = kind.split(';').next().unwrap_or_default().trim();
+    if !kind.eq_ignore_ascii_case(JSON) || request.headers().contains_key(CONTENT_ENCODING) {
+        let text = "reviews are application/json, not compressed\n";
+        return Err(Box::new(plain(StatusCode::UNSUPPORTED_MEDIA_TYPE, text)));
+    }
+    Ok(side)
+}
+
+fn json(answer: &Answer) -> Response<Full<Bytes>> {
+    let Ok(text) = serde_json::to_vec(answer) else {
+        return plain(StatusCode::INTERNAL_SERVER_ERROR, "flamewarden refuses: its answer cannot be written\n");
+    };
+    let mut response = Response::new(Full::new(Bytes::from(text)));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(JSON));
+    response
+}
+
+fn plain(status: StatusCode, text: &'static str) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(Bytes::from_static(text.as_bytes())));
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    response
+}
+
+const JSON: &str = "application/json";
