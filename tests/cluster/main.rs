@@ -1,0 +1,17 @@
+//! Tests on a real control plane; see README.md beside this file.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "this whole target is a test: what goes wrong ends the test that asked for it"
+)]
+
+mod caller;
+mod control_plane;
+mod killed;
+mod kubelet;
+mod part;
+mod pki;
+mod plane_test;
+mod shared;
