@@ -5,6 +5,7 @@ mod pattern;
 mod profile;
 mod quantity;
 mod set;
+mod user_rule;
 
 pub use exception::Exception;
 pub use pattern::Pattern;
@@ -14,3 +15,4 @@ pub use profile::{
 };
 pub use quantity::Quantity;
 pub use set::{Installation, PolicyProblem, PolicySet, Tenancy};
+pub use user_rule::{FailurePolicy, MatchConstraints, Named, Reason, ResourceRule, RuleSpec, Validation};

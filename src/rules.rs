@@ -1,9 +1,11 @@
 //! The rules, and the one judge that webhook, audit and command line ask.
 
+mod cel;
 mod judge;
 mod mend;
 mod pod;
 
+pub use cel::{Limits, RuleProblem, UserFinding, UserRule, UserRules, Workers};
 pub use judge::{Case, Judgement, Target, judge};
 pub use mend::{MendProblem, mend};
 pub use pod::{POD_RULES, PodCase, PodRule, Stage, pod_findings};

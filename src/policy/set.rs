@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::Deserialize;
 
-use super::{Profile, Role};
+use super::{Profile, Role, RuleSpec};
 use crate::model::PodView;
 
 /// Profiles and the installation's own settings, read from policy files and checked together.
@@ -16,6 +16,8 @@ pub struct PolicySet {
     pub analysis: Profile,
     /// The profile of gateways.
     pub gateway: Profile,
+    /// The users' own rules as they are written; `rules::UserRules` compiles them.
+    pub rules: Vec<RuleSpec>,
 }
 
 /// What differs from node to node. Written as `kind: Installation`.
@@ -82,6 +84,7 @@ impl PolicySet {
     pub fn parse<'a>(files: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<Self, PolicyProblem> {
         let mut profiles = Vec::new();
         let mut installations = Vec::new();
+        let mut rules = Vec::new();
         for (file, text) in files {
             for document in documents(text) {
                 let at = |problem: serde_saphyr::Error| PolicyProblem::Document {
@@ -97,6 +100,10 @@ impl PolicySet {
                         let document: InstallationDocument = serde_saphyr::from_str(&document).map_err(at)?;
                         installations.push(document.spec);
                     }
+                    Kind::Rule => {
+                        let document: RuleDocument = serde_saphyr::from_str(&document).map_err(at)?;
+                        rules.push(RuleSpec { name: document.metadata.name, ..document.spec });
+                    }
                 }
             }
         }
@@ -107,6 +114,7 @@ impl PolicySet {
             analysis: only(analysis, "profile with role: analysis")?.completed(&installation),
             gateway: only(gateway, "profile with role: gateway")?.completed(&installation),
             installation,
+            rules,
         };
         set.check()
     }
@@ -164,6 +172,7 @@ struct Head {
 enum Kind {
     Profile,
     Installation,
+    Rule,
 }
 
 #[derive(Deserialize)]
@@ -185,6 +194,17 @@ struct InstallationDocument {
     #[serde(rename = "kind")]
     _kind: Kind,
     spec: Installation,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RuleDocument {
+    #[serde(rename = "apiVersion")]
+    _version: Version,
+    #[serde(rename = "kind")]
+    _kind: Kind,
+    metadata: Named,
+    spec: RuleSpec,
 }
 
 #[derive(Deserialize)]
