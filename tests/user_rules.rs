@@ -1,5 +1,7 @@
 //! Users' own rules: what is refused at load, what expressions mean, what a deadline does.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a helper that fails is a test that fails")]
+
 use std::time::Duration;
 
 use flamewarden::model::{Json, Operation, Request, Resource, User, parse};
