@@ -1,17 +1,23 @@
 //! Edge: composition of the parts: what is opened, in which order, and how it ends.
 
+mod controller;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, ensure};
+use anyhow::Context;
+use arc_swap::ArcSwap;
 use clap::ValueEnum;
 use jiff::Timestamp;
 use tokio::net::TcpListener;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 use tokio_rustls::TlsAcceptor;
 
+pub use controller::{CertificateSource, ControllerSettings};
+
+use crate::policy::PolicySet;
 use crate::serve::{
     CertificateFolder, CertificateStore, Check, ClientCheck, ConnectionLimits, Drain, Listen, PolicyFolder, Probes,
     serve, tls_config,
@@ -24,6 +30,8 @@ use crate::webhook::{ReviewLimits, Webhook, WebhookHandler};
 pub enum Part {
     /// Answers /mutate and /validate.
     Webhook,
+    /// Makes policies, lifts gates, keeps certificate and configurations.
+    Controller,
 }
 
 /// What `serve` was told.
@@ -33,8 +41,8 @@ pub struct Settings {
     pub parts: Vec<Part>,
     /// Folder of the policy files.
     pub policies: PathBuf,
-    /// Folder of the serving certificate.
-    pub certificates: PathBuf,
+    /// Folder of the serving certificate; the webhook needs it.
+    pub certificates: Option<PathBuf>,
     /// Where the API server calls.
     pub listen: SocketAddr,
     /// Where probes and metrics are answered.
@@ -47,12 +55,14 @@ pub struct Settings {
     pub connections: ConnectionLimits,
     /// What reviews may take.
     pub reviews: ReviewLimits,
+    /// For the controller.
+    pub controller: ControllerSettings,
 }
 
 /// A running server.
 pub struct Running {
-    /// Where the webhook listens.
-    pub webhook: SocketAddr,
+    /// Where the webhook listens; nowhere without that part.
+    pub webhook: Option<SocketAddr>,
     /// Where the probes listen.
     pub probes: SocketAddr,
     /// The switch that ends it.
@@ -82,53 +92,100 @@ pub fn run(settings: &Settings) -> anyhow::Result<()> {
 /// # Errors
 /// It cannot start: policies, certificates or addresses cannot be used.
 pub async fn start(settings: &Settings, judge: crate::webhook::Judge) -> anyhow::Result<Running> {
-    ensure!(settings.parts.contains(&Part::Webhook), "there is nothing to run without the part `webhook`");
     // The first of all: rustls panics where two providers could be meant.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    let (metrics, drain, store) = (Arc::new(Metrics::new()), Drain::default(), Arc::new(CertificateStore::default()));
-
-    let mut policies = PolicyFolder::new(&settings.policies);
-    let first = policies.look().context("no policies")??;
+    let (metrics, drain) = (Arc::new(Metrics::new()), Drain::default());
+    let mut folder = PolicyFolder::new(&settings.policies);
+    let policies = Arc::new(ArcSwap::from_pointee(folder.look().context("no policies")??));
     metrics.policies_valid.set(1);
-    let webhook = Arc::new(Webhook::judged_by(first, judge));
 
-    let mut certificates = CertificateFolder::new(&settings.certificates);
-    take_certificate(&mut certificates, &store, &metrics);
-    let tls = tls_config(store.clone(), client_check(settings)?.as_ref())?;
+    let (mut checks, mut tasks) = (Vec::new(), JoinSet::new());
+    let mut webhook = None;
+    if settings.parts.contains(&Part::Webhook) {
+        let calls = Calls::prepare(settings, Webhook::judged_by(policies.clone(), judge), &metrics, &drain).await?;
+        webhook = Some(calls.listen.listener.local_addr()?);
+        checks.push(certificate_check(&calls.store));
+        tasks.spawn(calls.run(metrics.clone()));
+    }
+    if settings.parts.contains(&Part::Controller) {
+        let controller = controller::start(&settings.controller, policies.clone(), drain.clone()).await?;
+        checks.push(controller.check);
+        tasks.spawn(controller.running);
+    }
+    let probes = probes(settings, Probes { checks, drain: drain.clone(), metrics: metrics.clone() }).await?;
+    let probes_at = probes.listener.local_addr()?;
+    tracing::info!(webhook = webhook.map(|at| at.to_string()), probes = %probes_at, "serving");
+    let serving = tokio::spawn(async move {
+        tokio::select! {
+            // The parts end by themselves when the drain has begun; probes are answered until then.
+            () = async { while tasks.join_next().await.is_some() {} } => {}
+            () = serve(probes) => {}
+            () = look_at_policies(folder, policies, metrics) => {}
+        }
+    });
+    Ok(Running { webhook, probes: probes_at, drain, serving })
+}
 
-    let handler = WebhookHandler::new(webhook.clone(), metrics.clone(), settings.reviews.clone());
-    let calls = Listen {
-        listener: bind(settings.listen).await?,
-        tls: Some(TlsAcceptor::from(Arc::new(tls))),
-        handler: Arc::new(handler),
-        limits: settings.connections.clone(),
-        drain: drain.clone(),
-    };
-    let probes = Listen {
+/// The webhook's listener with its certificate, ready to run.
+struct Calls {
+    listen: Listen<WebhookHandler>,
+    folder: CertificateFolder,
+    store: Arc<CertificateStore>,
+}
+
+impl Calls {
+    async fn prepare(
+        settings: &Settings,
+        webhook: Webhook,
+        metrics: &Arc<Metrics>,
+        drain: &Drain,
+    ) -> anyhow::Result<Self> {
+        let folder = settings.certificates.as_ref().context("the part `webhook` needs --certificates")?;
+        let (mut folder, store) = (CertificateFolder::new(folder), Arc::new(CertificateStore::default()));
+        take_certificate(&mut folder, &store, metrics);
+        let tls = tls_config(store.clone(), client_check(settings)?.as_ref())?;
+        let handler = WebhookHandler::new(Arc::new(webhook), metrics.clone(), settings.reviews.clone());
+        let listen = Listen {
+            listener: bind(settings.listen).await?,
+            tls: Some(TlsAcceptor::from(Arc::new(tls))),
+            handler: Arc::new(handler),
+            limits: settings.connections.clone(),
+            drain: drain.clone(),
+        };
+        Ok(Calls { listen, folder, store })
+    }
+
+    /// Answers until the drain is over; a changed certificate is taken meanwhile.
+    async fn run(mut self, metrics: Arc<Metrics>) {
+        let look = async {
+            loop {
+                tokio::time::sleep(LOOK).await;
+                take_certificate(&mut self.folder, &self.store, &metrics);
+            }
+        };
+        tokio::select! {
+            () = serve(self.listen) => {}
+            () = look => {}
+        }
+    }
+}
+
+async fn probes(settings: &Settings, probes: Probes) -> anyhow::Result<Listen<Probes>> {
+    Ok(Listen {
         listener: bind(settings.probes).await?,
         tls: None,
-        handler: Arc::new(Probes { checks: checks(&store), drain: drain.clone(), metrics: metrics.clone() }),
+        handler: Arc::new(probes),
         limits: ConnectionLimits { connections: 64, ..settings.connections.clone() },
         // Probes are answered to the very end; what is never begun never ends.
         drain: Drain::default(),
-    };
-    let (calls_at, probes_at) = (calls.listener.local_addr()?, probes.listener.local_addr()?);
-    tracing::info!(webhook = %calls_at, probes = %probes_at, "serving");
-    let look = async move {
-        loop {
-            tokio::time::sleep(LOOK).await;
-            take_certificate(&mut certificates, &store, &metrics);
-            take_policies(&mut policies, &webhook, &metrics);
-        }
-    };
-    let serving = tokio::spawn(async move {
-        tokio::select! {
-            () = serve(calls) => {}
-            () = serve(probes) => {}
-            () = look => {}
-        }
-    });
-    Ok(Running { webhook: calls_at, probes: probes_at, drain, serving })
+    })
+}
+
+async fn look_at_policies(mut folder: PolicyFolder, policies: Arc<ArcSwap<PolicySet>>, metrics: Arc<Metrics>) {
+    loop {
+        tokio::time::sleep(LOOK).await;
+        take_policies(&mut folder, &policies, &metrics);
+    }
 }
 
 impl Running {
@@ -146,11 +203,11 @@ fn take_certificate(folder: &mut CertificateFolder, store: &CertificateStore, me
     }
 }
 
-fn take_policies(folder: &mut PolicyFolder, webhook: &Webhook, metrics: &Metrics) {
+fn take_policies(folder: &mut PolicyFolder, policies: &ArcSwap<PolicySet>, metrics: &Metrics) {
     match folder.look() {
         None => {}
-        Some(Ok(policies)) => {
-            webhook.replace(policies);
+        Some(Ok(changed)) => {
+            policies.store(Arc::new(changed));
             metrics.policies_valid.set(1);
             tracing::info!("changed policies in force");
         }
@@ -161,10 +218,9 @@ fn take_policies(folder: &mut PolicyFolder, webhook: &Webhook, metrics: &Metrics
     }
 }
 
-/// What readiness asks for besides the policies, without which nothing starts.
-fn checks(store: &Arc<CertificateStore>) -> Vec<Check> {
+fn certificate_check(store: &Arc<CertificateStore>) -> Check {
     let store = Arc::clone(store);
-    vec![Check { name: "certificate", missing: Box::new(move |now| store.missing(now)) }]
+    Check { name: "certificate", missing: Box::new(move |now| store.missing(now)) }
 }
 
 fn client_check(settings: &Settings) -> anyhow::Result<Option<ClientCheck>> {

@@ -8,6 +8,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::app;
+use crate::cluster::LeaseTiming;
 use crate::serve::{ConnectionLimits, renew_folder, service_names};
 use crate::telemetry::{LogFormat, start_log};
 use crate::webhook::ReviewLimits;
@@ -26,8 +27,8 @@ struct Arguments {
 /// Every command; a new one is one variant here and one line in [`run`].
 #[derive(Subcommand)]
 enum Command {
-    /// Runs the webhook.
-    Serve(Serve),
+    /// Runs the webhook, the controller, or both.
+    Serve(Box<Serve>),
     /// Makes or renews the serving certificate in a folder, with an authority of its own.
     Certs(Certs),
 }
@@ -55,9 +56,21 @@ struct Serve {
     /// Folder of the policy files (*.yaml).
     #[arg(long, value_name = "DIR")]
     policies: PathBuf,
-    /// Folder of the serving certificate (tls.crt, tls.key).
+    /// Folder of the serving certificate (tls.crt, tls.key); the webhook needs it.
     #[arg(long, value_name = "DIR")]
-    certificates: PathBuf,
+    certificates: Option<PathBuf>,
+    /// How to reach the API server; without it, as a pod does.
+    #[arg(long, value_name = "FILE", env = "KUBECONFIG")]
+    kubeconfig: Option<PathBuf>,
+    /// Flamewarden's own namespace.
+    #[arg(long, value_name = "NAME", default_value = "flamewarden-system")]
+    namespace: String,
+    /// The controller's name in the election of the leader.
+    #[arg(long, value_name = "NAME", env = "HOSTNAME", default_value = "flamewarden-controller")]
+    identity: String,
+    /// Who makes the webhook's certificate.
+    #[arg(long, value_enum, default_value = "own")]
+    certificate_source: app::CertificateSource,
     /// Where the API server calls.
     #[arg(long, value_name = "ADDR", default_value = "0.0.0.0:9443")]
     listen: SocketAddr,
@@ -106,6 +119,13 @@ impl Serve {
             client_name: self.client_name,
             connections: ConnectionLimits { drain: self.drain, linger: self.linger, ..ConnectionLimits::default() },
             reviews: ReviewLimits { bytes_in_flight: self.bytes_in_flight, ..ReviewLimits::default() },
+            controller: app::ControllerSettings {
+                kubeconfig: self.kubeconfig,
+                namespace: self.namespace,
+                identity: self.identity,
+                timing: LeaseTiming::default(),
+                certificates: self.certificate_source,
+            },
         })
     }
 }

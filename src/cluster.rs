@@ -220,9 +220,15 @@ impl Kind {
         }
     }
 
+    /// `apiVersion` and `kind` of its objects.
+    pub fn type_names(self) -> (String, &'static str) {
+        let (group, version, kind, _) = self.row();
+        (if group.is_empty() { version.to_owned() } else { format!("{group}/{version}") }, kind)
+    }
+
     fn resource(self) -> ApiResource {
-        let (group, version, kind, plural) = self.row();
-        let api_version = if group.is_empty() { version.to_owned() } else { format!("{group}/{version}") };
+        let (group, version, _, plural) = self.row();
+        let (api_version, kind) = self.type_names();
         ApiResource {
             group: group.to_owned(),
             version: version.to_owned(),

@@ -11,6 +11,8 @@ mod workload;
 use serde_json::Value;
 
 pub use print::to_yaml;
+pub use rbac::{CONTROLLER, WEBHOOK};
+pub use workload::{AUTHORITY_SECRET, SERVING_SECRET};
 
 use crate::policy::PolicySet;
 
@@ -54,4 +56,20 @@ pub fn manifests(settings: &Settings, policies: &PolicySet) -> Vec<Value> {
 /// The webhook configurations alone.
 pub fn webhook_configurations(settings: &Settings, policies: &PolicySet) -> Vec<Value> {
     admission::configurations(settings, policies)
+}
+
+/// The names of all webhook configurations.
+pub fn configuration_names(policies: &PolicySet) -> Vec<(Registered, String)> {
+    let [mutating, validating] = admission::names(policies);
+    let mutating = mutating.into_iter().map(|name| (Registered::Mutating, name));
+    mutating.chain(validating.into_iter().map(|name| (Registered::Validating, name))).collect()
+}
+
+/// The two kinds of webhook configuration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Registered {
+    /// `MutatingWebhookConfiguration`
+    Mutating,
+    /// `ValidatingWebhookConfiguration`
+    Validating,
 }

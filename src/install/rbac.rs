@@ -24,9 +24,10 @@ pub(super) fn access(settings: &Settings, policies: &PolicySet) -> Vec<Value> {
     objects
 }
 
-/// Names of the two parts, of their Deployments and service accounts.
-pub(super) const WEBHOOK: &str = "flamewarden-webhook";
-pub(super) const CONTROLLER: &str = "flamewarden-controller";
+/// The webhook's Deployment, Service and service account.
+pub const WEBHOOK: &str = "flamewarden-webhook";
+/// The controller's Deployment, service account and lease.
+pub const CONTROLLER: &str = "flamewarden-controller";
 
 /// The webhook looks up what a CONNECT or an eviction names without bringing it along.
 fn webhook_rules() -> Value {

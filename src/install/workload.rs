@@ -36,9 +36,12 @@ pub(super) fn workloads(settings: &Settings) -> Vec<Value> {
 }
 
 /// Secrets that the controller makes: the authority, and the webhook's serving certificate.
-pub(super) const SECRETS: &[&str] = &["flamewarden-ca", SERVING_SECRET];
+pub(super) const SECRETS: &[&str] = &[AUTHORITY_SECRET, SERVING_SECRET];
+/// The authority and those before it; only the controller reads it.
+pub const AUTHORITY_SECRET: &str = "flamewarden-authority";
+/// What the webhook serves; mounted into it.
+pub const SERVING_SECRET: &str = "flamewarden-webhook-tls";
 
-const SERVING_SECRET: &str = "flamewarden-webhook-tls";
 const POLICIES: &str = "flamewarden-policies";
 const WEBHOOK_PORT: u16 = 9443;
 const PROBE_PORT: u16 = 8080;

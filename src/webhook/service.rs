@@ -15,7 +15,7 @@ pub type Judge = fn(&Request<'_>, &Case<'_>) -> Judgement;
 
 /// What the webhook needs to answer: the policies in force, replaced as a whole when they change.
 pub struct Webhook {
-    policies: ArcSwap<PolicySet>,
+    policies: Arc<ArcSwap<PolicySet>>,
     judge: Judge,
 }
 
@@ -54,22 +54,17 @@ impl Side {
 impl Webhook {
     /// A webhook that answers by these policies.
     pub fn new(policies: PolicySet) -> Self {
-        Webhook::judged_by(policies, judge)
+        Webhook::judged_by(Arc::new(ArcSwap::from_pointee(policies)), judge)
     }
 
-    /// A webhook with a judge of its own; tests give one that fails.
-    pub fn judged_by(policies: PolicySet, judge: Judge) -> Self {
-        Webhook { policies: ArcSwap::from_pointee(policies), judge }
+    /// A webhook whose policies may be replaced under it, with a judge of its own; tests give one that fails.
+    pub fn judged_by(policies: Arc<ArcSwap<PolicySet>>, judge: Judge) -> Self {
+        Webhook { policies, judge }
     }
 
     /// The policies in force.
     pub fn policies(&self) -> Arc<PolicySet> {
         self.policies.load_full()
-    }
-
-    /// Puts other policies in force, for requests that are not being judged yet.
-    pub fn replace(&self, policies: PolicySet) {
-        self.policies.store(Arc::new(policies));
     }
 
     /// Answers one review.

@@ -1,0 +1,94 @@
+//! Edge: composition of the controller: election, guard, registration.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::Context;
+use arc_swap::ArcSwap;
+use futures::future::BoxFuture;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use crate::cluster::{Cluster, Leadership, LeaseTiming, campaign, resign};
+use crate::facts::Place;
+use crate::guard::{Guard, GuardSettings};
+use crate::install::CONTROLLER;
+use crate::policy::PolicySet;
+use crate::registration::Registration;
+use crate::serve::{Check, Drain};
+
+/// What the controller was told.
+#[derive(Debug, Clone)]
+pub struct ControllerSettings {
+    /// How to reach the API server; as a pod does where there is none.
+    pub kubeconfig: Option<PathBuf>,
+    /// Flamewarden's own namespace.
+    pub namespace: String,
+    /// The name under which this replica takes part in the election; its host's name as a rule.
+    pub identity: String,
+    /// Timing of the election.
+    pub timing: LeaseTiming,
+    /// Whether the webhook's certificate is ours to make; not where cert-manager or files bring it.
+    pub certificates: CertificateSource,
+}
+
+/// Who makes the webhook's certificate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum CertificateSource {
+    /// Flamewarden's controller, with an authority of its own.
+    Own,
+    /// Somebody else: cert-manager, or files.
+    Other,
+}
+
+/// A running controller: its task, and what readiness asks of it.
+pub(super) struct Controller {
+    pub(super) running: BoxFuture<'static, ()>,
+    pub(super) check: Check,
+}
+
+/// Starts the controller; it ends when the drain begins.
+pub(super) async fn start(
+    settings: &ControllerSettings,
+    policies: Arc<ArcSwap<PolicySet>>,
+    drain: Drain,
+) -> anyhow::Result<Controller> {
+    let cluster = Cluster::connect(settings.kubeconfig.as_deref(), CONTROLLER)
+        .await
+        .context("the controller needs an API server")?;
+    let leadership = Leadership::default();
+    let lease = Place { namespace: settings.namespace.clone(), name: CONTROLLER.to_owned() };
+    let (stop, stopped) = watch::channel(false);
+    let (synced, knows) = watch::channel(false);
+
+    let mut loops = JoinSet::new();
+    let guard = GuardSettings { cluster: cluster.clone(), leadership: leadership.clone(), policies: policies.clone() };
+    loops.spawn(Guard::new(guard).run(stopped.clone(), synced));
+    if settings.certificates == CertificateSource::Own {
+        let registration = Registration {
+            cluster: cluster.clone(),
+            leadership: leadership.clone(),
+            namespace: settings.namespace.clone(),
+            policies,
+        };
+        loops.spawn(registration.run(stopped));
+    }
+    let (me, timing) = (settings.identity.clone(), settings.timing);
+    let running = Box::pin(async move {
+        let election = campaign(cluster.clone(), lease.clone(), me.clone(), timing, leadership.clone());
+        tokio::select! {
+            () = election => {}
+            () = drain.begun() => {}
+        }
+        let _ = stop.send(true);
+        while loops.join_next().await.is_some() {}
+        if let Err(problem) = resign(&cluster, &lease, &me, &leadership).await {
+            tracing::warn!(%problem, "lease not given back; it runs out by itself");
+        }
+    });
+    let check = Check {
+        name: "watches",
+        missing: Box::new(move |_| (!*knows.borrow()).then(|| "not every guarded namespace was seen yet".to_owned())),
+    };
+    Ok(Controller { running, check })
+}

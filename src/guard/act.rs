@@ -1,0 +1,206 @@
+//! Edge: carries out one step of the plan.
+
+use std::error::Error;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use json_patch::jsonptr::PointerBuf;
+use json_patch::{Patch, PatchOperation, RemoveOperation, TestOperation};
+use serde_json::{Value, json};
+use tracing::{info, warn};
+
+use super::lift::{Holder, Refusal, controller, holder, lift_refusals, opening, summary};
+use super::plan::{Identity, Step};
+use super::run::GuardSettings;
+use crate::cluster::{Cluster, ClusterProblem, Kind, Leadership};
+use crate::facts::{Facts, Place};
+use crate::isolation;
+use crate::model::labels::ISOLATION_FINALIZER;
+use crate::model::{Json, parse};
+use crate::policy::PolicySet;
+
+/// How a step ended.
+pub(super) enum Outcome {
+    /// Done, and this is stored now.
+    Stored(Kind, Place, Value),
+    /// Done; its effect will be seen.
+    Settling,
+    /// Not done: a gate stays closed, or something went wrong. The reason was logged.
+    Failed,
+}
+
+/// Carries out steps for one analysis.
+pub(super) struct Actor {
+    cluster: Cluster,
+    leadership: Leadership,
+    policies: Arc<PolicySet>,
+    uids: Vec<(String, String)>,
+}
+
+impl Actor {
+    pub(super) fn new(settings: &GuardSettings, policies: Arc<PolicySet>, facts: &Facts, identity: &Identity) -> Self {
+        let own = facts.policies.iter();
+        let own = own.filter(|(place, fact)| place.namespace == identity.namespace && fact.app == identity.app);
+        Actor {
+            cluster: settings.cluster.clone(),
+            leadership: settings.leadership.clone(),
+            policies,
+            uids: own.map(|(place, policy)| (place.name.clone(), policy.uid.clone())).collect(),
+        }
+    }
+
+    pub(super) async fn act(&self, identity: &Identity, step: Step) -> Outcome {
+        let place = |name: String| Place { namespace: identity.namespace.clone(), name };
+        if !self.leadership.holds() {
+            return Outcome::Failed;
+        }
+        let done = match step {
+            Step::Isolate { name } => self.isolate(identity, place(name)).await,
+            Step::Free { name } => self.free(place(name)).await,
+            Step::Delete { name } => self.delete(place(name)).await,
+            Step::Lift { pods } => self.lift(identity, pods).await,
+            Step::Wait { .. } => Ok(Outcome::Settling),
+        };
+        done.unwrap_or_else(|problem| {
+            let cause = problem.source().map(ToString::to_string);
+            warn!(namespace = identity.namespace, app = identity.app, %problem, cause, "guard step failed");
+            Outcome::Failed
+        })
+    }
+
+    async fn isolate(&self, identity: &Identity, place: Place) -> Result<Outcome, ClusterProblem> {
+        let mut policy =
+            isolation::policy(&identity.app, &place.namespace, &self.policies.analysis, &self.policies.gateway);
+        if let Some(name) = policy.pointer_mut("/metadata/name") {
+            *name = json!(place.name);
+        }
+        let stored = self.cluster.apply(Kind::NetworkPolicy, &place, &policy).await?;
+        info!(namespace = place.namespace, app = identity.app, policy = place.name, "isolation policy written");
+        Ok(Outcome::Stored(Kind::NetworkPolicy, place, stored))
+    }
+
+    async fn free(&self, place: Place) -> Result<Outcome, ClusterProblem> {
+        let Some(text) = self.cluster.read(Kind::NetworkPolicy, &place).await? else { return Ok(Outcome::Settling) };
+        let Some(patch) = parse(text.as_bytes()).ok().as_ref().and_then(without_finalizer) else {
+            return Ok(Outcome::Settling);
+        };
+        match self.cluster.change(Kind::NetworkPolicy, &place, patch).await {
+            Err(problem) if problem.is_gone() => {}
+            done => done?,
+        }
+        info!(namespace = place.namespace, policy = place.name, "isolation policy freed");
+        Ok(Outcome::Settling)
+    }
+
+    async fn delete(&self, place: Place) -> Result<Outcome, ClusterProblem> {
+        let uid = self.uids.iter().find(|(name, _)| *name == place.name).map(|(_, uid)| uid.as_str());
+        if let Some(uid) = uid {
+            self.cluster.delete(Kind::NetworkPolicy, &place, uid).await?;
+        }
+        Ok(Outcome::Settling)
+    }
+
+    /// Opens the gates of an analysis's pods, oldest first, each judged from what the API server has now.
+    async fn lift(&self, identity: &Identity, names: Vec<String>) -> Result<Outcome, ClusterProblem> {
+        let component = &self.policies.analysis.guards.component;
+        let selector = format!("component={component},app={}", identity.app);
+        let list = self.cluster.list(Kind::Pod, &identity.namespace, &selector).await?;
+        let Ok(list) = parse(list.as_bytes()) else {
+            refuse(identity, "", &Refusal::Unreadable("the list of pods is not acceptable JSON".to_owned()));
+            return Ok(Outcome::Failed);
+        };
+        let holders = self.holders(identity, &list).await?;
+        let held_by = holder(&holders).unwrap_or_default();
+        let mut all_open = true;
+        for name in names {
+            let Some(pod) = holders.iter().find(|pod| pod.pod == name) else { continue };
+            if pod.owner == held_by {
+                all_open &= self.open(identity, name).await?;
+            } else {
+                refuse(identity, &name, &Refusal::Taken(held_by.to_owned()));
+                all_open = false;
+            }
+        }
+        Ok(if all_open { Outcome::Settling } else { Outcome::Failed })
+    }
+
+    /// Every pod of the identity with its topmost controller.
+    async fn holders(&self, identity: &Identity, list: &Json<'_>) -> Result<Vec<Holder>, ClusterProblem> {
+        let items = list.get("items").map_or(&[][..], |items| items.items());
+        let mut holders = Vec::new();
+        // What has ended holds nothing; only kubelets and the controllers of nodes can say that it has.
+        let ended = |pod: &&Json<'_>| matches!(pod.text_at(&["status", "phase"]), Some("Succeeded" | "Failed"));
+        for pod in items.iter().filter(|pod| !ended(pod)) {
+            holders.push(Holder {
+                created: pod.text_at(&["metadata", "creationTimestamp"]).and_then(|moment| moment.parse().ok()),
+                pod: pod.text_at(&["metadata", "name"]).unwrap_or_default().to_owned(),
+                owner: self.topmost(&identity.namespace, pod).await?,
+            });
+        }
+        Ok(holders)
+    }
+
+    /// The uid of a pod's topmost controller: of the CronJob over the Job, of the Deployment over the ReplicaSet.
+    async fn topmost(&self, namespace: &str, pod: &Json<'_>) -> Result<String, ClusterProblem> {
+        let Some((kind, name, uid)) = controller(pod) else {
+            return Ok(pod.text_at(&["metadata", "uid"]).unwrap_or_default().to_owned());
+        };
+        let kind = match kind {
+            "ReplicaSet" => Kind::ReplicaSet,
+            "Job" => Kind::Job,
+            _ => return Ok(uid.to_owned()),
+        };
+        let place = Place { namespace: namespace.to_owned(), name: name.to_owned() };
+        let Some(text) = self.cluster.read(kind, &place).await? else { return Ok(uid.to_owned()) };
+        let Ok(object) = parse(text.as_bytes()) else { return Ok(uid.to_owned()) };
+        // Another object of that name is none of this pod's owners.
+        let same = object.text_at(&["metadata", "uid"]) == Some(uid);
+        Ok(controller(&object).filter(|_| same).map_or(uid, |(_, _, topmost)| topmost).to_owned())
+    }
+
+    /// Opens one gate; false where it stays closed.
+    async fn open(&self, identity: &Identity, name: String) -> Result<bool, ClusterProblem> {
+        let place = Place { namespace: identity.namespace.clone(), name };
+        let Some(pod) = self.cluster.read(Kind::Pod, &place).await? else { return Ok(true) };
+        let network_policies = self.cluster.list(Kind::NetworkPolicy, &identity.namespace, "").await?;
+        let patch = match judge(&pod, &network_policies, &self.policies) {
+            Ok(Some(patch)) => patch,
+            Ok(None) => return Ok(true),
+            Err(refusal) => {
+                refuse(identity, &place.name, &refusal);
+                return Ok(false);
+            }
+        };
+        if !self.leadership.holds() {
+            return Ok(false);
+        }
+        self.cluster.change(Kind::Pod, &place, patch).await?;
+        info!(namespace = place.namespace, pod = place.name, "gate lifted");
+        Ok(true)
+    }
+}
+
+/// The patch that opens a gate, none where it is open, or why it stays.
+fn judge(pod: &str, network_policies: &str, policies: &PolicySet) -> Result<Option<Patch>, Refusal> {
+    let unreadable = |what: &str| Refusal::Unreadable(format!("{what} is not acceptable JSON"));
+    let pod = parse(pod.as_bytes()).map_err(|_| unreadable("the pod"))?;
+    let network_policies = parse(network_policies.as_bytes()).map_err(|_| unreadable("the list of policies"))?;
+    let findings = lift_refusals(&pod, &network_policies, policies, Timestamp::now());
+    if findings.is_empty() { Ok(opening(&pod)) } else { Err(Refusal::Findings(findings)) }
+}
+
+fn refuse(identity: &Identity, pod: &str, refusal: &Refusal) {
+    let reason = summary(refusal);
+    warn!(namespace = identity.namespace, app = identity.app, pod, reason, "gate stays closed");
+}
+
+/// The patch that takes our finalizer from an object; none where it has none.
+fn without_finalizer(object: &Json<'_>) -> Option<Patch> {
+    let finalizers = object.at(&["metadata", "finalizers"])?.items();
+    let index = finalizers.iter().position(|finalizer| finalizer.text() == Some(ISOLATION_FINALIZER))?;
+    let path = PointerBuf::from_tokens(["metadata", "finalizers", &index.to_string()]);
+    Some(Patch(vec![
+        PatchOperation::Test(TestOperation { path: path.clone(), value: json!(ISOLATION_FINALIZER) }),
+        PatchOperation::Remove(RemoveOperation { path }),
+    ]))
+}

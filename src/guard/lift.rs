@@ -1,0 +1,135 @@
+//! Whether a pod's gate may open: everything judged again from a consistent read.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use json_patch::jsonptr::PointerBuf;
+use json_patch::{Patch, PatchOperation, RemoveOperation, TestOperation};
+use serde_json::json;
+
+use crate::isolation;
+use crate::model::labels::{APP, NETWORK_GATE};
+use crate::model::{FieldPath, Finding, Json, PodView};
+use crate::policy::{Mode, PolicySet};
+use crate::rules::{Stage, pod_findings};
+
+/// Why a gate stays.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Refusal {
+    /// The pod itself, or the policies that select it.
+    Findings(Vec<Finding>),
+    /// Another owner's pods have this identity; holds that owner's uid.
+    Taken(String),
+    /// What was read is not what it should be; says what.
+    Unreadable(String),
+}
+
+/// A pod of an identity and whose it is, for the question who holds the identity. The order is by age.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Holder {
+    /// When the pod was stored.
+    pub created: Option<Timestamp>,
+    /// The pod's name.
+    pub pod: String,
+    /// The uid of its topmost controller; its own where it has none.
+    pub owner: String,
+}
+
+/// The owner that holds an identity: that of its oldest pod.
+pub fn holder(pods: &[Holder]) -> Option<&str> {
+    pods.iter().min().map(|pod| pod.owner.as_str())
+}
+
+/// What keeps a pod's gate closed: rules that enforce and have no exception, and the union of the namespace's
+/// policies. `pod` and `network_policies` (a NetworkPolicyList) are fresh reads.
+pub fn lift_refusals(
+    pod: &Json<'_>,
+    network_policies: &Json<'_>,
+    policies: &PolicySet,
+    now: Timestamp,
+) -> Vec<Finding> {
+    let view = PodView::new(pod, FieldPath::default());
+    let app = view.label(APP).unwrap_or_default();
+    let profile = &policies.analysis;
+    let enforced = |finding: &Finding| {
+        profile.mode(&finding.rule) == Mode::Enforce && profile.exception(&finding.rule, app, now).is_none()
+    };
+    let mut findings: Vec<Finding> = pod_findings(&view, profile, Stage::Stored).into_iter().filter(enforced).collect();
+    let items = network_policies.get("items").map_or(&[][..], |items| items.items());
+    findings.extend(isolation::union_problems(items, &view, policies));
+    findings
+}
+
+/// The patch that opens the gate of exactly the version that was judged; none where the gate is open already.
+pub(super) fn opening(pod: &Json<'_>) -> Option<Patch> {
+    let version = pod.text_at(&["metadata", "resourceVersion"])?;
+    let gates = pod.at(&["spec", "schedulingGates"])?.items();
+    let index = gates.iter().position(|gate| gate.text_at(&["name"]) == Some(NETWORK_GATE))?;
+    let gate = PointerBuf::from_tokens(["spec", "schedulingGates", &index.to_string()]);
+    let version_at = PointerBuf::from_tokens(["metadata", "resourceVersion"]);
+    Some(Patch(vec![
+        PatchOperation::Test(TestOperation { path: version_at, value: json!(version) }),
+        PatchOperation::Test(TestOperation { path: gate.clone(), value: json!({"name": NETWORK_GATE}) }),
+        PatchOperation::Remove(RemoveOperation { path: gate }),
+    ]))
+}
+
+/// Kind, name and uid of an object's controller.
+pub(super) fn controller<'a>(object: &'a Json<'a>) -> Option<(&'a str, &'a str, &'a str)> {
+    let owners = object.at(&["metadata", "ownerReferences"])?.items();
+    let owner = owners.iter().find(|owner| owner.get("controller").and_then(Json::boolean) == Some(true))?;
+    Some((owner.text_at(&["kind"])?, owner.text_at(&["name"])?, owner.text_at(&["uid"])?))
+}
+
+/// One text for a refusal's log line and Event: rules with their fields, never values.
+pub(super) fn summary(refusal: &Refusal) -> String {
+    match refusal {
+        Refusal::Taken(owner) => format!("pods of another owner (uid {owner}) have this identity and were first"),
+        Refusal::Unreadable(what) => what.clone(),
+        Refusal::Findings(findings) => {
+            let mut rules: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+            for finding in findings {
+                rules.entry(finding.rule.as_ref()).or_default().push(finding.path.to_string());
+            }
+            let rules: Vec<String> =
+                rules.into_iter().map(|(rule, paths)| format!("{rule} ({})", paths.join(", "))).collect();
+            rules.join("; ")
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::parse;
+
+    #[test]
+    fn the_oldest_pod_s_owner_holds_the_identity() {
+        let pod = |second: i64, name: &str, owner: &str| Holder {
+            created: Timestamp::from_second(second).ok(),
+            pod: name.to_owned(),
+            owner: owner.to_owned(),
+        };
+        let pods = [pod(2, "a", "late"), pod(1, "z", "early"), pod(1, "zz", "other")];
+        assert_eq!(holder(&pods), Some("early"));
+        assert_eq!(holder(&[]), None);
+    }
+
+    #[test]
+    fn opening_is_bound_to_the_version_that_was_judged() {
+        let text = format!(
+            r#"{{"metadata":{{"resourceVersion":"7"}},
+                "spec":{{"schedulingGates":[{{"name":"x"}},{{"name":"{NETWORK_GATE}"}}]}}}}"#
+        );
+        let pod = parse(text.as_bytes()).unwrap();
+        assert_eq!(
+            serde_json::to_value(opening(&pod).unwrap()).unwrap(),
+            json!([
+                {"op": "test", "path": "/metadata/resourceVersion", "value": "7"},
+                {"op": "test", "path": "/spec/schedulingGates/1", "value": {"name": NETWORK_GATE}},
+                {"op": "remove", "path": "/spec/schedulingGates/1"},
+            ])
+        );
+        assert_eq!(opening(&parse(br#"{"metadata":{"resourceVersion":"7"},"spec":{}}"#).unwrap()), None);
+    }
+}

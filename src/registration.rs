@@ -1,0 +1,147 @@
+//! Edge: keeps the webhook's certificate in its Secret and its authority in the webhook configurations.
+
+mod secret;
+
+use std::collections::BTreeSet;
+use std::error::Error;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use base64::{Engine, engine::general_purpose::STANDARD};
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use tokio::sync::watch;
+use tracing::{info, warn};
+
+use crate::cluster::{Cluster, ClusterProblem, Kind, Leadership};
+use crate::facts::Place;
+use crate::install::{self, Registered};
+use crate::policy::PolicySet;
+use crate::serve::{Bundle, IssueProblem, Renewal, plan_renewal, renewed, service_names};
+
+/// What the registration works with.
+pub struct Registration {
+    /// Its connection.
+    pub cluster: Cluster,
+    /// Whether it may write.
+    pub leadership: Leadership,
+    /// Flamewarden's own namespace.
+    pub namespace: String,
+    /// The policies in force; they say which configurations there are.
+    pub policies: Arc<ArcSwap<PolicySet>>,
+}
+
+/// Why a round of the registration came to nothing.
+#[derive(Debug, thiserror::Error)]
+enum RegistrationProblem {
+    #[error(transparent)]
+    Cluster(#[from] ClusterProblem),
+    #[error(transparent)]
+    Issue(#[from] IssueProblem),
+}
+
+impl Registration {
+    /// Looks after certificate and configurations until `stop` says so.
+    pub async fn run(self, mut stop: watch::Receiver<bool>) {
+        loop {
+            let wait = match (self.leadership.holds(), self.round().await) {
+                (false, _) => NOT_LEADING,
+                (true, Ok(())) => ROUND,
+                (true, Err(problem)) => {
+                    let cause = problem.source().map(ToString::to_string);
+                    warn!(%problem, cause, "registration failed; it is tried again");
+                    RETRY
+                }
+            };
+            tokio::select! {
+                _ = stop.wait_for(|stop| *stop) => return,
+                () = tokio::time::sleep(wait) => {}
+            }
+        }
+    }
+
+    async fn round(&self) -> Result<(), RegistrationProblem> {
+        if !self.leadership.holds() {
+            return Ok(());
+        }
+        let names: BTreeSet<String> = service_names(install::WEBHOOK, &self.namespace);
+        let mut kept = secret::read(&self.cluster, &self.namespace).await?;
+        let now = Timestamp::now();
+        let renewal = plan_renewal(now, &kept.bundle, &names);
+        if renewal != Renewal::Nothing {
+            kept.bundle = renewed(&kept.bundle, renewal, &names, now)?;
+            secret::write(&self.cluster, &self.namespace, &kept).await?;
+            info!(?renewal, "certificate renewed");
+        }
+        self.publish(&kept.bundle).await
+    }
+
+    /// Writes the authorities into every configuration that does not have exactly them.
+    async fn publish(&self, bundle: &Bundle) -> Result<(), RegistrationProblem> {
+        let trusted = STANDARD.encode(bundle.trusted());
+        let policies = self.policies.load_full();
+        for (registered, name) in install::configuration_names(&policies) {
+            let kind = match registered {
+                Registered::Mutating => Kind::MutatingWebhookConfiguration,
+                Registered::Validating => Kind::ValidatingWebhookConfiguration,
+            };
+            let place = Place { namespace: String::new(), name };
+            // A configuration that is not installed yet, or not any more, is no fault of this round's.
+            let Some(text) = self.cluster.read(kind, &place).await? else { continue };
+            let Some(change) = bundle_change(kind, &place.name, &text, &trusted) else { continue };
+            if self.leadership.holds() {
+                self.cluster.apply(kind, &place, &change).await?;
+                info!(configuration = place.name, "authority published");
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What to apply so that every webhook of a configuration trusts our authorities; none where all do.
+fn bundle_change(kind: Kind, name: &str, text: &str, trusted: &str) -> Option<Value> {
+    let configuration: Value = serde_json::from_str(text).ok()?;
+    let webhooks = configuration.get("webhooks")?.as_array()?;
+    let has_it = |webhook: &Value| webhook.pointer("/clientConfig/caBundle").is_some_and(|bundle| bundle == trusted);
+    // Reached by URL, a webhook brings its own authority.
+    let by_service = |webhook: &&Value| webhook.pointer("/clientConfig/service").is_some();
+    let ours: Vec<&Value> = webhooks.iter().filter(by_service).collect();
+    if ours.iter().all(|webhook| has_it(webhook)) {
+        return None;
+    }
+    let entries = ours.iter().filter_map(|webhook| webhook.get("name"));
+    let entries: Vec<Value> =
+        entries.map(|name| json!({"name": name, "clientConfig": {"caBundle": trusted}})).collect();
+    let (api_version, kind) = kind.type_names();
+    Some(json!({"apiVersion": api_version, "kind": kind, "metadata": {"name": name}, "webhooks": entries}))
+}
+
+/// Somebody who swaps the authority in a configuration is undone within this time.
+const ROUND: Duration = Duration::from_secs(10);
+const RETRY: Duration = Duration::from_secs(2);
+const NOT_LEADING: Duration = Duration::from_millis(200);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_reached_by_service_and_trusts_otherwise_is_changed() {
+        let kind = Kind::ValidatingWebhookConfiguration;
+        let with = |client: Value| json!({"webhooks": [{"name": "a.b.c", "clientConfig": client}]}).to_string();
+        let service = json!({"name": "s", "namespace": "n"});
+        let wanted = json!({
+            "apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingWebhookConfiguration",
+            "metadata": {"name": "x"}, "webhooks": [{"name": "a.b.c", "clientConfig": {"caBundle": "Q0E="}}],
+        });
+        for (client, change) in [
+            (json!({"service": service}), Some(wanted.clone())),
+            (json!({"service": service, "caBundle": "b3RoZXI="}), Some(wanted)),
+            (json!({"service": service, "caBundle": "Q0E="}), None),
+            (json!({"url": "https://x", "caBundle": "b3RoZXI="}), None),
+        ] {
+            assert_eq!(bundle_change(kind, "x", &with(client.clone()), "Q0E="), change, "{client}");
+        }
+    }
+}
