@@ -1,6 +1,7 @@
 //! The words that every part speaks: JSON views, ids, findings, requests.
 
 mod finding;
+mod image;
 mod json;
 mod path;
 mod pod;
@@ -9,6 +10,7 @@ mod request;
 pub mod labels;
 
 pub use finding::{Edit, Finding, Severity};
+pub use image::{ImageProblem, ImageRef};
 pub use json::{Json, ParseProblem, parse};
 pub use path::{FieldPath, Segment};
 pub use pod::{ContainerKind, ContainerView, PodView};
