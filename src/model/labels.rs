@@ -8,6 +8,8 @@ pub const APP: &str = "app";
 pub const GATEWAY_PREFIX: &str = "nginx-";
 /// The scheduling gate that only the guard lifts.
 pub const NETWORK_GATE: &str = "flamewarden.dev/network-policy";
+/// The scheduling gate that only a scan's verdict lifts.
+pub const SCAN_GATE: &str = "flamewarden.dev/scan";
 /// The finalizer of isolation policies; only the controller and break-glass take it away.
 pub const ISOLATION_FINALIZER: &str = "flamewarden.dev/isolation";
 /// What stands before an analysis's name in the name of its isolation policy.

@@ -44,6 +44,11 @@ impl FieldPath {
         &self.0
     }
 
+    /// Whether this is the other path or a place below it.
+    pub fn is_within(&self, other: &FieldPath) -> bool {
+        self.0.starts_with(&other.0)
+    }
+
     fn with(&self, segment: Segment) -> Self {
         let mut segments = self.0.clone();
         segments.push(segment);

@@ -70,6 +70,11 @@ impl<'a> PodView<'a> {
         self.object.at(&["spec", key])
     }
 
+    /// The items of a list of the spec.
+    pub fn list(&self, key: &str) -> &'a [Json<'a>] {
+        self.spec(key).map_or(&[][..], |list| list.items())
+    }
+
     /// The path of a field of the spec.
     pub fn spec_path(&self, key: &str) -> FieldPath {
         self.path(&["spec", key])
@@ -83,8 +88,7 @@ impl<'a> PodView<'a> {
     /// Every container of every kind.
     pub fn containers(&self) -> impl Iterator<Item = ContainerView<'a>> + '_ {
         ContainerKind::ALL.into_iter().flat_map(move |kind| {
-            let items = self.spec(kind.field()).map_or(&[][..], |list| list.items());
-            items.iter().enumerate().map(move |(index, json)| ContainerView {
+            self.list(kind.field()).iter().enumerate().map(move |(index, json)| ContainerView {
                 kind,
                 json,
                 index,
@@ -103,6 +107,11 @@ impl<'a> ContainerView<'a> {
     /// A field of the container.
     pub fn at(&self, keys: &[&str]) -> Option<&'a Json<'a>> {
         self.json.at(keys)
+    }
+
+    /// The items of a list of the container.
+    pub fn list(&self, key: &str) -> &'a [Json<'a>] {
+        self.json.get(key).map_or(&[][..], |list| list.items())
     }
 
     /// The path of a field of the container in the whole object.

@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Deserializer, de::Error as _};
 
+use crate::model::Json;
+
 /// A non-negative quantity in thousandths of its unit; written by hand because
 /// k8s-openapi's `Quantity` is an unchecked string. Grammar: apimachinery `resource.Quantity`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,6 +33,15 @@ impl Quantity {
         let numerator = digits.checked_mul(factor)?.checked_mul(1000)?;
         let denominator = 10u128.checked_pow(scale)?.checked_mul(divisor)?;
         Some(Quantity { text: text.to_owned(), thousandths: numerator.div_ceil(denominator) })
+    }
+
+    /// Reads a quantity from JSON, where people also write bare numbers.
+    pub fn of(value: &Json<'_>) -> Option<Self> {
+        match value {
+            Json::String(text) => Quantity::parse(text),
+            Json::Number(number) => Quantity::parse(&number.to_string()),
+            _ => None,
+        }
     }
 
     /// Whether nothing is asked for.

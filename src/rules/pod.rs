@@ -1,13 +1,50 @@
 //! The rules on pods and pod templates: one list, one file each.
 
+mod annotations;
+mod apparmor;
 mod capabilities;
+mod container_ports;
+mod containers;
+mod dns;
+mod env_sources;
+mod ephemeral_containers;
+mod field_table;
+mod fields;
+mod finalizers;
+mod grace_period;
+mod host_namespaces;
+mod host_ports;
+mod identity;
+mod image_digest;
+mod image_pull_policy;
+mod image_registry;
+mod labels;
+mod network_gate;
+mod node_name;
+mod privilege_escalation;
+mod privileged;
+mod probes;
+mod proc_mount;
 mod pull_secret;
+mod read_only_root;
+mod resources;
+mod run_as_non_root;
+mod runtime_class;
+mod scheduling;
+mod seccomp;
+mod service_account;
+mod service_account_token;
+mod service_links;
+#[cfg(test)]
+mod testing;
+mod user_namespace;
+mod volumes;
 
 use std::borrow::Cow;
 
 use super::Control;
-use crate::model::{Finding, PodView, Severity};
-use crate::policy::{Profile, Role};
+use crate::model::{Edit, FieldPath, Finding, PodView, Severity};
+use crate::policy::{Profile, Role, Sidecar};
 
 /// One rule on pods. A finding carries its own remedy, so that what is found and what is mended cannot differ.
 pub struct PodRule {
@@ -47,20 +84,101 @@ pub enum Stage {
 }
 
 /// Every rule on pods. Order is the order in which findings are shown.
-pub const POD_RULES: &[PodRule] = &[pull_secret::RULE, capabilities::RULE];
+pub const POD_RULES: &[PodRule] = &[
+    identity::RULE,
+    containers::RULE,
+    fields::RULE,
+    host_namespaces::RULE,
+    privileged::RULE,
+    run_as_non_root::RULE,
+    capabilities::RULE,
+    privilege_escalation::RULE,
+    seccomp::RULE,
+    apparmor::RULE,
+    proc_mount::RULE,
+    read_only_root::RULE,
+    user_namespace::RULE,
+    runtime_class::RULE,
+    resources::RULE,
+    volumes::RULE,
+    env_sources::RULE,
+    image_registry::RULE,
+    image_digest::RULE,
+    image_pull_policy::RULE,
+    pull_secret::RULE,
+    ephemeral_containers::RULE,
+    host_ports::RULE,
+    container_ports::RULE,
+    probes::RULE,
+    dns::RULE,
+    service_account::RULE,
+    service_account_token::RULE,
+    service_links::RULE,
+    scheduling::RULE,
+    node_name::RULE,
+    grace_period::RULE,
+    labels::RULE,
+    annotations::RULE,
+    finalizers::RULE,
+    network_gate::RULE,
+];
 
 /// Everything that the built-in rules have to say of a guarded pod.
 pub fn pod_findings(pod: &PodView<'_>, profile: &Profile, stage: Stage) -> Vec<Finding> {
     let case = PodCase { profile, app: pod.label("app").unwrap_or_default(), stage };
-    let rules = POD_RULES.iter().filter(|rule| rule.roles.contains(&profile.role));
-    rules.flat_map(|rule| (rule.check)(pod, &case).into_iter().map(|finding| stamped(finding, rule))).collect()
+    let mut findings = Vec::new();
+    for rule in POD_RULES.iter().filter(|rule| rule.roles.contains(&profile.role)) {
+        findings.extend((rule.check)(pod, &case).into_iter().map(|finding| stamped(finding, rule)));
+    }
+    withhold(pod, &mut findings);
+    findings
 }
 
 const ANALYSIS: &[Role] = &[Role::Analysis];
 const BOTH: &[Role] = &[Role::Analysis, Role::Gateway];
 
+impl PodCase<'_> {
+    /// The profile's sidecar of that name.
+    fn sidecar(&self, name: &str) -> Option<&Sidecar> {
+        self.profile.containers.sidecars.iter().find(|sidecar| sidecar.name_for(self.app) == name)
+    }
+
+    /// Whether a name is in a list of names that may hold `{app}` and `{analysis}`.
+    fn is_source(&self, listed: &[String], name: &str) -> bool {
+        let analysis = self.profile.analysis_of(self.app);
+        listed.iter().any(|listed| match analysis {
+            Some(analysis) => listed.replace("{app}", self.app).replace("{analysis}", analysis) == name,
+            None => listed == name,
+        })
+    }
+}
+
 fn stamped(mut finding: Finding, rule: &PodRule) -> Finding {
     finding.rule = Cow::Borrowed(rule.id);
     finding.severity = rule.severity;
     finding
+}
+
+/// Takes remedies back that would hide what has none.
+///
+/// Of a pod with a value of the wrong shape nothing is mended, since a remedy could lead through that
+/// value; and no remedy replaces or removes a value in which something stays refused.
+fn withhold(pod: &PodView<'_>, findings: &mut [Finding]) {
+    if findings.iter().all(Finding::has_remedy) {
+        return;
+    }
+    if !fields::is_well_shaped(pod) {
+        findings.iter_mut().for_each(|finding| finding.remedy.clear());
+        return;
+    }
+    loop {
+        let stays: Vec<FieldPath> =
+            findings.iter().filter(|finding| !finding.has_remedy()).map(|finding| finding.path.clone()).collect();
+        let hides = |edit: &Edit| match edit {
+            Edit::Set(path, _) | Edit::Remove(path) => stays.iter().any(|stays| stays.is_within(path)),
+            Edit::Add(..) => false,
+        };
+        let Some(finding) = findings.iter_mut().find(|finding| finding.remedy.iter().any(hides)) else { return };
+        finding.remedy.clear();
+    }
 }
