@@ -1,14 +1,21 @@
 //! The rules, and the one judge that webhook, audit and command line ask.
 
 mod cel;
+mod caller;
 mod judge;
+mod judgement;
 mod mend;
+mod object;
 mod pod;
+mod request;
 
 pub use cel::{Limits, RuleProblem, UserFinding, UserRule, UserRules, Workers};
-pub use judge::{Case, Judgement, Target, judge};
+pub use judge::{Case, Target, judge};
+pub use judgement::Judgement;
 pub use mend::{MendProblem, mend};
+pub use object::OBJECT_RULES;
 pub use pod::{POD_RULES, PodCase, PodRule, Stage, pod_findings};
+pub use request::{Hold, REQUEST_RULES, RequestRule, TargetRef, target_of};
 
 /// A published control that a rule helps to meet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -60,6 +60,13 @@ pub struct Request<'a> {
     pub dry_run: bool,
 }
 
+impl User<'_> {
+    /// Whether the user is a member of a group.
+    pub fn is_in(&self, group: &str) -> bool {
+        self.groups.contains(&group)
+    }
+}
+
 impl Operation {
     /// Reads the word that a review carries.
     pub fn parse(word: &str) -> Option<Self> {

@@ -1,6 +1,6 @@
 //! The whole of the policies in force: the profiles and where they hold.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 
@@ -35,6 +35,16 @@ pub struct Installation {
     pub sidecar_images: Vec<String>,
     /// Who may create gateways, their Services, configuration and pull secrets: user names.
     pub creators: BTreeSet<String>,
+    /// Flamewarden's own controller: the one user that lifts gates and writes isolation policies.
+    #[serde(default = "default_controller")]
+    pub controller: String,
+    /// Who may bind guarded pods to nodes: user names.
+    #[serde(default = "default_schedulers")]
+    pub schedulers: BTreeSet<String>,
+    /// Annotation keys that a network's agent writes to guarded pods by `pods/status`, by the agent's user name.
+    /// Empty by default: some networks (Calico, OVN-Kubernetes, Multus) need theirs.
+    #[serde(default)]
+    pub status_annotators: BTreeMap<String, BTreeSet<String>>,
     /// Values of the label `component` that other known parts of a dedicated namespace carry.
     #[serde(default)]
     pub known_components: BTreeSet<String>,
@@ -135,6 +145,16 @@ impl PolicySet {
         self.installation.namespaces.iter().find(|guarded| guarded.name == namespace).map(|guarded| guarded.tenancy)
     }
 
+    /// Whether a user may create gateways and what belongs to them: a listed creator, or Flamewarden's controller.
+    pub fn is_creator(&self, user: &str) -> bool {
+        self.installation.creators.contains(user) || self.installation.controller == user
+    }
+
+    /// Whether a name is that of an analysis or of a gateway.
+    pub fn names_identity(&self, name: &str) -> bool {
+        self.profiles().into_iter().any(|profile| profile.analysis_of(name).is_some())
+    }
+
     fn check(self) -> Result<Self, PolicyProblem> {
         if self.analysis.guards.app != self.gateway.guards.app {
             return Err(PolicyProblem::Set(
@@ -160,6 +180,14 @@ impl Profile {
         }
         self
     }
+}
+
+fn default_controller() -> String {
+    "system:serviceaccount:flamewarden-system:flamewarden-controller".to_owned()
+}
+
+fn default_schedulers() -> BTreeSet<String> {
+    BTreeSet::from(["system:kube-scheduler".to_owned()])
 }
 
 /// What tells the documents of a file apart; they are read twice so that a problem keeps its line.

@@ -1,0 +1,55 @@
+//! The rules on objects that make guarded pods, belong to a guarded identity or lead traffic to one.
+
+mod configuration;
+mod endpoints;
+mod network_policy;
+mod selection;
+mod service;
+mod workload;
+mod writing;
+
+pub(super) use selection::is_guarded_service;
+
+use super::judge::Case;
+use super::judgement::Judgement;
+use super::request::{RequestRule, drops_isolation, unfit};
+use crate::model::{Operation, Request};
+use crate::policy::Tenancy;
+
+/// Every rule on objects besides pods. Order is the order in which documents list them.
+pub const OBJECT_RULES: &[&RequestRule] = &[
+    &service::CREATOR,
+    &service::SHAPE,
+    &service::STATUS,
+    &endpoints::WRITER,
+    &configuration::CREATOR,
+    &network_policy::OWN,
+];
+
+/// Judges whatever is no pod.
+pub(super) fn judge_object(request: &Request<'_>, case: &Case<'_>, tenancy: Tenancy) -> Judgement {
+    let resource = request.resource;
+    let mut judgement = match (resource.group, resource.name, resource.sub) {
+        (group, name, sub) if workload::carries_template(group, name) => match sub {
+            "" => workload::judge_workload(request, case, tenancy),
+            // Neither can change the template.
+            "status" | "scale" => Judgement::default(),
+            _ => unfit(request),
+        },
+        ("", "services", "") => service::judge_service(request, case),
+        ("", "services", "status") => service::judge_service_status(request, case),
+        ("", "endpoints", "") | ("discovery.k8s.io", "endpointslices", "") => endpoints::judge_endpoints(request, case),
+        ("", "configmaps" | "secrets", "") => configuration::judge_configuration(request, case),
+        (group, name, "") if network_policy::is_policy(group, name) => {
+            network_policy::judge_network_policy(request, case)
+        }
+        ("", "services" | "endpoints" | "configmaps" | "secrets", _) | ("discovery.k8s.io", "endpointslices", _) => {
+            unfit(request)
+        }
+        _ => Judgement::default(),
+    };
+    if let (Operation::Update, Some(old), Some(new)) = (request.operation, request.old, request.object) {
+        judgement.refusals.extend(drops_isolation(request, case.policies, old, new));
+    }
+    judgement
+}

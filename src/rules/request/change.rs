@@ -1,0 +1,162 @@
+//! What an update may change about a guarded object besides its contents: labels of identity, gates, finalizers, owners.
+
+use crate::model::{FieldPath, Finding, Json, Request, Segment, Severity, labels};
+use crate::policy::PolicySet;
+use crate::rules::caller::{GARBAGE_COLLECTOR, WORKLOAD_CONTROLLERS, breaks_glass, is_controller};
+use crate::rules::request::{Hold, RequestRule};
+
+pub(super) const IDENTITY: RequestRule = RequestRule {
+    id: "identity-change",
+    title: "the labels `app` and `component` of a guarded pod never change",
+    why: "policies, Services and the gateway find an analysis by them: a new label is a new identity",
+    severity: Severity::Critical,
+    controls: &[],
+    hold: Hold::Always,
+};
+
+pub(super) const GATE: RequestRule = RequestRule {
+    id: "gate-lift",
+    title: "only Flamewarden's controller lifts its scheduling gates",
+    why: "the gate keeps a pod from running before its network policy and its verdict",
+    severity: Severity::Critical,
+    controls: &[],
+    hold: Hold::Always,
+};
+
+pub(super) const FINALIZER: RequestRule = RequestRule {
+    id: "isolation-finalizer",
+    title: "only Flamewarden's controller and break-glass remove `flamewarden.dev/isolation`",
+    why: "it keeps an isolation policy in place until its pod has ended",
+    severity: Severity::Critical,
+    controls: &[],
+    hold: Hold::Always,
+};
+
+pub(super) const OWNER: RequestRule = RequestRule {
+    id: "owner-reference",
+    title: "owners of a guarded pod come from Kubernetes' own controllers and go with the garbage collector",
+    why: "an identity belongs to its topmost owner; who forges one joins somebody else's analysis",
+    severity: Severity::High,
+    controls: &[],
+    hold: Hold::Always,
+};
+
+/// Changes of the labels that make a pod what it is.
+pub(super) fn identity_changes(old: &Json<'_>, new: &Json<'_>) -> Vec<Finding> {
+    let path = FieldPath::of(&["metadata", "labels"]);
+    [labels::APP, labels::COMPONENT]
+        .into_iter()
+        .filter(|key| label(old, key) != label(new, key))
+        .map(|key| {
+            let was = label(old, key).map_or("absent".to_owned(), Json::to_string);
+            let message = format!("it was {was} and stays so; make a new pod instead of relabelling this one");
+            IDENTITY.finds(path.key(key), label(new, key), message)
+        })
+        .collect()
+}
+
+/// Flamewarden's gates that an update takes away without being its controller.
+pub(super) fn gate_lifts(request: &Request<'_>, policies: &PolicySet, old: &Json<'_>, new: &Json<'_>) -> Vec<Finding> {
+    if request.user.name == policies.installation.controller {
+        return Vec::new();
+    }
+    let path = FieldPath::of(&["spec", "schedulingGates"]);
+    let kept: Vec<&str> = gates(new).collect();
+    gates(old)
+        .filter(|gate| gate.starts_with(labels::DOMAIN) && !kept.contains(gate))
+        .map(|gate| {
+            let message = format!("`{gate}` is lifted by Flamewarden's controller once its policy and verdict stand");
+            GATE.finds(path.clone(), new.at(&["spec", "schedulingGates"]), message)
+        })
+        .collect()
+}
+
+/// The finding of an update that takes the isolation finalizer away and is neither by the controller nor by break-glass.
+pub(in crate::rules) fn drops_isolation(
+    request: &Request<'_>,
+    policies: &PolicySet,
+    old: &Json<'_>,
+    new: &Json<'_>,
+) -> Option<Finding> {
+    let may = request.user.name == policies.installation.controller || breaks_glass(&request.user);
+    let has = |object: &Json<'_>| {
+        let finalizers = object.at(&["metadata", "finalizers"]).map_or(&[][..], |list| list.items());
+        finalizers.iter().any(|item| item.text() == Some(labels::ISOLATION_FINALIZER))
+    };
+    (!may && has(old) && !has(new)).then(|| {
+        let message = format!(
+            "`{}` goes when the pod that it protects has ended; only Flamewarden's controller and group `{}` remove it",
+            labels::ISOLATION_FINALIZER,
+            labels::BREAK_GLASS
+        );
+        FINALIZER.finds(FieldPath::of(&["metadata", "finalizers"]), new.at(&["metadata", "finalizers"]), message)
+    })
+}
+
+/// Owners that come or go by somebody who may not bring or take them. Without an old object, all are new.
+pub(super) fn owner_changes(request: &Request<'_>, old: Option<&Json<'_>>, new: &Json<'_>) -> Vec<Finding> {
+    let (before, after) = (old.map_or(&[][..], owners), owners(new));
+    let path = FieldPath::of(&["metadata", "ownerReferences"]);
+    let adopts = is_controller(&request.user, WORKLOAD_CONTROLLERS);
+    let collects = is_controller(&request.user, &[GARBAGE_COLLECTOR]);
+    let mut findings = Vec::new();
+    for (index, owner) in after.iter().enumerate() {
+        let known = before.iter().find(|known| uid(known) == uid(owner));
+        let may = adopts || (collects && known.is_some()) || known == Some(owner);
+        if !may {
+            let message = "an owner is set by the controller that makes or adopts the pod; leave it out";
+            findings.push(OWNER.finds(path.index(index), Some(owner), message));
+        }
+    }
+    let gone = before.iter().filter(|owner| !after.iter().any(|kept| uid(kept) == uid(owner)));
+    for owner in gone.filter(|_| !collects) {
+        let message = "an owner goes only when it is deleted with orphans, by the garbage collector";
+        findings.push(OWNER.finds(path.clone(), Some(owner), message));
+    }
+    findings
+}
+
+/// Whether an object is being deleted and a write leaves its spec and labels alone.
+pub(super) fn only_ends(old: &Json<'_>, new: &Json<'_>) -> bool {
+    let same = |keys: &[&str]| old.at(keys) == new.at(keys);
+    old.at(&["metadata", "deletionTimestamp"]).is_some() && same(&["spec"]) && same(&["metadata", "labels"])
+}
+
+/// Splits findings into those that the stored object already had, and new ones.
+///
+/// The same finding has the same rule, field and value; the value is compared in the
+/// objects themselves, because a finding shows only its beginning.
+pub(in crate::rules) fn same_before(
+    findings: Vec<Finding>,
+    before: &[Finding],
+    old: &Json<'_>,
+    new: &Json<'_>,
+) -> (Vec<Finding>, Vec<Finding>) {
+    findings.into_iter().partition(|finding| {
+        before.iter().any(|known| known.is_same(finding)) && at_path(old, &finding.path) == at_path(new, &finding.path)
+    })
+}
+
+fn at_path<'j, 'a>(object: &'j Json<'a>, path: &FieldPath) -> Option<&'j Json<'a>> {
+    path.segments().iter().try_fold(object, |value, segment| match segment {
+        Segment::Key(key) => value.get(key),
+        Segment::Index(index) => value.items().get(*index),
+    })
+}
+
+fn label<'j, 'a>(object: &'j Json<'a>, key: &str) -> Option<&'j Json<'a>> {
+    object.at(&["metadata", "labels", key])
+}
+
+fn gates<'j>(object: &'j Json<'_>) -> impl Iterator<Item = &'j str> {
+    let items = object.at(&["spec", "schedulingGates"]).map_or(&[][..], |list| list.items());
+    items.iter().filter_map(|gate| gate.text_at(&["name"]))
+}
+
+fn owners<'j, 'a>(object: &'j Json<'a>) -> &'j [Json<'a>] {
+    object.at(&["metadata", "ownerReferences"]).map_or(&[][..], |list| list.items())
+}
+
+fn uid<'j>(owner: &'j Json<'_>) -> Option<&'j str> {
+    owner.text_at(&["uid"])
+}

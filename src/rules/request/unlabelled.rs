@@ -1,0 +1,96 @@
+//! Pods and templates that no profile guards: analysis images among them, and strangers in a dedicated namespace.
+
+use std::borrow::Cow;
+
+use super::{Hold, RequestRule};
+use crate::model::{FieldPath, Finding, Json, PodView, Severity, labels};
+use crate::policy::{PolicySet, Tenancy};
+
+pub(super) const IMAGE_LABEL: RequestRule = RequestRule {
+    id: "analysis-image-label",
+    title: "an image from the analysis registries runs only in a pod that bears the analysis label",
+    why: "without the label no rule applies to the same untrusted code",
+    severity: Severity::Critical,
+    controls: &[],
+    hold: Hold::AsProfileSays,
+};
+
+pub(super) const KNOWN_PART: RequestRule = RequestRule {
+    id: "known-part",
+    title: "a dedicated namespace holds analyses, gateways and known parts made by creators, and nothing else",
+    why: "a stranger next to analyses is outside every rule that contains them",
+    severity: Severity::High,
+    controls: &[],
+    hold: Hold::AsProfileSays,
+};
+
+/// Whether somebody answers for what is being made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::rules) enum Maker {
+    /// A creator, or a controller of Kubernetes that follows what a creator made.
+    Trusted,
+    /// Anybody else, by user name.
+    Other(String),
+}
+
+/// What is wrong with a pod or template that no profile guards.
+pub(in crate::rules) fn unlabelled_findings(
+    pod: &PodView<'_>,
+    policies: &PolicySet,
+    tenancy: Tenancy,
+    by: Maker,
+) -> Vec<Finding> {
+    let mut findings = analysis_images(pod, policies);
+    if tenancy == Tenancy::Dedicated {
+        findings.extend(stranger(pod, policies, by));
+    }
+    findings
+}
+
+/// Images of the analysis registries, in every place that can name one.
+fn analysis_images(pod: &PodView<'_>, policies: &PolicySet) -> Vec<Finding> {
+    let containers =
+        pod.containers().filter_map(|container| Some((container.path(&["image"]), container.at(&["image"])?)));
+    let volumes = pod.spec("volumes").map_or(&[][..], |list| list.items()).iter().enumerate();
+    let volumes = volumes.filter_map(|(index, volume)| {
+        let image = volume.at(&["image", "reference"])?;
+        Some((pod.spec_path("volumes").index(index).keys(&["image", "reference"]), image))
+    });
+    let registries = &policies.installation.analysis_registries;
+    let message = format!("label the pod `{}: {}`", labels::COMPONENT, policies.analysis.guards.component);
+    containers
+        .chain(volumes)
+        .filter(|(_, image)| image.text().is_some_and(|text| registries.iter().any(|at| lies_in(text, at))))
+        .map(|(path, image)| IMAGE_LABEL.finds(path, Some(image), message.clone()))
+        .collect()
+}
+
+/// Whether an image lies in a registry (host, or host and path), however its host is written.
+fn lies_in(image: &str, registry: &str) -> bool {
+    let plain = |text: &str| {
+        let (host, rest) = text.split_once('/').unwrap_or((text, ""));
+        let host = host.to_ascii_lowercase();
+        let host = host.strip_suffix(":443").unwrap_or(&host).trim_end_matches('.').to_owned();
+        format!("{host}/{rest}")
+    };
+    let (image, registry) = (plain(image), plain(registry));
+    image.strip_prefix(registry.trim_end_matches('/')).is_some_and(|rest| rest.starts_with('/'))
+}
+
+fn stranger(pod: &PodView<'_>, policies: &PolicySet, by: Maker) -> Option<Finding> {
+    let component = pod.at(&["metadata", "labels", labels::COMPONENT]);
+    let known =
+        component.and_then(Json::text).is_some_and(|name| policies.installation.known_components.contains(name));
+    match by {
+        _ if !known => {
+            let message = "this namespace holds analyses, gateways and the installation's `knownComponents` only";
+            Some(KNOWN_PART.finds(pod.path(&["metadata", "labels", labels::COMPONENT]), component, message))
+        }
+        Maker::Other(user) => {
+            let message = "known parts of this namespace are made and changed by the installation's creators only";
+            let user = Json::String(Cow::Owned(user));
+            Some(KNOWN_PART.finds(FieldPath::of(&["userInfo", "username"]), Some(&user), message))
+        }
+        Maker::Trusted => None,
+    }
+}

@@ -1,0 +1,142 @@
+//! What an update may change about a guarded pod.
+
+use flamewarden::rules::Judgement;
+use serde_json::{Value, json};
+
+use crate::ask::{
+    Asked, BREAK_GLASS, CONTROLLER, EDITOR, NODE, PO, analysis, create, expect, gateway, kube_system, other, update,
+    with,
+};
+
+#[test]
+fn identity_labels_never_change() {
+    for resource in ["pods", "pods:ephemeralcontainers", "pods:resize"] {
+        for (old, key, value) in [
+            (analysis(), "app", json!("analysis-2")),
+            (analysis(), "app", Value::Null),
+            (analysis(), "component", json!("other")),
+            (analysis(), "component", Value::Null),
+            (other(), "component", json!("flame-analysis")),
+            (other(), "app", json!("nginx-analysis-1")),
+            (gateway(), "app", json!("nginx-analysis-2")),
+            (gateway(), "component", json!("other")),
+        ] {
+            for user in [EDITOR, PO, CONTROLLER, BREAK_GLASS] {
+                let new = with(&old, &format!("/metadata/labels/{key}"), value.clone());
+                let asked = update(resource, user, old.clone(), new);
+                assert_eq!(asked.refused_by(), ["identity-change"], "{resource} {user} {key}: {value}");
+            }
+        }
+    }
+    let relabelled = with(&other(), "/metadata/labels/app", json!("nginx-victim"));
+    expect([("other software's own labels", update("pods", EDITOR, other(), relabelled), &[])]);
+}
+
+#[test]
+fn gates_and_finalizers_go_by_whose_they_are() {
+    let gated = with(
+        &with(&analysis(), "/spec/schedulingGates", json!([{"name": "flamewarden.dev/network-policy"}, {"name": "x"}])),
+        "/metadata/finalizers",
+        json!(["flamewarden.dev/isolation", "other"]),
+    );
+    let lifted = with(&gated, "/spec/schedulingGates", json!([{"name": "x"}]));
+    let less = with(&gated, "/spec/schedulingGates", json!([{"name": "flamewarden.dev/network-policy"}]));
+    let unheld = with(&gated, "/metadata/finalizers", json!(["other"]));
+    let held = with(&gated, "/metadata/finalizers", json!(["flamewarden.dev/isolation"]));
+    let ending = |object: &Value| with(object, "/metadata/deletionTimestamp", json!("2026-11-21T00:00:00Z"));
+    expect([
+        ("an editor lifts", update("pods", EDITOR, gated.clone(), lifted.clone()), &["gate-lift"]),
+        ("break-glass lifts", update("pods", BREAK_GLASS, gated.clone(), lifted.clone()), &["gate-lift"]),
+        ("the controller lifts", update("pods", CONTROLLER, gated.clone(), lifted.clone()), &[]),
+        ("another's gate", update("pods", EDITOR, gated.clone(), less), &[]),
+        ("an editor lifts while it ends", update("pods", EDITOR, ending(&gated), ending(&lifted)), &["gate-lift"]),
+        ("the isolation finalizer", update("pods", EDITOR, gated.clone(), unheld.clone()), &["isolation-finalizer"]),
+        (
+            "the isolation finalizer while it ends",
+            update("pods", EDITOR, ending(&gated), ending(&unheld)),
+            &["isolation-finalizer"],
+        ),
+        (
+            "the isolation finalizer by the status",
+            update("pods:status", NODE, gated.clone(), unheld.clone()),
+            &["isolation-finalizer"],
+        ),
+        ("it goes by the controller", update("pods", CONTROLLER, gated.clone(), unheld.clone()), &[]),
+        ("it goes by break-glass", update("pods", BREAK_GLASS, gated.clone(), unheld), &[]),
+        ("another finalizer", update("pods", EDITOR, gated.clone(), held), &[]),
+        (
+            "the isolation finalizer of a workload",
+            update(
+                "apps/deployments",
+                EDITOR,
+                json!({"metadata": {"finalizers": ["flamewarden.dev/isolation"]}, "spec": {"template": other()}}),
+                json!({"metadata": {}, "spec": {"template": other()}}),
+            ),
+            &["isolation-finalizer"],
+        ),
+    ]);
+}
+
+#[test]
+fn owners_come_by_controllers_and_go_by_the_garbage_collector() {
+    let owner =
+        json!([{"kind": "ReplicaSet", "name": "r", "uid": "2", "controller": true, "blockOwnerDeletion": true}]);
+    let unblocked =
+        json!([{"kind": "ReplicaSet", "name": "r", "uid": "2", "controller": true, "blockOwnerDeletion": false}]);
+    let owned = with(&analysis(), "/metadata/ownerReferences", owner);
+    let loosened = with(&analysis(), "/metadata/ownerReferences", unblocked);
+    let replicas = kube_system("replicaset-controller");
+    let collector = kube_system("generic-garbage-collector");
+    expect([
+        ("made by its controller", create("pods", &replicas, owned.clone()), &[]),
+        ("made by one user for all", create("pods", "system:kube-controller-manager", owned.clone()), &[]),
+        ("forged at creation", create("pods", EDITOR, owned.clone()), &["owner-reference"]),
+        ("forged by a creator", create("pods", PO, owned.clone()), &["owner-reference"]),
+        ("adopted", update("pods", &replicas, analysis(), owned.clone()), &[]),
+        ("forged later", update("pods", EDITOR, analysis(), owned.clone()), &["owner-reference"]),
+        ("orphaned", update("pods", &collector, owned.clone(), analysis()), &[]),
+        ("no longer blocking", update("pods", &collector, owned.clone(), loosened.clone()), &[]),
+        ("changed by an editor", update("pods", EDITOR, owned.clone(), loosened), &["owner-reference"]),
+        ("released by an editor", update("pods", EDITOR, owned.clone(), analysis()), &["owner-reference"]),
+        ("adopted by the collector", update("pods", &collector, analysis(), owned.clone()), &["owner-reference"]),
+        ("of no concern", update("pods", EDITOR, other(), with(&other(), "/metadata/ownerReferences", json!([]))), &[]),
+    ]);
+}
+
+#[test]
+fn an_update_is_judged_by_what_it_changes() {
+    // A stored pod that adds a capability, as before a policy was tightened.
+    let stored = with(&analysis(), "/spec/containers/0/securityContext", json!({"capabilities": {"add": ["NET_RAW"]}}));
+    let annotated = with(&stored, "/metadata/annotations", json!({"kubectl.kubernetes.io/restartedAt": "t"}));
+    let worse = with(&stored, "/spec/containers/0/securityContext", json!({"capabilities": {"add": ["SYS_ADMIN"]}}));
+    let said = |asked: Asked| {
+        asked.judged(|judgement, _| {
+            let of = |findings: &[flamewarden::model::Finding]| {
+                findings.iter().filter(|finding| finding.rule == "capabilities").count()
+            };
+            (of(&judgement.refusals), of(&judgement.reported), judgement.remedies.len())
+        })
+    };
+    assert_eq!(said(update("pods", EDITOR, stored.clone(), annotated)), (0, 1, 0), "as it was");
+    assert_eq!(said(update("pods:resize", EDITOR, stored.clone(), worse.clone())), (1, 0, 0), "worse");
+    let (refused, reported, remedies) = said(create("pods", EDITOR, worse));
+    assert_eq!((refused, reported, remedies > 0), (1, 0, true), "at creation it is mended");
+
+    let ending = |object: &Value| with(object, "/metadata/deletionTimestamp", json!("2026-11-21T00:00:00Z"));
+    let freed = with(&ending(&analysis()), "/metadata/annotations", json!({"x": "y"}));
+    let relabelled = with(&ending(&analysis()), "/metadata/labels/app", json!("analysis-2"));
+    let quiet = update("pods", EDITOR, ending(&analysis()), freed);
+    quiet.judged(|judgement, _| assert_eq!(judgement, Judgement::default(), "an ending pod's annotation"));
+    expect([("an ending pod's label", update("pods", EDITOR, ending(&analysis()), relabelled), &["identity-change"])]);
+}
+
+#[test]
+fn long_values_that_begin_alike_are_not_the_same_finding() {
+    let long = |end: &str| json!({"capabilities": {"add": ["A".repeat(200), end]}});
+    let stored = with(&analysis(), "/spec/containers/0/securityContext", long("x"));
+    let changed = with(&analysis(), "/spec/containers/0/securityContext", long("y"));
+    update("pods", EDITOR, stored, changed).judged(|judgement, _| {
+        let found = judgement.refusals.iter().filter(|finding| finding.rule == "capabilities").count();
+        assert_eq!(found, 1);
+    });
+}

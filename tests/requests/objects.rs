@@ -1,0 +1,189 @@
+//! Services, endpoints, configuration and network policies of guarded identities.
+
+use serde_json::{Value, json};
+
+use crate::ask::{BREAK_GLASS, CONTROLLER, EDITOR, PO, create, delete, expect, kube_system, update, with};
+
+fn service() -> Value {
+    json!({
+        "metadata": {"name": "analysis-1"},
+        "spec": {"type": "ClusterIP", "clusterIP": "10.0.0.1", "selector": {"app": "analysis-1"}, "ports": [{"port": 80}]},
+    })
+}
+
+#[test]
+fn services_of_guarded_identities_are_the_creators() {
+    let broker = json!({"metadata": {"name": "broker"}, "spec": {"selector": {"app": "broker"}}});
+    let thief = json!({"metadata": {"name": "thief"}, "spec": {"selector": {"app": "analysis-1"}}});
+    let labelled =
+        json!({"metadata": {"name": "y", "labels": {"component": "flame-analysis"}}, "spec": {"selector": {"a": "b"}}});
+    let annotated = with(&service(), "/metadata/annotations", json!({"service.cilium.io/global": "true"}));
+    let held = with(&service(), "/metadata/finalizers", json!(["x"]));
+    let moved = with(&service(), "/spec/selector/app", json!("broker"));
+    let namespaces = kube_system("namespace-controller");
+    expect([
+        ("made by the PO", create("services", PO, service()), &[]),
+        ("deleted by the PO", delete("services", PO, service()), &[]),
+        ("made by an editor", create("services", EDITOR, service()), &["service-creator"]),
+        ("made by break-glass", create("services", BREAK_GLASS, service()), &["service-creator"]),
+        ("deleted by an editor", delete("services", EDITOR, service()), &["service-creator"]),
+        ("deleted with its namespace", delete("services", &namespaces, service()), &[]),
+        ("another name, its selector", create("services", EDITOR, thief.clone()), &["service-creator"]),
+        ("its labels", create("services", EDITOR, labelled), &["service-creator"]),
+        ("another's", create("services", EDITOR, broker.clone()), &[]),
+        ("another's becomes one", update("services", EDITOR, broker, thief), &["service-creator"]),
+        ("its selector changes", update("services", EDITOR, service(), moved), &["service-creator"]),
+        ("its annotations change", update("services", EDITOR, service(), annotated), &["service-creator"]),
+        ("a finalizer goes", update("services", EDITOR, held, service()), &[]),
+        ("nothing changes", update("services", EDITOR, service(), service()), &[]),
+    ]);
+}
+
+#[test]
+fn such_a_service_stays_inside_the_cluster() {
+    for (pointer, value, faults) in [
+        ("/spec/externalIPs", json!(["192.0.2.9"]), 1),
+        ("/spec/externalName", json!("evil.example"), 1),
+        ("/spec/loadBalancerIP", json!("192.0.2.9"), 1),
+        ("/spec/loadBalancerClass", json!("x"), 1),
+        ("/spec/loadBalancerSourceRanges", json!(["0.0.0.0/0"]), 1),
+        ("/spec/healthCheckNodePort", json!(30000), 1),
+        ("/spec/unheardOf", json!(true), 1),
+        ("/spec/type", json!("NodePort"), 1),
+        ("/spec/type", json!("LoadBalancer"), 1),
+        ("/spec/type", json!("ExternalName"), 1),
+        ("/spec/selector", Value::Null, 1),
+        ("/spec/ports/0/nodePort", json!(30000), 1),
+        ("/spec/clusterIP", json!("None"), 0),
+        ("/spec/sessionAffinity", json!("ClientIP"), 0),
+        ("/spec/externalIPs", json!([]), 0),
+    ] {
+        let wrong = with(&service(), pointer, value.clone());
+        let named = format!("{pointer}: {value}");
+        let want = vec!["service-shape"; faults];
+        assert_eq!(create("services", PO, wrong.clone()).refused_by(), want, "made with {named}");
+        assert_eq!(update("services", PO, service(), wrong.clone()).refused_by(), want, "changed to {named}");
+        let later = with(&wrong, "/metadata/annotations", json!({"a": "b"}));
+        assert_eq!(update("services", PO, wrong, later).refused_by(), [""; 0], "had {named}");
+    }
+}
+
+#[test]
+fn nobody_writes_such_a_services_status() {
+    let address = with(&service(), "/status", json!({"loadBalancer": {"ingress": [{"ip": "192.0.2.9"}]}}));
+    let labelled = with(&service(), "/metadata/labels", json!({"a": "b"}));
+    let broker = json!({"metadata": {"name": "broker"}, "spec": {"selector": {"app": "broker"}}});
+    let announced = with(&broker, "/status", json!({"x": 1}));
+    for user in [EDITOR, PO, CONTROLLER, &kube_system("service-controller")] {
+        expect([
+            ("an address", update("services:status", user, service(), address.clone()), &["service-status"]),
+            ("a label", update("services:status", user, service(), labelled.clone()), &["service-status"]),
+            ("nothing", update("services:status", user, service(), service()), &[]),
+            ("another's", update("services:status", user, broker.clone(), announced.clone()), &[]),
+        ]);
+    }
+}
+
+#[test]
+fn endpoints_of_such_a_service_are_kubernetes_own() {
+    const SLICES: &str = "discovery.k8s.io/endpointslices";
+    let by_name = json!({"metadata": {"name": "analysis-1"}});
+    let by_label = json!({"metadata": {"name": "e", "labels": {"kubernetes.io/service-name": "nginx-analysis-1"}}});
+    let by_identity =
+        json!({"metadata": {"name": "e", "labels": {"app": "analysis-1", "component": "flame-analysis"}}});
+    let by_owner = json!({"metadata": {"name": "e", "ownerReferences": [{"kind": "Service", "name": "analysis-1"}]}});
+    let by_target =
+        json!({"metadata": {"name": "e"}, "endpoints": [{"targetRef": {"kind": "Pod", "name": "analysis-1-5f-x"}}]});
+    let by_subset = json!({"metadata": {"name": "e"}, "subsets": [{"notReadyAddresses": [{"targetRef": {"name": "analysis-1-5f-x"}}]}]});
+    let other = json!({"metadata": {"name": "broker", "labels": {"kubernetes.io/service-name": "broker"}}});
+    let own = ["endpoint-controller", "endpointslice-controller", "endpointslicemirroring-controller"];
+    let cleaners = ["generic-garbage-collector", "namespace-controller"];
+    for resource in ["endpoints", SLICES] {
+        for object in [&by_name, &by_label, &by_identity, &by_owner, &by_target, &by_subset] {
+            for user in [EDITOR, PO, BREAK_GLASS, CONTROLLER, &kube_system("service-controller")] {
+                let want = ["endpoints-writer"];
+                assert_eq!(create(resource, user, object.clone()).refused_by(), want, "{user} {object}");
+                assert_eq!(delete(resource, user, object.clone()).refused_by(), want, "{user} {object}");
+                assert_eq!(update(resource, user, other.clone(), object.clone()).refused_by(), want, "{user} {object}");
+                assert_eq!(update(resource, user, object.clone(), other.clone()).refused_by(), want, "{user} {object}");
+                assert_eq!(update(resource, user, object.clone(), object.clone()).refused_by(), [""; 0], "unchanged");
+            }
+            for user in own.iter().chain(&cleaners) {
+                assert_eq!(create(resource, &kube_system(user), object.clone()).refused_by(), [""; 0], "{user}");
+                assert_eq!(delete(resource, &kube_system(user), object.clone()).refused_by(), [""; 0], "{user}");
+            }
+        }
+        assert_eq!(create(resource, EDITOR, other.clone()).refused_by(), [""; 0], "another's");
+    }
+}
+
+#[test]
+fn configuration_and_pull_secrets_are_the_creators() {
+    let object = |name: &str| json!({"metadata": {"name": name}, "data": {"k": "v"}});
+    let uuid = "flame-harbor-01234567-89ab-cdef-0123-456789abcdef";
+    for (resource, name, ours) in [
+        ("configmaps", "nginx-analysis-1-config", true),
+        ("configmaps", "nginx-analysis-1-config-old", false),
+        ("configmaps", "nginx-broker-config", false),
+        ("configmaps", "flame-harbor-credentials", false),
+        ("secrets", "flame-harbor-credentials", true),
+        ("secrets", uuid, true),
+        ("secrets", "flame-harbor-x", false),
+        ("secrets", "nginx-analysis-1-config", false),
+        ("secrets", "postgres", false),
+    ] {
+        let want: &[&str] = if ours { &["configuration-creator"] } else { &[] };
+        let changed = with(&object(name), "/data/k", json!("w"));
+        for user in [EDITOR, BREAK_GLASS, &kube_system("root-ca-cert-publisher")] {
+            assert_eq!(create(resource, user, object(name)).refused_by(), want, "{name} made by {user}");
+            assert_eq!(delete(resource, user, object(name)).refused_by(), want, "{name} deleted by {user}");
+            assert_eq!(update(resource, user, object(name), changed.clone()).refused_by(), want, "{name} by {user}");
+            assert_eq!(update(resource, user, object(name), object(name)).refused_by(), [""; 0], "unchanged");
+        }
+        for user in [PO, CONTROLLER] {
+            assert_eq!(create(resource, user, object(name)).refused_by(), [""; 0], "{name} made by {user}");
+            assert_eq!(delete(resource, user, object(name)).refused_by(), [""; 0], "{name} deleted by {user}");
+            assert_eq!(update(resource, user, object(name), changed.clone()).refused_by(), [""; 0], "{name} by {user}");
+        }
+        for user in ["generic-garbage-collector", "namespace-controller"] {
+            assert_eq!(delete(resource, &kube_system(user), object(name)).refused_by(), [""; 0], "{name} by {user}");
+        }
+    }
+}
+
+#[test]
+fn a_secrets_content_is_never_shown() {
+    let secret = json!({"metadata": {"name": "flame-harbor-credentials"}, "data": {"password": "aHVudGVyMg=="}});
+    create("secrets", EDITOR, secret).judged(|judgement, _| {
+        assert!(!judgement.refusals.is_empty());
+        assert!(!format!("{judgement:?}").contains("aHVudGVyMg=="));
+    });
+}
+
+#[test]
+fn isolation_policies_are_the_controllers() {
+    const POLICIES: &str = "networking.k8s.io/networkpolicies";
+    let policy =
+        |name: &str| json!({"metadata": {"name": name}, "spec": {"podSelector": {"matchLabels": {"tier": "web"}}}});
+    for (name, ours) in [
+        ("flamewarden-analysis-1", true),
+        ("flamewarden-nginx-analysis-1", true),
+        ("flamewarden-default-deny", true),
+        ("flamewarden-x", false),
+        ("web", false),
+    ] {
+        let want: &[&str] = if ours { &["isolation-policy"] } else { &[] };
+        let changed = with(&policy(name), "/spec/policyTypes", json!(["Egress"]));
+        for user in [EDITOR, PO] {
+            assert_eq!(create(POLICIES, user, policy(name)).refused_by(), want, "{name} made by {user}");
+            assert_eq!(delete(POLICIES, user, policy(name)).refused_by(), want, "{name} deleted by {user}");
+            assert_eq!(update(POLICIES, user, policy(name), changed.clone()).refused_by(), want, "{name} by {user}");
+        }
+        for user in [CONTROLLER, BREAK_GLASS] {
+            assert_eq!(delete(POLICIES, user, policy(name)).refused_by(), [""; 0], "{name} deleted by {user}");
+            assert_eq!(update(POLICIES, user, policy(name), changed.clone()).refused_by(), [""; 0], "{name} by {user}");
+        }
+        let namespaces = kube_system("namespace-controller");
+        assert_eq!(delete(POLICIES, &namespaces, policy(name)).refused_by(), [""; 0], "{name} with its namespace");
+    }
+}

@@ -1,0 +1,302 @@
+//! Ways to reach into guarded pods: status, deletion, binding, connections, tokens.
+
+use serde_json::{Value, json};
+
+use crate::ask::{
+    Asked, BREAK_GLASS, CONTROLLER, EDITOR, FALSE_NODE, NODE, OTHER_NODE, PO, SCHEDULER, Stored, analysis, connect,
+    create, delete, expect, gateway, kube_system, other, update, with,
+};
+
+#[test]
+fn each_part_of_a_status_has_its_writers() {
+    let collector = kube_system("pod-garbage-collector");
+    let nodes = kube_system("node-controller");
+    let disruption = kube_system("disruption-controller");
+    let claims = kube_system("resource-claim-controller");
+    let replicas = kube_system("replicaset-controller");
+    let all = [
+        NODE,
+        OTHER_NODE,
+        FALSE_NODE,
+        SCHEDULER,
+        &collector,
+        &nodes,
+        &disruption,
+        &claims,
+        CONTROLLER,
+        EDITOR,
+        PO,
+        BREAK_GLASS,
+        &replicas,
+    ];
+    let writers: [(&str, Value, &[&str]); 16] = [
+        ("podIP", json!("10.9.9.9"), &[NODE]),
+        ("podIPs", json!([{"ip": "10.9.9.9"}]), &[NODE]),
+        ("hostIP", json!("10.9.9.9"), &[NODE]),
+        ("hostIPs", json!([{"ip": "10.9.9.9"}]), &[NODE]),
+        ("containerStatuses", json!([{"name": "c"}]), &[NODE]),
+        ("initContainerStatuses", json!([{"name": "c"}]), &[NODE]),
+        ("ephemeralContainerStatuses", json!([{"name": "c"}]), &[NODE]),
+        ("startTime", json!("t"), &[NODE]),
+        ("resize", json!("Deferred"), &[NODE]),
+        ("unheardOf", json!(1), &[NODE]),
+        ("conditions", json!([{"type": "Ready"}]), &[NODE, SCHEDULER, &collector, &nodes, &disruption, CONTROLLER]),
+        ("reason", json!("r"), &[NODE, SCHEDULER, &collector, &nodes, &disruption]),
+        ("phase", json!("Pending"), &[NODE, SCHEDULER, &collector, &nodes, &disruption]),
+        ("observedGeneration", json!(2), &[NODE, SCHEDULER, &collector, &nodes, &disruption, CONTROLLER]),
+        ("nominatedNodeName", json!("n3"), &[NODE, SCHEDULER]),
+        ("resourceClaimStatuses", json!([{"name": "c"}]), &[NODE, &claims]),
+    ];
+    for pod in [analysis(), gateway()] {
+        for (field, value, may) in &writers {
+            let new = with(&pod, &format!("/status/{field}"), value.clone());
+            for user in all {
+                let want: &[&str] = if may.contains(&user) { &[] } else { &["pod-status"] };
+                assert_eq!(
+                    update("pods:status", user, pod.clone(), new.clone()).refused_by(),
+                    want,
+                    "{field} by {user}"
+                );
+                assert_eq!(
+                    update("pods:status", user, other(), with(&other(), &format!("/status/{field}"), value.clone()))
+                        .refused_by(),
+                    [""; 0],
+                    "of another pod"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn a_pod_is_ended_by_those_who_know() {
+    let collector = kube_system("pod-garbage-collector");
+    let nodes = kube_system("node-controller");
+    let disruption = kube_system("disruption-controller");
+    for phase in ["Succeeded", "Failed"] {
+        let ended = with(&analysis(), "/status/phase", json!(phase));
+        let announced = with(&ended, "/status/reason", json!("Evicted"));
+        for (user, want) in [
+            (NODE, &[][..]),
+            (&collector, &[]),
+            (&nodes, &[]),
+            (SCHEDULER, &["final-phase"]),
+            (&disruption, &["final-phase"]),
+            (CONTROLLER, &["pod-status", "final-phase"]),
+            (OTHER_NODE, &["pod-status", "final-phase"]),
+            (EDITOR, &["pod-status", "final-phase"]),
+            (BREAK_GLASS, &["pod-status", "final-phase"]),
+        ] {
+            assert_eq!(update("pods:status", user, analysis(), ended.clone()).refused_by(), want, "{phase} by {user}");
+        }
+        let later = update("pods:status", SCHEDULER, ended.clone(), announced);
+        assert_eq!(later.refused_by(), [""; 0], "a reason after the end");
+        let ending = with(&analysis(), "/metadata/deletionTimestamp", json!("t"));
+        let forged = with(&ending, "/status/phase", json!(phase));
+        let asked = update("pods:status", EDITOR, ending, forged);
+        assert_eq!(asked.refused_by(), ["pod-status", "final-phase"], "while it is being deleted");
+    }
+}
+
+#[test]
+fn labels_and_annotations_do_not_change_by_way_of_the_status() {
+    let agent = kube_system("calico-cni-plugin");
+    let relabelled = with(&analysis(), "/metadata/labels/app", json!("analysis-2"));
+    let joined = with(&other(), "/metadata/labels/app", json!("nginx-analysis-1"));
+    let marked = with(&analysis(), "/metadata/annotations", json!({"a": "b"}));
+    let address = with(&analysis(), "/metadata/annotations", json!({"cni.projectcalico.org/podIP": "10.0.0.1/32"}));
+    for user in [NODE, &kube_system("node-controller"), CONTROLLER, EDITOR, PO, BREAK_GLASS] {
+        for (old, new) in [(analysis(), &relabelled), (other(), &joined), (analysis(), &marked), (analysis(), &address)]
+        {
+            assert_eq!(update("pods:status", user, old, new.clone()).refused_by(), ["pod-status"], "{user}: {new}");
+        }
+    }
+    expect([
+        ("a listed annotation", update("pods:status", &agent, analysis(), address), &[]),
+        ("another annotation", update("pods:status", &agent, analysis(), marked), &["pod-status"]),
+        ("a label by the agent", update("pods:status", &agent, analysis(), relabelled), &["pod-status"]),
+    ]);
+}
+
+#[test]
+fn no_running_pod_is_deleted_at_once() {
+    let none = json!({});
+    let zero = json!({"gracePeriodSeconds": 0});
+    let graceless = with(&analysis(), "/spec/terminationGracePeriodSeconds", json!(0));
+    let unsaid = with(&analysis(), "/spec/terminationGracePeriodSeconds", Value::Null);
+    let ending = with(&analysis(), "/metadata/deletionTimestamp", json!("t"));
+    let pending = with(&ending, "/metadata/deletionGracePeriodSeconds", json!(30));
+    let rows = [
+        ("with its own grace", analysis(), none.clone(), false),
+        ("with a second", analysis(), json!({"gracePeriodSeconds": 1}), false),
+        ("with a negative grace, which counts as a second", analysis(), json!({"gracePeriodSeconds": -1}), false),
+        ("at once", analysis(), zero.clone(), true),
+        ("at once, a gateway", gateway(), zero.clone(), true),
+        ("with its own grace of none", graceless.clone(), none.clone(), true),
+        ("with no grace anywhere, which counts as none", unsaid.clone(), none.clone(), true),
+        ("with a grace that is no number", analysis(), json!({"gracePeriodSeconds": "30"}), true),
+        ("again, as it is", pending.clone(), none.clone(), false),
+        ("again, at once", pending, zero.clone(), true),
+        ("unbound", with(&analysis(), "/spec/nodeName", Value::Null), zero.clone(), false),
+        ("succeeded", with(&analysis(), "/status/phase", json!("Succeeded")), zero.clone(), false),
+        ("failed", with(&analysis(), "/status/phase", json!("Failed")), zero.clone(), false),
+        ("pending on its node", with(&analysis(), "/status/phase", json!("Pending")), zero.clone(), true),
+        ("another's pod", other(), zero.clone(), false),
+    ];
+    for (what, pod, options, forced) in rows {
+        let want: &[&str] = if forced { &["forced-deletion"] } else { &[] };
+        let deletion = delete("pods", EDITOR, pod.clone()).options(options.clone()).named("");
+        assert_eq!(deletion.refused_by(), want, "deleted {what}");
+        let eviction = create("pods:eviction", EDITOR, json!({"deleteOptions": options}));
+        assert_eq!(eviction.on(Stored::Found(pod)).refused_by(), want, "evicted {what}");
+    }
+    let collector = kube_system("pod-garbage-collector");
+    let namespaces = kube_system("namespace-controller");
+    for (user, want) in [
+        (NODE, &[][..]),
+        (&collector, &[]),
+        (&namespaces, &[]),
+        (BREAK_GLASS, &[]),
+        (OTHER_NODE, &["forced-deletion"]),
+        (FALSE_NODE, &["forced-deletion"]),
+        (PO, &["forced-deletion"]),
+        (CONTROLLER, &["forced-deletion"]),
+        (&kube_system("generic-garbage-collector"), &["forced-deletion"]),
+    ] {
+        assert_eq!(delete("pods", user, analysis()).options(zero.clone()).refused_by(), want, "{user}");
+    }
+    assert_eq!(broken_glass(&delete("pods", BREAK_GLASS, analysis()).options(zero)), ["forced-deletion"]);
+}
+
+#[test]
+fn an_eviction_needs_the_pod_only_where_its_grace_matters() {
+    let zero = json!({"deleteOptions": {"gracePeriodSeconds": 0}});
+    let given = json!({"deleteOptions": {"gracePeriodSeconds": 5}});
+    let evict = |body: &Value, target: Stored| create("pods:eviction", EDITOR, body.clone()).on(target);
+    expect([
+        ("unread, own grace", evict(&json!({}), Stored::Unread), &["target-known"]),
+        ("unread, at once", evict(&zero, Stored::Unread), &["target-known"]),
+        ("unread, with a grace", evict(&given, Stored::Unread), &[]),
+        ("gone, own grace", evict(&json!({}), Stored::Missing), &[]),
+        ("gone, at once", evict(&zero, Stored::Missing), &["target-known"]),
+    ]);
+}
+
+#[test]
+fn guarded_pods_are_bound_by_schedulers_with_topology_only() {
+    let zone = json!({"metadata": {"name": "x", "labels": {"topology.kubernetes.io/zone": "z"}}});
+    let relabels = json!({"metadata": {"name": "x", "labels": {"component": "hacked"}}});
+    let joins = json!({"metadata": {"name": "x", "labels": {"app": "nginx-analysis-1"}}});
+    let annotates = json!({"metadata": {"name": "x", "annotations": {"a": "b"}}});
+    for resource in ["pods:binding", "bindings"] {
+        let bind = |user: &str, body: &Value, target: Stored| create(resource, user, body.clone()).on(target);
+        let guarded = || Stored::Found(analysis());
+        expect([
+            ("a scheduler", bind(SCHEDULER, &zone, guarded()), &[]),
+            ("a scheduler, unread", bind(SCHEDULER, &zone, Stored::Unread), &[]),
+            ("an editor", bind(EDITOR, &zone, guarded()), &["binding"]),
+            ("the PO", bind(PO, &zone, guarded()), &["binding"]),
+            ("an editor, unread", bind(EDITOR, &zone, Stored::Unread), &["target-known"]),
+            ("an editor, gone", bind(EDITOR, &zone, Stored::Missing), &["target-known"]),
+            ("a scheduler relabels", bind(SCHEDULER, &relabels, guarded()), &["binding"]),
+            ("a scheduler annotates", bind(SCHEDULER, &annotates, guarded()), &["binding"]),
+            ("another pod", bind(EDITOR, &relabels, Stored::Found(other())), &[]),
+            ("another pod becomes a gateway", bind(EDITOR, &joins, Stored::Found(other())), &["binding"]),
+        ]);
+    }
+}
+
+#[test]
+fn nobody_enters_a_guarded_pod() {
+    let guarded = [Stored::Found(analysis()), Stored::Found(gateway())];
+    for way in ["pods:exec", "pods:attach", "pods:portforward", "pods:proxy"] {
+        for target in &guarded {
+            for user in [EDITOR, PO, CONTROLLER, NODE] {
+                assert_eq!(connect(way, user, target.clone()).refused_by(), ["connection"], "{way} by {user}");
+            }
+            let in_need = connect(way, BREAK_GLASS, target.clone());
+            if way == "pods:proxy" {
+                assert_eq!(in_need.refused_by(), ["connection"], "{way} by break-glass");
+            } else {
+                assert_eq!(in_need.refused_by(), [""; 0], "{way} by break-glass");
+                assert_eq!(broken_glass(&in_need), ["connection"], "{way} by break-glass");
+            }
+        }
+        for user in [EDITOR, BREAK_GLASS] {
+            assert_eq!(connect(way, user, Stored::Missing).refused_by(), ["target-known"], "{way}, gone");
+            assert_eq!(connect(way, user, Stored::Unread).refused_by(), ["target-known"], "{way}, unread");
+            assert_eq!(connect(way, user, Stored::Unneeded).refused_by(), ["target-known"], "{way}, forgotten");
+            assert_eq!(connect(way, user, Stored::Found(other())).refused_by(), [""; 0], "{way} to another pod");
+        }
+    }
+}
+
+#[test]
+fn a_services_proxy_is_judged_by_where_the_service_leads() {
+    let service = |name: &str, selector: Value| json!({"metadata": {"name": name}, "spec": {"selector": selector}});
+    for (what, service, want) in [
+        ("an analysis's", service("x", json!({"app": "analysis-1"})), &["connection"][..]),
+        ("a gateway's", service("x", json!({"app": "nginx-analysis-1"})), &["connection"]),
+        ("all analyses'", service("x", json!({"component": "flame-analysis"})), &["connection"]),
+        ("by a key that guarded pods carry", service("x", json!({"pod-template-hash": "1"})), &["connection"]),
+        ("by name", service("nginx-analysis-1", json!({"app": "broker"})), &["connection"]),
+        ("another's", service("x", json!({"app": "broker"})), &[]),
+        ("another component's", service("x", json!({"component": "flame-po"})), &[]),
+        ("by a key that none carries", service("x", json!({"app": "analysis-1", "tier": "web"})), &[]),
+        (
+            "by two that none carries together",
+            service("x", json!({"app": "analysis-1", "component": "flame-analysis-nginx"})),
+            &[],
+        ),
+    ] {
+        assert_eq!(connect("services:proxy", EDITOR, Stored::Found(service)).refused_by(), want, "{what}");
+    }
+    assert_eq!(connect("services:proxy", EDITOR, Stored::Unread).refused_by(), ["target-known"]);
+}
+
+#[test]
+fn no_token_is_made_for_a_guarded_pod() {
+    let bound = json!({"spec": {"boundObjectRef": {"kind": "Pod", "name": "p", "uid": "1"}}});
+    let secret = json!({"spec": {"boundObjectRef": {"kind": "Secret", "name": "p"}}});
+    let nameless = json!({"spec": {"boundObjectRef": {"kind": "Pod"}}});
+    let token =
+        |user: &str, body: &Value, target: Stored| create("serviceaccounts:token", user, body.clone()).on(target);
+    expect([
+        ("an editor", token(EDITOR, &bound, Stored::Found(analysis())), &["service-account-token-request"]),
+        ("break-glass", token(BREAK_GLASS, &bound, Stored::Found(gateway())), &["service-account-token-request"]),
+        ("a kubelet", token(NODE, &bound, Stored::Unread), &[]),
+        ("a false kubelet", token(FALSE_NODE, &bound, Stored::Unread), &["target-known"]),
+        ("gone", token(EDITOR, &bound, Stored::Missing), &["target-known"]),
+        ("another pod", token(EDITOR, &bound, Stored::Found(other())), &[]),
+        ("a Secret", token(EDITOR, &secret, Stored::Unneeded), &[]),
+        ("a pod without a name", token(EDITOR, &nameless, Stored::Unneeded), &["request-form"]),
+        ("bound to nothing", token(EDITOR, &json!({"spec": {}}), Stored::Unneeded), &[]),
+    ]);
+}
+
+#[test]
+fn what_needs_no_target_never_misses_one() {
+    let bound = json!({"spec": {"boundObjectRef": {"kind": "Pod", "name": "p"}}});
+    for (asked, needs) in [
+        (connect("pods:exec", EDITOR, Stored::Unneeded), true),
+        (connect("services:proxy", EDITOR, Stored::Unneeded), true),
+        (create("pods:eviction", EDITOR, json!({})), true),
+        (create("pods:eviction", EDITOR, json!({"deleteOptions": {"gracePeriodSeconds": 3}})), false),
+        (create("pods:binding", SCHEDULER, json!({"metadata": {}})), false),
+        (create("pods:binding", EDITOR, json!({"metadata": {}})), true),
+        (create("bindings", EDITOR, json!({"metadata": {"name": "p"}})), true),
+        (create("serviceaccounts:token", EDITOR, bound.clone()), true),
+        (create("serviceaccounts:token", NODE, bound), false),
+        (create("serviceaccounts:token", EDITOR, json!({"spec": {}})), false),
+        (create("pods", EDITOR, other()), false),
+        (connect("pods:exec", EDITOR, Stored::Unneeded).elsewhere(), false),
+    ] {
+        let what = format!("{} {}/{}", asked.operation.word(), asked.resource, asked.sub);
+        let misses = asked.refused_by().contains(&"target-known".to_owned());
+        assert_eq!((asked.judged(|_, needs| needs), misses), (needs, needs), "{what}");
+    }
+}
+
+fn broken_glass(asked: &Asked) -> Vec<String> {
+    asked.judged(|judgement, _| judgement.broken_glass.iter().map(|finding| finding.rule.to_string()).collect())
+}
