@@ -1,7 +1,7 @@
 //! The rules, and the one judge that webhook, audit and command line ask.
 
-mod cel;
 mod caller;
+mod cel;
 mod judge;
 mod judgement;
 mod mend;

@@ -51,9 +51,11 @@ fn judge_own(request: &Request<'_>, case: &Case<'_>, writing: &Writing<'_>) -> J
 /// Whether a name is one that Flamewarden gives to its policies.
 fn is_own(name: &str, policies: &PolicySet) -> bool {
     {
-    let rest = name.strip_prefix(labels::POLICY_PREFIX).map(|rest| rest.strip_suffix(labels::SPARE_SUFFIX).unwrap_or(rest));
-    rest.is_some_and(|rest| rest == "default-deny" || policies.names_identity(rest))
-}
+        let rest = name
+            .strip_prefix(labels::POLICY_PREFIX)
+            .map(|rest| rest.strip_suffix(labels::SPARE_SUFFIX).unwrap_or(rest));
+        rest.is_some_and(|rest| rest == "default-deny" || policies.names_identity(rest))
+    }
 }
 
 const POLICIES: &[(&str, &str)] = &[
