@@ -9,6 +9,8 @@
 
 mod caller;
 mod control_plane;
+mod flamewarden;
+mod flamewarden_test;
 mod killed;
 mod kubelet;
 mod part;

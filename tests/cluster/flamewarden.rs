@@ -1,0 +1,195 @@
+//! The real flamewarden program beside the test cluster, registered as its webhook by address.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use flamewarden::install::{Endpoint, Settings, webhook_configurations};
+use flamewarden::policy::PolicySet;
+use serde_json::{Value, json};
+use tokio::sync::OnceCell;
+
+use crate::caller::Caller;
+use crate::control_plane::free_ports;
+use crate::part::{Part, Recipe, write_file};
+use crate::shared::{Cluster, PATIENCE, cluster, wait_until};
+
+/// The shared cluster with Flamewarden installed.
+pub(crate) struct Guarded {
+    pub(crate) cluster: &'static Cluster,
+    /// May do everything in the guarded namespaces that RBAC can allow there, so that RBAC never answers for us.
+    pub(crate) editor: Caller,
+    replica: Part,
+}
+
+/// Namespaces that the installation guards, shared with other software. A test takes one for itself.
+pub(crate) const SHARED: &[&str] = &["flame", "flame-attacks", "flame-try"];
+/// Namespaces that the installation guards and that hold nothing but analyses.
+pub(crate) const DEDICATED: &[&str] = &["analyses", "analyses-attacks"];
+
+/// The shared cluster with Flamewarden, installed by the first test that asks.
+pub(crate) async fn guarded() -> &'static Guarded {
+    static GUARDED: OnceCell<Guarded> = OnceCell::const_new();
+    GUARDED.get_or_init(async || install(cluster().await).await).await
+}
+
+async fn install(cluster: &'static Cluster) -> Guarded {
+    let folder = cluster.plane.folder().join("flamewarden");
+    let files = policy_files();
+    let policies = PolicySet::parse(files.iter().map(|(name, text)| (name.as_str(), text.as_str()))).unwrap();
+    write_policies(&folder.join("policies"), &files);
+    let ca = certificates(&folder.join("certificates"));
+    let [calls, probes] = free_ports();
+    let replica = Part::start(recipe(&folder, calls, probes));
+    for namespace in SHARED.iter().chain(DEDICATED) {
+        cluster.namespace_named(namespace).await;
+        let bindings = format!("/apis/rbac.authorization.k8s.io/v1/namespaces/{namespace}/rolebindings");
+        for role in ["edit", ATTACKER] {
+            cluster.admin.create(&bindings, &binding(role)).await.unwrap();
+        }
+    }
+    cluster.admin.create("/apis/rbac.authorization.k8s.io/v1/clusterroles", &attacker()).await.unwrap();
+    let endpoint = Endpoint::Url { base: format!("https://127.0.0.1:{calls}"), ca_bundle: ca };
+    let settings = Settings {
+        namespace: "flamewarden-system".to_owned(),
+        image: format!("registry.example/flamewarden@sha256:{}", "0".repeat(64)),
+        endpoint,
+        files,
+    };
+    let mut guarded = Guarded { cluster, editor: cluster.plane.caller("editor", None).await, replica: replica };
+    guarded.answers(probes).await;
+    for configuration in webhook_configurations(&settings, &policies) {
+        let kind = configuration["kind"].as_str().unwrap().to_lowercase();
+        let path = format!("/apis/admissionregistration.k8s.io/v1/{kind}s");
+        cluster.admin.create(&path, &configuration).await.unwrap();
+    }
+    guarded.settled().await;
+    guarded
+}
+
+impl Guarded {
+    /// Waits until the program says that it is ready.
+    async fn answers(&mut self, probes: u16) {
+        wait_until("flamewarden is ready", PATIENCE, async || {
+            let ended = self.replica.ended();
+            assert_eq!(ended, None, "flamewarden ended by itself:\n{}", self.replica.log_tail());
+            let mut stream = tokio::net::TcpStream::connect(("127.0.0.1", probes)).await.ok()?;
+            tokio::io::AsyncWriteExt::write_all(&mut stream, READY).await.ok()?;
+            let mut answer = [0; 12];
+            tokio::io::AsyncReadExt::read_exact(&mut stream, &mut answer).await.ok()?;
+            (&answer == b"HTTP/1.1 200").then_some(())
+        })
+        .await;
+    }
+
+    /// Waits until the API server has taken every configuration made so far: it takes them in order, so a last one
+    /// that refuses by itself tells.
+    pub(crate) async fn settled(&self) {
+        let admin = &self.cluster.admin;
+        for kind in ["Mutating", "Validating"] {
+            let path = format!("/apis/admissionregistration.k8s.io/v1/{}webhookconfigurations", kind.to_lowercase());
+            admin.create(&path, &canary(kind)).await.unwrap();
+            let probe = json!({"apiVersion": "v1", "kind": "ConfigMap",
+                "metadata": {"name": "canary", "labels": {"canary": kind.to_lowercase()}}});
+            wait_until("webhook configurations are in force", PATIENCE, async || {
+                admin.create("/api/v1/namespaces/default/configmaps?dryRun=All", &probe).await.err()
+            })
+            .await;
+            admin.delete(&format!("{path}/canary"), None).await.unwrap();
+        }
+        wait_until("RBAC knows the editor", PATIENCE, async || {
+            let last = DEDICATED.last().unwrap();
+            self.editor.get(&format!("/api/v1/namespaces/{last}/pods")).await.ok()
+        })
+        .await;
+    }
+}
+
+/// A configuration that nobody answers, for objects with its own label only.
+fn canary(kind: &str) -> Value {
+    let webhook = json!({
+        "name": "canary.flamewarden.test", "admissionReviewVersions": ["v1"], "sideEffects": "None",
+        "clientConfig": {"url": "https://127.0.0.1:1/"}, "failurePolicy": "Fail",
+        "objectSelector": {"matchLabels": {"canary": kind.to_lowercase()}},
+        "rules": [{"operations": ["CREATE"], "apiGroups": [""], "apiVersions": ["v1"], "resources": ["configmaps"]}],
+    });
+    json!({"apiVersion": "admissionregistration.k8s.io/v1", "kind": format!("{kind}WebhookConfiguration"),
+        "metadata": {"name": "canary"}, "webhooks": [webhook]})
+}
+
+/// The shipped profiles, and an installation that guards the tests' namespaces.
+fn policy_files() -> Vec<(String, String)> {
+    let named = |names: &[&str], tenancy: &str| -> String {
+        names.iter().map(|name| format!("    - {{name: {name}, tenancy: {tenancy}}}\n")).collect()
+    };
+    let installation = format!(
+        "apiVersion: flamewarden.dev/v1alpha1\nkind: Installation\nspec:\n  namespaces:\n{}{}\
+         \x20 analysisRegistries: [harbor.example/node]\n\
+         \x20 gatewayImages: [\"nginx:latest\", \"docker.io/library/nginx:1.29.8\"]\n\
+         \x20 sidecarImages: [\"busybox:1.37\"]\n\
+         \x20 creators: [\"system:serviceaccount:flame:flame-po\"]\n",
+        named(SHARED, "shared"),
+        named(DEDICATED, "dedicated"),
+    );
+    let shipped = |name: &str| fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("policies").join(name));
+    vec![
+        ("flame-analysis.yaml".to_owned(), shipped("flame-analysis.yaml").unwrap()),
+        ("flame-gateway.yaml".to_owned(), shipped("flame-gateway.yaml").unwrap()),
+        ("installation.yaml".to_owned(), installation),
+    ]
+}
+
+fn write_policies(folder: &Path, files: &[(String, String)]) {
+    fs::create_dir_all(folder).unwrap();
+    for (name, text) in files {
+        write_file(&folder.join(name), text);
+    }
+}
+
+/// Makes the serving certificate with the program's own command; gives its CA as a `caBundle`.
+fn certificates(folder: &Path) -> String {
+    fs::create_dir_all(folder).unwrap();
+    let done = Command::new(PROGRAM).arg("certs").arg(folder).args(["--also", "127.0.0.1"]).output().unwrap();
+    assert!(done.status.success(), "flamewarden certs: {}", String::from_utf8_lossy(&done.stderr));
+    STANDARD.encode(fs::read(folder.join("ca.crt")).unwrap())
+}
+
+fn recipe(folder: &Path, calls: u16, probes: u16) -> Recipe {
+    let place = |name: &str| folder.join(name).display().to_string();
+    let arguments = [
+        "serve".to_owned(),
+        "--parts=webhook".to_owned(),
+        format!("--policies={}", place("policies")),
+        format!("--certificates={}", place("certificates")),
+        format!("--listen=127.0.0.1:{calls}"),
+        format!("--probes=127.0.0.1:{probes}"),
+    ];
+    Recipe {
+        name: "flamewarden".to_owned(),
+        program: PathBuf::from(PROGRAM),
+        arguments: arguments.to_vec(),
+        environment: Vec::new(),
+        log: folder.join("flamewarden.log"),
+    }
+}
+
+/// Every verb on what the attacks touch. A namespace's editor has less than this.
+fn attacker() -> Value {
+    let groups = ["", "apps", "batch", "networking.k8s.io", "discovery.k8s.io", "policy", "coordination.k8s.io"];
+    let verbs = ["get", "list", "watch", "create", "update", "patch", "delete", "deletecollection"];
+    json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": {"name": ATTACKER},
+        "rules": [{"apiGroups": groups, "resources": ["*"], "verbs": verbs}]})
+}
+
+fn binding(role: &str) -> Value {
+    json!({
+        "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding", "metadata": {"name": format!("editor-{role}")},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": role},
+        "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": "editor"}],
+    })
+}
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_flamewarden");
+const ATTACKER: &str = "test-attacker";
+const READY: &[u8] = b"GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
