@@ -57,7 +57,7 @@ async fn install(cluster: &'static Cluster) -> Guarded {
         endpoint,
         files,
     };
-    let mut guarded = Guarded { cluster, editor: cluster.plane.caller("editor", None).await, replica: replica };
+    let mut guarded = Guarded { cluster, editor: cluster.plane.caller("editor", None).await, replica };
     guarded.answers(probes).await;
     for configuration in webhook_configurations(&settings, &policies) {
         let kind = configuration["kind"].as_str().unwrap().to_lowercase();
