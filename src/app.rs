@@ -3,9 +3,9 @@
 mod controller;
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use arc_swap::ArcSwap;
@@ -20,7 +20,7 @@ pub use controller::{CertificateSource, ControllerSettings};
 use crate::policy::PolicySet;
 use crate::serve::{
     CertificateFolder, CertificateStore, Check, ClientCheck, ConnectionLimits, Drain, Listen, PolicyFolder, Probes,
-    serve, tls_config,
+    Renewal, own_names, renew_folder, serve, tls_config,
 };
 use crate::telemetry::Metrics;
 use crate::webhook::{ReviewLimits, Webhook, WebhookHandler};
@@ -51,6 +51,8 @@ pub struct Settings {
     pub client_authorities: Option<PathBuf>,
     /// Common name of client certificates.
     pub client_name: Option<String>,
+    /// How often certificate and policies are compared with what is in force.
+    pub look: Duration,
     /// What callers may take.
     pub connections: ConnectionLimits,
     /// What reviews may take.
@@ -115,12 +117,13 @@ pub async fn start(settings: &Settings, judge: crate::webhook::Judge) -> anyhow:
     let probes = probes(settings, Probes { checks, drain: drain.clone(), metrics: metrics.clone() }).await?;
     let probes_at = probes.listener.local_addr()?;
     tracing::info!(webhook = webhook.map(|at| at.to_string()), probes = %probes_at, "serving");
+    let look = settings.look;
     let serving = tokio::spawn(async move {
         tokio::select! {
             // The parts end by themselves when the drain has begun; probes are answered until then.
             () = async { while tasks.join_next().await.is_some() {} } => {}
             () = serve(probes) => {}
-            () = look_at_policies(folder, policies, metrics) => {}
+            () = look_at_policies(folder, policies, metrics, look) => {}
         }
     });
     Ok(Running { webhook, probes: probes_at, drain, serving })
@@ -131,6 +134,7 @@ struct Calls {
     listen: Listen<WebhookHandler>,
     folder: CertificateFolder,
     store: Arc<CertificateStore>,
+    look: Duration,
 }
 
 impl Calls {
@@ -152,15 +156,20 @@ impl Calls {
             limits: settings.connections.clone(),
             drain: drain.clone(),
         };
-        Ok(Calls { listen, folder, store })
+        Ok(Calls { listen, folder, store, look: settings.look })
     }
 
     /// Answers until the drain is over; a changed certificate is taken meanwhile.
     async fn run(mut self, metrics: Arc<Metrics>) {
         let look = async {
+            let mut renewed = Instant::now();
             loop {
-                tokio::time::sleep(LOOK).await;
+                tokio::time::sleep(self.look).await;
                 take_certificate(&mut self.folder, &self.store, &metrics);
+                if renewed.elapsed() >= RENEW {
+                    renewed = Instant::now();
+                    renew(self.folder.path());
+                }
             }
         };
         tokio::select! {
@@ -181,9 +190,14 @@ async fn probes(settings: &Settings, probes: Probes) -> anyhow::Result<Listen<Pr
     })
 }
 
-async fn look_at_policies(mut folder: PolicyFolder, policies: Arc<ArcSwap<PolicySet>>, metrics: Arc<Metrics>) {
+async fn look_at_policies(
+    mut folder: PolicyFolder,
+    policies: Arc<ArcSwap<PolicySet>>,
+    metrics: Arc<Metrics>,
+    look: Duration,
+) {
     loop {
-        tokio::time::sleep(LOOK).await;
+        tokio::time::sleep(look).await;
         take_policies(&mut folder, &policies, &metrics);
     }
 }
@@ -194,6 +208,16 @@ impl Running {
         if let Err(problem) = self.serving.await {
             tracing::error!(%problem, "serving ended by itself");
         }
+    }
+}
+
+/// Renews a certificate that `flamewarden certs` made; one that came from elsewhere has no authority's key with it.
+fn renew(folder: &Path) {
+    let Some(names) = own_names(folder) else { return };
+    match renew_folder(folder, &names, Timestamp::now()) {
+        Ok(Renewal::Nothing) => {}
+        Ok(done) => tracing::info!(?done, "certificates renewed"),
+        Err(problem) => tracing::error!(%problem, "certificates not renewed"),
     }
 }
 
@@ -234,5 +258,5 @@ async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
     TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))
 }
 
-/// How often certificate and policies are compared with what is in force.
-const LOOK: Duration = Duration::from_secs(1);
+/// How often our own certificates are looked at for renewal: a few times in what a renewal waits for.
+const RENEW: Duration = Duration::from_secs(15 * 60);

@@ -117,6 +117,7 @@ impl Serve {
             probes: self.probes,
             client_authorities: self.client_ca,
             client_name: self.client_name,
+            look: Duration::from_secs(1),
             connections: ConnectionLimits { drain: self.drain, linger: self.linger, ..ConnectionLimits::default() },
             reviews: ReviewLimits { bytes_in_flight: self.bytes_in_flight, ..ReviewLimits::default() },
             controller: app::ControllerSettings {

@@ -32,14 +32,12 @@ pub enum CertificateProblem {
     #[error("tls.crt and tls.key do not belong together: {0}")]
     Pair(String),
     /// The leaf is not good at this moment.
-    #[error("tls.crt is good from {not_before} to {not_after}, not at {now}")]
+    #[error("tls.crt is good from {not_before} to {not_after} only")]
     Time {
         /// First moment.
         not_before: Timestamp,
         /// Last moment.
         not_after: Timestamp,
-        /// The moment of reading.
-        now: Timestamp,
     },
 }
 
@@ -61,11 +59,7 @@ impl Certificate {
             problem => CertificateProblem::Key(problem.to_string()),
         })?;
         let certificate = Certificate { key: Arc::new(key), not_before, not_after };
-        if certificate.is_good(now) {
-            Ok(certificate)
-        } else {
-            Err(CertificateProblem::Time { not_before, not_after, now })
-        }
+        if certificate.is_good(now) { Ok(certificate) } else { Err(CertificateProblem::Time { not_before, not_after }) }
     }
 
     /// Whether it is good at that moment.

@@ -50,7 +50,18 @@ impl ResolvesServerCert for CertificateStore {
 pub struct CertificateFolder {
     folder: PathBuf,
     seen: Option<Contents>,
-    told: Option<String>,
+    trouble: Trouble,
+}
+
+/// What kept the last look from taking a certificate.
+#[derive(Debug, Default, PartialEq, Eq)]
+enum Trouble {
+    #[default]
+    None,
+    /// Seen once: perhaps half of a change, which the next look finds whole.
+    New(String),
+    /// Seen twice and said.
+    Told(String),
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -62,7 +73,12 @@ struct Contents {
 impl CertificateFolder {
     /// A folder that has not been looked at.
     pub fn new(folder: &Path) -> Self {
-        CertificateFolder { folder: folder.to_owned(), seen: None, told: None }
+        CertificateFolder { folder: folder.to_owned(), seen: None, trouble: Trouble::None }
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.folder
     }
 
     /// Looks once; puts a changed pair in force if it can be served, and otherwise keeps the old one, loudly.
@@ -71,11 +87,12 @@ impl CertificateFolder {
         let contents = match self.read() {
             Ok(contents) => contents,
             Err(problem) => {
-                self.tell(format!("cannot read certificate: {problem}"));
+                self.trouble_with(format!("cannot read it: {problem}"));
                 return None;
             }
         };
         if self.seen.as_ref() == Some(&contents) {
+            self.trouble = Trouble::None;
             return None;
         }
         match Certificate::parse(&contents.chain, &contents.key, now) {
@@ -83,13 +100,13 @@ impl CertificateFolder {
                 let certificate = Arc::new(certificate);
                 store.current.store(Some(Arc::clone(&certificate)));
                 self.seen = Some(contents);
-                self.told = None;
+                self.trouble = Trouble::None;
                 tracing::info!(not_after = %certificate.not_after, "certificate in force");
                 Some(certificate)
             }
             // What was read is not remembered: it may be half of a change, or become good with time.
             Err(problem) => {
-                self.tell(problem.to_string());
+                self.trouble_with(problem.to_string());
                 None
             }
         }
@@ -101,11 +118,16 @@ impl CertificateFolder {
         Ok(Contents { chain, key })
     }
 
-    /// Says each problem once, not every second.
-    fn tell(&mut self, problem: String) {
-        if self.told.as_ref() != Some(&problem) {
-            tracing::error!(folder = %self.folder.display(), %problem, "certificate not taken; the old one stays in force");
-            self.told = Some(problem);
-        }
+    /// Says each problem once, when it is seen a second time.
+    fn trouble_with(&mut self, problem: String) {
+        self.trouble = match std::mem::take(&mut self.trouble) {
+            Trouble::New(known) if known == problem => {
+                let folder = self.folder.display();
+                tracing::error!(%folder, %problem, "certificate not taken; the old one stays in force");
+                Trouble::Told(problem)
+            }
+            Trouble::Told(known) if known == problem => Trouble::Told(problem),
+            _ => Trouble::New(problem),
+        };
     }
 }

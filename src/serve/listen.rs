@@ -192,3 +192,106 @@ impl Drop for Place {
 
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 const GOODBYE: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+
+    use super::*;
+
+    struct Fine;
+
+    impl Handler for Fine {
+        async fn answer(&self, _: Request<Incoming>) -> Response<Full<Bytes>> {
+            Response::new(Full::new(Bytes::from_static(b"fine")))
+        }
+    }
+
+    /// The far end of a served connection, without sockets so that paused time passes only when all wait.
+    fn connected(drain: &Drain) -> DuplexStream {
+        let (far, near) = duplex(64 * 1024);
+        let place = Arc::new(Addresses::default()).enter(IpAddr::from([127, 0, 0, 1]), 1).unwrap();
+        let permit = Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();
+        let limits = ConnectionLimits::default();
+        let connection = Connection { handler: Arc::new(Fine), limits, drain: drain.clone(), _held: (permit, place) };
+        tokio::spawn(connection.serve(near));
+        far
+    }
+
+    async fn ask(far: &mut DuplexStream) -> String {
+        far.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+        let mut had = Vec::new();
+        while !had.ends_with(b"fine") {
+            assert_ne!(far.read_buf(&mut had).await.unwrap(), 0, "closed: {:?}", String::from_utf8_lossy(&had));
+        }
+        String::from_utf8(had).unwrap()
+    }
+
+    /// What comes until the server closes, and after how many seconds it does.
+    async fn until_closed(far: &mut DuplexStream) -> (String, u64) {
+        let begun = Instant::now();
+        let mut had = Vec::new();
+        far.read_to_end(&mut had).await.unwrap();
+        (String::from_utf8(had).unwrap(), begun.elapsed().as_secs())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_rests_longer_than_the_api_server_keeps_it_but_not_for_ever() {
+        let mut far = connected(&Drain::default());
+        for rest in [120, 90, 179] {
+            sleep(Duration::from_secs(rest)).await;
+            assert!(ask(&mut far).await.starts_with("HTTP/1.1 200 OK"), "after {rest} s");
+        }
+        assert_eq!(until_closed(&mut far).await, (String::new(), 180));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_header_must_come_in_time_however_slowly_it_drips() {
+        for asked_before in [false, true] {
+            let mut far = connected(&Drain::default());
+            if asked_before {
+                ask(&mut far).await;
+            }
+            sleep(Duration::from_secs(45)).await;
+            let begun = Instant::now();
+            far.write_all(b"GET / HTTP/1.1\r\n").await.unwrap();
+            while far.write_all(b"a: b\r\n").await.is_ok() {
+                sleep(Duration::from_secs(1)).await;
+            }
+            let lasted = begun.elapsed().as_secs();
+            assert!((10..=12).contains(&lasted), "cut after {lasted} s");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_header_has_a_size() {
+        let mut far = connected(&Drain::default());
+        let long = format!("GET / HTTP/1.1\r\na: {}\r\n\r\n", "x".repeat(17 * 1024));
+        far.write_all(long.as_bytes()).await.unwrap();
+        let (answer, _) = until_closed(&mut far).await;
+        assert!(answer.starts_with("HTTP/1.1 431 "), "{answer}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_drain_leaves_resting_connections_open_and_closes_each_with_its_next_answer() {
+        let drain = Drain::default();
+        let mut far = connected(&drain);
+        assert!(!ask(&mut far).await.contains("connection: close"));
+        drain.begin();
+        sleep(Duration::from_secs(95)).await;
+        assert!(ask(&mut far).await.contains("connection: close"));
+        assert_eq!(until_closed(&mut far).await, (String::new(), 0));
+    }
+
+    #[test]
+    fn an_address_has_its_share_of_connections_and_gives_it_back() {
+        let (addresses, one, other) =
+            (Arc::new(Addresses::default()), IpAddr::from([10, 0, 0, 1]), IpAddr::from([10, 0, 0, 2]));
+        let first = addresses.enter(one, 2).unwrap();
+        let _second = addresses.enter(one, 2).unwrap();
+        assert!(addresses.enter(one, 2).is_none());
+        assert!(addresses.enter(other, 2).is_some());
+        drop(first);
+        assert!(addresses.enter(one, 2).is_some());
+    }
+}

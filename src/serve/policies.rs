@@ -55,7 +55,7 @@ impl PolicyFolder {
         }
         let set = PolicySet::parse(files.iter().map(|(name, text)| (name.as_str(), text.as_str())));
         self.seen = Some(files);
-        Some(set.map_err(PoliciesProblem::Policy))
+        Some(set.map_err(|problem| PoliciesProblem::Policy(first_line(problem))))
     }
 
     fn read(&self) -> io::Result<BTreeMap<String, String>> {
@@ -70,5 +70,16 @@ impl PolicyFolder {
             }
         }
         Ok(files)
+    }
+}
+
+/// The problem without the excerpt of the file that follows its first line: it goes into one line of the log.
+fn first_line(problem: PolicyProblem) -> PolicyProblem {
+    match problem {
+        PolicyProblem::Document { file, reason } => {
+            let line = reason.lines().next().unwrap_or_default();
+            PolicyProblem::Document { file, reason: line.trim_start_matches("error: ").to_owned() }
+        }
+        problem => problem,
     }
 }

@@ -144,7 +144,8 @@ impl WebhookHandler {
             }
             true
         };
-        let emptied = timeout_at(deadline, discard).await.unwrap_or(false);
+        let worth_it = matches!(unread, Unread::Overload | Unread::Oversize);
+        let emptied = worth_it && timeout_at(deadline, discard).await.unwrap_or(false);
         let mut response = plain(status, text);
         if unread == Unread::Overload {
             // The API server tries again by itself only when it is told when.

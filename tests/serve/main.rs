@@ -1,0 +1,11 @@
+//! The webhook as a server: real sockets on the loopback, real TLS, no cluster.
+
+#![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
+
+mod answers;
+mod client;
+mod endings;
+mod process;
+mod reload;
+mod server;
+mod tls;
