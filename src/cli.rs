@@ -1,5 +1,8 @@
 //! Edge: the command line: one table of commands, and what each makes of its arguments.
 
+mod manifests;
+
+use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -31,6 +34,8 @@ enum Command {
     Serve(Box<Serve>),
     /// Makes or renews the serving certificate in a folder, with an authority of its own.
     Certs(Certs),
+    /// Prints what is to be installed, in the order of installation, as YAML.
+    Manifests(manifests::Manifests),
 }
 
 /// Runs the command that the arguments ask for.
@@ -38,6 +43,7 @@ pub fn run() -> ExitCode {
     let done = match Arguments::parse().command {
         Command::Serve(serve) => serve.run(),
         Command::Certs(certs) => certs.run(),
+        Command::Manifests(manifests) => manifests.run().and_then(|text| print(&text)),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -155,6 +161,14 @@ impl Certs {
         let done = renew_folder(&self.folder, &names, jiff::Timestamp::now())?;
         tracing::info!(folder = %self.folder.display(), ?done, "certificates looked at");
         Ok(())
+    }
+}
+
+/// Writes to standard output; a reader that has gone, such as `head`, is no fault.
+fn print(text: &str) -> anyhow::Result<()> {
+    match io::stdout().lock().write_all(text.as_bytes()) {
+        Err(problem) if problem.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        done => Ok(done?),
     }
 }
 

@@ -8,6 +8,8 @@ mod rbac;
 mod scope;
 mod workload;
 
+use std::collections::BTreeMap;
+
 use serde_json::Value;
 
 pub use print::to_yaml;
@@ -26,7 +28,7 @@ pub struct Settings {
     /// How the API server reaches the webhook.
     pub endpoint: Endpoint,
     /// The policy files, name and text, as they go into the ConfigMap.
-    pub files: Vec<(String, String)>,
+    pub files: BTreeMap<String, String>,
 }
 
 /// How the API server reaches the webhook.

@@ -20,7 +20,7 @@ pub use drain::Drain;
 pub use issue::{IssueProblem, renewed, service_names};
 pub use limits::ConnectionLimits;
 pub use listen::{Handler, Listen, serve};
-pub use policies::{PoliciesProblem, PolicyFolder};
+pub use policies::{PoliciesProblem, PolicyFolder, read_policies};
 pub use probes::{Check, Probes};
 pub use renewal::{Authority, Bundle, Leaf, Renewal, Term, plan_renewal};
 pub use tls::{ClientCheck, TlsProblem, tls_config};

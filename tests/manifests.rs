@@ -82,3 +82,21 @@ fn the_yaml_says_what_the_objects_say() {
     let read: Vec<Value> = serde_saphyr::from_multiple(&to_yaml(&printed).unwrap()).unwrap();
     assert_eq!(read, printed);
 }
+
+#[test]
+fn webhook_config_holds_what_is_printed_for_the_example() {
+    let example = include_str!("../policies/installation.yaml.example");
+    let files = [FILES[0], FILES[1], ("installation.yaml", example)];
+    let settings = Settings {
+        namespace: "flamewarden-system".to_owned(),
+        image: "flamewarden".to_owned(),
+        endpoint: Endpoint::Service,
+        files: files.map(|(name, text)| (name.to_owned(), text.to_owned())).into(),
+    };
+    let printed = to_yaml(&manifests(&settings, &PolicySet::parse(files).unwrap())).unwrap();
+    let kept = include_str!("../webhook-config/flamewarden.yaml");
+    assert!(
+        printed == kept,
+        "webhook-config/flamewarden.yaml is out of date; webhook-config/README.md says how it is made"
+    );
+}

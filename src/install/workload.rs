@@ -1,7 +1,5 @@
 //! The two Deployments, with their Service, ConfigMap, disruption budget and network policy.
 
-use std::collections::BTreeMap;
-
 use serde_json::{Value, json};
 
 use super::Settings;
@@ -85,11 +83,10 @@ fn controller(settings: &Settings) -> Part {
 }
 
 fn policies(settings: &Settings) -> Value {
-    let data: BTreeMap<&str, &str> = settings.files.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
     json!({
         "apiVersion": "v1", "kind": "ConfigMap",
         "metadata": {"name": POLICIES, "namespace": settings.namespace, "labels": labels("policies")},
-        "data": data,
+        "data": settings.files,
     })
 }
 

@@ -40,7 +40,7 @@ impl PolicyFolder {
 
     /// Looks once; nothing where nothing has changed since the last look.
     pub fn look(&mut self) -> Option<Result<PolicySet, PoliciesProblem>> {
-        let files = match self.read() {
+        let files = match files(&self.folder) {
             Ok(files) => files,
             Err(source) => {
                 // Said once, and looked at afresh when it can be read again.
@@ -57,20 +57,28 @@ impl PolicyFolder {
         self.seen = Some(files);
         Some(set.map_err(|problem| PoliciesProblem::Policy(first_line(problem))))
     }
+}
 
-    fn read(&self) -> io::Result<BTreeMap<String, String>> {
-        let mut files = BTreeMap::new();
-        for entry in fs::read_dir(&self.folder)? {
-            let name = entry?.file_name().to_string_lossy().into_owned();
-            // A mounted ConfigMap keeps its generations in folders whose names begin with dots.
-            let is_policy = [".yaml", ".yml"].iter().any(|ending| name.ends_with(ending)) && !name.starts_with('.');
-            if is_policy {
-                let text = fs::read_to_string(self.folder.join(&name))?;
-                files.insert(name, text);
-            }
+/// The policy files of a folder, by name.
+///
+/// # Errors
+/// The folder or a file cannot be read.
+pub fn read_policies(folder: &Path) -> Result<BTreeMap<String, String>, PoliciesProblem> {
+    files(folder).map_err(|source| PoliciesProblem::Read { folder: folder.to_owned(), source })
+}
+
+fn files(folder: &Path) -> io::Result<BTreeMap<String, String>> {
+    let mut files = BTreeMap::new();
+    for entry in fs::read_dir(folder)? {
+        let name = entry?.file_name().to_string_lossy().into_owned();
+        // A mounted ConfigMap keeps its generations in folders whose names begin with dots.
+        let is_policy = [".yaml", ".yml"].iter().any(|ending| name.ends_with(ending)) && !name.starts_with('.');
+        if is_policy {
+            let text = fs::read_to_string(folder.join(&name))?;
+            files.insert(name, text);
         }
-        Ok(files)
     }
+    Ok(files)
 }
 
 /// The problem without the excerpt of the file that follows its first line: it goes into one line of the log.
