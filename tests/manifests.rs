@@ -95,8 +95,5 @@ fn webhook_config_holds_what_is_printed_for_the_example() {
     };
     let printed = to_yaml(&manifests(&settings, &PolicySet::parse(files).unwrap())).unwrap();
     let kept = include_str!("../webhook-config/flamewarden.yaml");
-    assert!(
-        printed == kept,
-        "webhook-config/flamewarden.yaml is out of date; webhook-config/README.md says how it is made"
-    );
+    assert!(printed == kept, "webhook-config/flamewarden.yaml is out of date; run webhook-config/print");
 }
