@@ -2,6 +2,7 @@
 
 mod configuration;
 mod endpoints;
+mod foreign_policy;
 mod network_policy;
 mod selection;
 mod service;
@@ -24,6 +25,7 @@ pub const OBJECT_RULES: &[&RequestRule] = &[
     &endpoints::WRITER,
     &configuration::CREATOR,
     &network_policy::OWN,
+    &network_policy::WIDE,
 ];
 
 /// Judges whatever is no pod.

@@ -187,3 +187,84 @@ fn isolation_policies_are_the_controllers() {
         assert_eq!(delete(POLICIES, &namespaces, policy(name)).refused_by(), [""; 0], "{name} with its namespace");
     }
 }
+
+#[test]
+fn policies_that_add_to_an_analysis_are_refused() {
+    const POLICIES: &str = "networking.k8s.io/networkpolicies";
+    let policy = |spec: Value| json!({"metadata": {"name": "p", "namespace": "flame"}, "spec": spec});
+    let pods = json!({"matchLabels": {"app": "analysis-1"}});
+    let wide = policy(json!({"podSelector": {}, "egress": [{}], "policyTypes": ["Egress"]}));
+    let gateway = json!({"podSelector": {"matchLabels": {"app": "nginx-analysis-1"}}});
+    let flames = policy(json!({
+        "podSelector": pods, "policyTypes": ["Ingress", "Egress"],
+        "ingress": [{"from": [gateway]}], "egress": [{"to": [gateway]}],
+    }));
+    let web =
+        policy(json!({"podSelector": {"matchLabels": {"tier": "web"}}, "egress": [{}], "policyTypes": ["Egress"]}));
+    let labelled = with(&wide, "/metadata/labels", json!({"a": "b"}));
+    let none = policy(json!({"podSelector": pods, "policyTypes": ["Ingress", "Egress"]}));
+    expect([
+        ("a wide one", create(POLICIES, EDITOR, wide.clone()), &["network-policy"]),
+        ("a wide one by a creator", create(POLICIES, PO, wide.clone()), &["network-policy"]),
+        ("a wide one by break-glass", create(POLICIES, BREAK_GLASS, wide.clone()), &["network-policy"]),
+        ("another's", create(POLICIES, EDITOR, web.clone()), &[]),
+        ("another's becomes wide", update(POLICIES, EDITOR, web, wide.clone()), &["network-policy"]),
+        ("a wide one from before", update(POLICIES, EDITOR, wide.clone(), labelled), &[]),
+        ("it goes", delete(POLICIES, EDITOR, wide), &[]),
+        ("one that allows nothing", create(POLICIES, EDITOR, none.clone()), &[]),
+        ("it opens", update(POLICIES, PO, none, flames.clone()), &["network-policy"]),
+        ("FLAME's goes", delete(POLICIES, PO, flames.clone()), &[]),
+    ]);
+    let remedies = |asked: crate::ask::Asked| asked.judged(|judgement, _| judgement.remedies.len());
+    assert!(remedies(create(POLICIES, PO, flames.clone())) > 0, "a creator's is narrowed");
+    assert_eq!(remedies(create(POLICIES, EDITOR, flames)), 0, "an editor's is not");
+}
+
+#[test]
+fn a_creators_policy_passes_once_it_is_narrowed() {
+    use flamewarden::model::parse;
+    use flamewarden::rules::mend;
+    const POLICIES: &str = "networking.k8s.io/networkpolicies";
+    let gateway = json!({"podSelector": {"matchLabels": {"app": "nginx-analysis-1"}}});
+    let dns = json!({"podSelector": {"matchLabels": {"k8s-app": "kube-dns"}}, "namespaceSelector": {}});
+    let flames = json!({
+        "metadata": {"name": "nginx-to-analysis-1-policy", "namespace": "flame"},
+        "spec": {
+            "podSelector": {"matchLabels": {"app": "analysis-1"}}, "policyTypes": ["Ingress", "Egress"],
+            "ingress": [{"from": [gateway]}], "egress": [{"to": [gateway, dns]}],
+        },
+    });
+    let text = flames.to_string();
+    let edits = create(POLICIES, PO, flames.clone()).judged(|judgement, _| judgement.remedies);
+    let patch = mend(&parse(text.as_bytes()).unwrap(), &edits).unwrap();
+    let mut narrowed = flames;
+    json_patch::patch(&mut narrowed, &patch).unwrap();
+    create(POLICIES, PO, narrowed).judged(|judgement, _| {
+        assert_eq!((judgement.refusals, judgement.remedies), (Vec::new(), Vec::new()));
+    });
+}
+
+#[test]
+fn other_networks_policies_may_not_select_an_analysis() {
+    let cilium =
+        |labels: Value| json!({"metadata": {"name": "c"}, "spec": {"endpointSelector": {"matchLabels": labels}}});
+    let wide = cilium(json!({"k8s:component": "flame-analysis"}));
+    let web = cilium(json!({"k8s:app": "web"}));
+    let labelled = with(&wide, "/metadata/labels", json!({"a": "b"}));
+    const CILIUM: &str = "cilium.io/ciliumnetworkpolicies";
+    for user in [EDITOR, PO, CONTROLLER, BREAK_GLASS] {
+        expect([
+            ("one that could", create(CILIUM, user, wide.clone()), &["network-policy"]),
+            ("one that could not", create(CILIUM, user, web.clone()), &[]),
+            ("one becomes so", update(CILIUM, user, web.clone(), wide.clone()), &["network-policy"]),
+            ("from before", update(CILIUM, user, wide.clone(), labelled.clone()), &[]),
+            ("it goes", delete(CILIUM, user, wide.clone()), &[]),
+        ]);
+    }
+    for resource in
+        ["crd.projectcalico.org/networkpolicies", "projectcalico.org/networkpolicies", "crd.antrea.io/networkpolicies"]
+    {
+        let asked = create(resource, EDITOR, json!({"metadata": {"name": "c"}, "spec": {}}));
+        assert_eq!(asked.refused_by(), ["network-policy"], "{resource} for every pod");
+    }
+}

@@ -1,11 +1,14 @@
 //! Network policies, Kubernetes' own and those of other networks' namespaced kinds.
 
+use super::foreign_policy::could_select;
 use super::writing::Writing;
-use crate::model::{Request, Severity, labels};
+use crate::isolation::{self, added_reach, judge_policy, narrowed};
+use crate::model::{FieldPath, Finding, Json, Request, Severity, labels};
 use crate::policy::PolicySet;
+use crate::rules::Control;
 use crate::rules::caller::{CLEANERS, breaks_glass, is_controller};
 use crate::rules::judge::Case;
-use crate::rules::judgement::Judgement;
+use crate::rules::judgement::{Enforced, Judgement, Scales};
 use crate::rules::request::{Hold, RequestRule, unfit};
 
 pub(super) const OWN: RequestRule = RequestRule {
@@ -17,6 +20,16 @@ pub(super) const OWN: RequestRule = RequestRule {
     hold: Hold::Always,
 };
 
+/// What [`isolation::judge_policy`] finds.
+pub(super) const WIDE: RequestRule = RequestRule {
+    id: isolation::RULE,
+    title: "no network policy gives an analysis that could exist more than its profile does",
+    why: "policies add up, so one wide policy opens what all others close",
+    severity: Severity::Critical,
+    controls: &[Control::Nsa("Network separation and hardening"), Control::Cis("5.3.2")],
+    hold: Hold::Always,
+};
+
 /// Whether a resource is a network policy that can select pods of its own namespace.
 pub(super) fn is_policy(group: &str, name: &str) -> bool {
     POLICIES.contains(&(group, name))
@@ -25,11 +38,40 @@ pub(super) fn is_policy(group: &str, name: &str) -> bool {
 /// Judges a network policy made, changed or deleted.
 pub(super) fn judge_network_policy(request: &Request<'_>, case: &Case<'_>) -> Judgement {
     let Some(writing) = Writing::of(request) else { return unfit(request) };
+    let kubernetes_own = request.resource.group == "networking.k8s.io";
     let mut names = writing.sides().filter_map(|policy| policy.text_at(&["metadata", "name"]));
-    if request.resource.group == "networking.k8s.io" && names.any(|name| is_own(name, case.policies)) {
+    if kubernetes_own && names.any(|name| is_own(name, case.policies)) {
         return judge_own(request, case, &writing);
     }
-    Judgement::default()
+    // Whoever deletes somebody else's policy takes reach away; an analysis keeps Flamewarden's.
+    let Some(new) = writing.new else { return Judgement::default() };
+    let findings = match (kubernetes_own, writing.old) {
+        (true, Some(old)) => added_reach(old, new, case.policies),
+        (true, None) => narrowable(request, new, case.policies),
+        (false, _) => foreign(request, &writing, case.policies).into_iter().collect(),
+    };
+    let scales = Scales { profile: &case.policies.analysis, app: "", now: case.now };
+    let mut judgement = Judgement::default();
+    judgement.weigh_all(findings, &scales, Enforced::Mended);
+    judgement
+}
+
+/// What a new policy would add. That of a creator for one analysis, as FLAME's is, is narrowed by the mutating side.
+fn narrowable(request: &Request<'_>, new: &Json<'_>, policies: &PolicySet) -> Vec<Finding> {
+    let findings = judge_policy(new, policies);
+    let edit = if policies.is_creator(request.user.name) { narrowed(new, policies) } else { None };
+    findings.into_iter().map(|finding| finding.mended_by(edit.clone())).collect()
+}
+
+/// Other networks' policies are not modelled: one that could select an analysis could let anything through.
+fn foreign(request: &Request<'_>, writing: &Writing<'_>, policies: &PolicySet) -> Option<Finding> {
+    let new = writing.new?;
+    if !writing.changes_contents() || !could_select(request.resource.group, new, &policies.analysis) {
+        return None;
+    }
+    let message =
+        "give it a selector that matches no analysis; what other networks' policies let through is not judged";
+    Some(WIDE.finds(FieldPath::of(&["spec"]), new.get("spec"), message))
 }
 
 fn judge_own(request: &Request<'_>, case: &Case<'_>, writing: &Writing<'_>) -> Judgement {
@@ -50,12 +92,9 @@ fn judge_own(request: &Request<'_>, case: &Case<'_>, writing: &Writing<'_>) -> J
 
 /// Whether a name is one that Flamewarden gives to its policies.
 fn is_own(name: &str, policies: &PolicySet) -> bool {
-    {
-        let rest = name
-            .strip_prefix(labels::POLICY_PREFIX)
-            .map(|rest| rest.strip_suffix(labels::SPARE_SUFFIX).unwrap_or(rest));
-        rest.is_some_and(|rest| rest == "default-deny" || policies.names_identity(rest))
-    }
+    let Some(rest) = name.strip_prefix(labels::POLICY_PREFIX) else { return false };
+    let rest = rest.strip_suffix(labels::SPARE_SUFFIX).unwrap_or(rest);
+    rest == "default-deny" || policies.names_identity(rest)
 }
 
 const POLICIES: &[(&str, &str)] = &[

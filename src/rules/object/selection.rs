@@ -1,12 +1,12 @@
 //! Whether a Service is a guarded identity's, or could send traffic to a guarded pod.
 
+use crate::isolation::could_match_map;
 use crate::model::{Json, labels};
-use crate::policy::{PolicySet, Profile};
+use crate::policy::PolicySet;
 
 /// Whether a Service bears a guarded identity's name or labels, or its selector could match a guarded pod.
 pub(in crate::rules) fn is_guarded_service(service: &Json<'_>, policies: &PolicySet) -> bool {
-    bears_identity(service, policies)
-        || service.at(&["spec", "selector"]).is_some_and(|selector| could_match(selector, policies))
+    bears_identity(service, policies) || leads_to_guarded(service, policies)
 }
 
 /// Whether an object bears the name or the labels of an analysis or a gateway.
@@ -17,14 +17,7 @@ pub(super) fn bears_identity(object: &Json<'_>, policies: &PolicySet) -> bool {
     named || policies.profiles().into_iter().any(|profile| profile.selects(component, app))
 }
 
-/// Whether labels that must all be equal could be those of a guarded pod, whether or not there is one now.
-fn could_match(selector: &Json<'_>, policies: &PolicySet) -> bool {
-    let fits = |profile: &Profile| {
-        selector.entries().iter().all(|(key, value)| match (key.as_ref(), value.text()) {
-            (labels::COMPONENT, value) => value.is_none_or(|value| value == profile.guards.component),
-            (labels::APP, value) => value.is_none_or(|value| profile.analysis_of(value).is_some()),
-            (key, _) => profile.metadata.labels.iter().any(|known| known == key),
-        })
-    };
-    policies.profiles().into_iter().any(fits)
+fn leads_to_guarded(service: &Json<'_>, policies: &PolicySet) -> bool {
+    let selector = service.at(&["spec", "selector"]);
+    policies.profiles().into_iter().any(|profile| !could_match_map(selector, profile).is_none())
 }

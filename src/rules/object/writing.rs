@@ -31,12 +31,24 @@ impl<'a> Writing<'a> {
             _ => true,
         }
     }
+
+    /// Whether more than metadata and status is written.
+    pub(super) fn changes_contents(&self) -> bool {
+        match (self.old, self.new) {
+            (Some(old), Some(new)) => contents_differ(old, new),
+            _ => true,
+        }
+    }
+}
+
+fn contents_differ(old: &Json<'_>, new: &Json<'_>) -> bool {
+    let mut contents = keys(old, new).filter(|key| !matches!(*key, "metadata" | "status"));
+    contents.any(|key| old.get(key) != new.get(key))
 }
 
 fn differs(old: &Json<'_>, new: &Json<'_>) -> bool {
     let ending = old.at(&["metadata", "deletionTimestamp"]).is_some();
-    let contents = keys(old, new).filter(|key| !matches!(*key, "metadata" | "status"));
-    let contents_differ = contents.into_iter().any(|key| old.get(key) != new.get(key));
+    let contents_differ = contents_differ(old, new);
     let (Some(old), Some(new)) = (old.get("metadata"), new.get("metadata")) else { return true };
     // A write to an object that is being deleted passes where it leaves contents and labels alone.
     let metadata_differs = keys(old, new).any(|key| match key {
