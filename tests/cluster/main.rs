@@ -17,3 +17,4 @@ mod part;
 mod pki;
 mod plane_test;
 mod shared;
+mod user_rules_test;
