@@ -17,13 +17,16 @@ use tokio_rustls::TlsAcceptor;
 
 pub use controller::{CertificateSource, ControllerSettings};
 
+use crate::cluster::Cluster;
+use crate::install::WEBHOOK;
 use crate::policy::PolicySet;
+use crate::rules::{Limits, Workers};
 use crate::serve::{
     CertificateFolder, CertificateStore, Check, ClientCheck, ConnectionLimits, Drain, Listen, PolicyFolder, Probes,
     Renewal, own_names, renew_folder, serve, tls_config,
 };
 use crate::telemetry::Metrics;
-use crate::webhook::{ReviewLimits, Webhook, WebhookHandler};
+use crate::webhook::{ClusterTargets, InForce, Judge, ReviewLimits, Targets, Webhook, WebhookHandler};
 
 /// The parts that `serve` can run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -93,24 +96,25 @@ pub fn run(settings: &Settings) -> anyhow::Result<()> {
 ///
 /// # Errors
 /// It cannot start: policies, certificates or addresses cannot be used.
-pub async fn start(settings: &Settings, judge: crate::webhook::Judge) -> anyhow::Result<Running> {
+pub async fn start(settings: &Settings, judge: Judge) -> anyhow::Result<Running> {
     // The first of all: rustls panics where two providers could be meant.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let (metrics, drain) = (Arc::new(Metrics::new()), Drain::default());
     let mut folder = PolicyFolder::new(&settings.policies);
-    let policies = Arc::new(ArcSwap::from_pointee(folder.look().context("no policies")??));
+    let policies = Policies::first(&mut folder)?;
     metrics.policies_valid.set(1);
 
     let (mut checks, mut tasks) = (Vec::new(), JoinSet::new());
     let mut webhook = None;
     if settings.parts.contains(&Part::Webhook) {
-        let calls = Calls::prepare(settings, Webhook::judged_by(policies.clone(), judge), &metrics, &drain).await?;
+        let asked = webhook_of(settings, &policies, judge).await;
+        let calls = Calls::prepare(settings, asked, &metrics, &drain).await?;
         webhook = Some(calls.listen.listener.local_addr()?);
         checks.push(certificate_check(&calls.store));
         tasks.spawn(calls.run(metrics.clone()));
     }
     if settings.parts.contains(&Part::Controller) {
-        let controller = controller::start(&settings.controller, policies.clone(), drain.clone()).await?;
+        let controller = controller::start(&settings.controller, policies.set.clone(), drain.clone()).await?;
         checks.push(controller.check);
         tasks.spawn(controller.running);
     }
@@ -127,6 +131,42 @@ pub async fn start(settings: &Settings, judge: crate::webhook::Judge) -> anyhow:
         }
     });
     Ok(Running { webhook, probes: probes_at, drain, serving })
+}
+
+/// The policies in force, as the parts want them: all change together.
+#[derive(Clone)]
+struct Policies {
+    set: Arc<ArcSwap<PolicySet>>,
+    with_rules: Arc<ArcSwap<InForce>>,
+}
+
+impl Policies {
+    /// The first policies, without which nothing starts.
+    fn first(folder: &mut PolicyFolder) -> anyhow::Result<Self> {
+        let set = Arc::new(folder.look().context("no policies")??);
+        let in_force = InForce::new(set.clone())?;
+        Ok(Policies { set: Arc::new(ArcSwap::new(set)), with_rules: Arc::new(ArcSwap::from_pointee(in_force)) })
+    }
+
+    fn replace(&self, set: PolicySet) -> anyhow::Result<()> {
+        let set = Arc::new(set);
+        self.with_rules.store(Arc::new(InForce::new(set.clone())?));
+        self.set.store(set);
+        Ok(())
+    }
+}
+
+async fn webhook_of(settings: &Settings, policies: &Policies, judge: Judge) -> Webhook {
+    let cluster = Cluster::connect(settings.controller.kubeconfig.as_deref(), WEBHOOK).await;
+    let targets = match cluster {
+        Ok(cluster) => Some(Box::new(ClusterTargets::new(cluster)) as Box<dyn Targets>),
+        Err(problem) => {
+            tracing::warn!(%problem, "no API server to ask; whatever names an object without bringing it is refused");
+            None
+        }
+    };
+    let workers = Workers::start(Limits::default());
+    Webhook { in_force: policies.with_rules.clone(), judge, targets, workers }
 }
 
 /// The webhook's listener with its certificate, ready to run.
@@ -190,12 +230,7 @@ async fn probes(settings: &Settings, probes: Probes) -> anyhow::Result<Listen<Pr
     })
 }
 
-async fn look_at_policies(
-    mut folder: PolicyFolder,
-    policies: Arc<ArcSwap<PolicySet>>,
-    metrics: Arc<Metrics>,
-    look: Duration,
-) {
+async fn look_at_policies(mut folder: PolicyFolder, policies: Policies, metrics: Arc<Metrics>, look: Duration) {
     loop {
         tokio::time::sleep(look).await;
         take_policies(&mut folder, &policies, &metrics);
@@ -227,17 +262,16 @@ fn take_certificate(folder: &mut CertificateFolder, store: &CertificateStore, me
     }
 }
 
-fn take_policies(folder: &mut PolicyFolder, policies: &ArcSwap<PolicySet>, metrics: &Metrics) {
-    match folder.look() {
-        None => {}
-        Some(Ok(changed)) => {
-            policies.store(Arc::new(changed));
+fn take_policies(folder: &mut PolicyFolder, policies: &Policies, metrics: &Metrics) {
+    let Some(changed) = folder.look() else { return };
+    match changed.map_err(anyhow::Error::from).and_then(|set| policies.replace(set)) {
+        Ok(()) => {
             metrics.policies_valid.set(1);
             tracing::info!("changed policies in force");
         }
-        Some(Err(problem)) => {
+        Err(problem) => {
             metrics.policies_valid.set(0);
-            tracing::error!(%problem, "changed policies not taken; the old ones stay in force");
+            tracing::error!(problem = %format!("{problem:#}"), "changed policies not taken; the old ones stay in force");
         }
     }
 }

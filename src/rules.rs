@@ -8,6 +8,7 @@ mod mend;
 mod object;
 mod pod;
 mod request;
+mod users;
 
 pub use cel::{Limits, RuleProblem, UserFinding, UserRule, UserRules, Workers};
 pub use judge::{Case, Target, judge};
@@ -16,6 +17,7 @@ pub use mend::{MendProblem, mend};
 pub use object::OBJECT_RULES;
 pub use pod::{POD_RULES, PodCase, PodRule, Stage, pod_findings};
 pub use request::{Hold, REQUEST_RULES, RequestRule, TargetRef, target_of};
+pub use users::{take_users_findings, users_rules_for};
 
 /// A published control that a rule helps to meet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

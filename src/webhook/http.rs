@@ -1,17 +1,19 @@
 //! Edge: the webhook over HTTP: paths, sizes, time, and the promise that a panic is a refusal.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
+use futures::FutureExt;
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Body, Bytes, Incoming};
 use hyper::header::{ALLOW, CONNECTION, CONTENT_ENCODING, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use hyper::{Method, Request, Response, StatusCode};
-use jiff::Timestamp;
+use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::spawn_blocking;
 use tokio::time::{Instant, timeout_at};
 
-use super::{Answer, Record, Reply, ReviewLimits, Side, Webhook, early_uid};
+use super::{Answer, Decision, Record, Reply, ReviewLimits, Side, Webhook, early_uid};
 use crate::serve::Handler;
 use crate::telemetry::{Metrics, ReasonLabels, ReviewLabels, RuleLabels, SideLabels, printable};
 
@@ -104,23 +106,22 @@ impl WebhookHandler {
 
     /// Small reviews are judged here, large ones where they keep nobody waiting.
     async fn decide(&self, side: Side, held: Held, deadline: Instant) -> Reply {
-        let webhook = Arc::clone(&self.webhook);
-        if held.bytes.len() <= self.limits.inline_bytes {
-            return judged(&webhook, side, &held.bytes);
-        }
         let bytes = held.bytes.clone();
         let judging = async {
+            if bytes.len() <= self.limits.inline_bytes {
+                return judged(&self.webhook, side, &held.bytes, deadline).await;
+            }
             let turn = Arc::clone(&self.large).acquire_owned().await;
+            let (webhook, runtime) = (Arc::clone(&self.webhook), Handle::current());
             // The share and the turn go along: work that nobody waits for any more still takes memory.
-            tokio::task::spawn_blocking(move || {
+            let work = spawn_blocking(move || {
                 let (held, _turn) = (held, turn);
-                judged(&webhook, side, &held.bytes)
-            })
-            .await
+                runtime.block_on(judged(&webhook, side, &held.bytes, deadline))
+            });
+            work.await.unwrap_or_else(|_| refused(&bytes, "internal-error", INTERNAL))
         };
         match timeout_at(deadline, judging).await {
-            Ok(Ok(reply)) => reply,
-            Ok(Err(_)) => refused(&bytes, "internal-error", "an internal error kept it from being judged"),
+            Ok(reply) => reply,
             Err(_) => refused(&bytes, "deadline", "it could not be judged in time; try again"),
         }
     }
@@ -166,24 +167,27 @@ impl WebhookHandler {
         };
         self.metrics.requests.get_or_create(&labels).inc();
         self.metrics.duration.get_or_create(&SideLabels { side: side.word() }).observe(begun.elapsed().as_secs_f64());
-        let Some(refusal) = &record.refusal else { return };
-        for rule in &refusal.rules {
-            self.metrics.refusals.get_or_create(&RuleLabels { rule: rule.clone() }).inc();
+        let Some(notice) = &record.notice else { return };
+        if record.decision == Decision::Refused {
+            for rule in &notice.rules {
+                self.metrics.refusals.get_or_create(&RuleLabels { rule: rule.clone() }).inc();
+            }
         }
-        let rules: Vec<&str> = refusal.rules.iter().map(String::as_str).collect();
-        let paths: Vec<_> = refusal.paths.iter().map(|path| printable(path)).collect();
+        let rules: Vec<&str> = notice.rules.iter().map(String::as_str).collect();
+        let paths: Vec<_> = notice.paths.iter().map(|path| printable(path)).collect();
         tracing::warn!(
+            decision = record.decision.word(),
             side = side.word(),
             operation = record.operation,
             resource = record.resource,
-            namespace = %printable(&refusal.namespace),
-            name = %printable(&refusal.name),
-            user = %printable(&refusal.user),
-            uid = %printable(&refusal.uid),
-            dry_run = refusal.dry_run,
+            namespace = %printable(&notice.namespace),
+            name = %printable(&notice.name),
+            user = %printable(&notice.user),
+            uid = %printable(&notice.uid),
+            dry_run = notice.dry_run,
             rules = %rules.join(","),
             paths = %paths.join(","),
-            "refused"
+            "review answered"
         );
     }
 }
@@ -230,10 +234,9 @@ impl Drop for Share {
 }
 
 /// Judges, and makes a refusal of a panic.
-fn judged(webhook: &Webhook, side: Side, text: &[u8]) -> Reply {
-    let now = Timestamp::now();
-    catch_unwind(AssertUnwindSafe(|| webhook.answer(side, text, now)))
-        .unwrap_or_else(|_| refused(text, "internal-error", "an internal error kept it from being judged"))
+async fn judged(webhook: &Webhook, side: Side, text: &[u8], deadline: Instant) -> Reply {
+    let answer = AssertUnwindSafe(webhook.answer(side, text, deadline)).catch_unwind().await;
+    answer.unwrap_or_else(|_| refused(text, "internal-error", INTERNAL))
 }
 
 fn refused(text: &[u8], rule: &str, why: &str) -> Reply {
@@ -279,4 +282,5 @@ fn plain(status: StatusCode, text: &'static str) -> Response<Full<Bytes>> {
     response
 }
 
+const INTERNAL: &str = "an internal error kept it from being judged";
 const JSON: &str = "application/json";

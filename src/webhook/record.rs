@@ -13,8 +13,8 @@ pub struct Record {
     pub resource: &'static str,
     /// What was answered.
     pub decision: Decision,
-    /// What a log line says of a refusal.
-    pub refusal: Option<Box<Refusal>>,
+    /// What a log line says of a refusal, or of break-glass.
+    pub notice: Option<Box<Notice>>,
 }
 
 /// The kinds of answers.
@@ -26,13 +26,15 @@ pub enum Decision {
     Patched,
     /// Yes, with a warning.
     Warned,
+    /// Yes, because the break-glass group asks.
+    BreakGlass,
     /// No.
     Refused,
 }
 
-/// A refusal as it is logged: who, what and by which rules; no values, which could be secrets.
+/// An answer as it is logged: who, what and by which rules; no values, which could be secrets.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Refusal {
+pub struct Notice {
     /// Ids of the rules.
     pub rules: BTreeSet<String>,
     /// Paths of the fields.
@@ -56,18 +58,19 @@ impl Decision {
             Decision::Allowed => "allowed",
             Decision::Patched => "patched",
             Decision::Warned => "warned",
+            Decision::BreakGlass => "break_glass",
             Decision::Refused => "refused",
         }
     }
 }
 
 impl Record {
-    /// The record of a request.
-    pub fn of(request: &Request<'_>, decision: Decision, refusals: &[Finding]) -> Self {
-        let refusal = (decision == Decision::Refused).then(|| {
-            Box::new(Refusal {
-                rules: refusals.iter().map(|finding| finding.rule.to_string()).collect(),
-                paths: refusals.iter().take(PATHS).map(|finding| finding.path.to_string()).collect(),
+    /// The record of a request; `findings` are those that made the decision.
+    pub fn of(request: &Request<'_>, decision: Decision, findings: &[Finding]) -> Self {
+        let notice = matches!(decision, Decision::Refused | Decision::BreakGlass).then(|| {
+            Box::new(Notice {
+                rules: findings.iter().map(|finding| finding.rule.to_string()).collect(),
+                paths: findings.iter().take(PATHS).map(|finding| finding.path.to_string()).collect(),
                 uid: request.uid.to_owned(),
                 namespace: request.namespace.to_owned(),
                 name: request.name.to_owned(),
@@ -75,13 +78,13 @@ impl Record {
                 dry_run: request.dry_run,
             })
         });
-        Record { operation: request.operation.word(), resource: known_resource(request), decision, refusal }
+        Record { operation: request.operation.word(), resource: known_resource(request), decision, notice }
     }
 
     /// The record of what could not be read or judged; `rule` says which of our own limits refused.
     pub fn unreadable(uid: &str, rule: &str) -> Self {
-        let refusal = Refusal { rules: [rule.to_owned()].into(), uid: uid.to_owned(), ..Refusal::default() };
-        Record { operation: "unknown", resource: OTHER, decision: Decision::Refused, refusal: Some(Box::new(refusal)) }
+        let notice = Notice { rules: [rule.to_owned()].into(), uid: uid.to_owned(), ..Notice::default() };
+        Record { operation: "unknown", resource: OTHER, decision: Decision::Refused, notice: Some(Box::new(notice)) }
     }
 }
 

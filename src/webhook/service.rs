@@ -1,22 +1,34 @@
-//! From a review's bytes to an answer, for the mutating and the validating side.
+//! What is answered: the pure part, from a request and its judgement to an answer.
 
 use std::sync::Arc;
 
-use arc_swap::ArcSwap;
 use jiff::Timestamp;
 
-use super::{Answer, Decision, Record, Review, early_uid};
+use super::{Answer, Decision, Record, Review, ReviewProblem, early_uid};
 use crate::model::{Json, Request};
 use crate::policy::PolicySet;
-use crate::rules::{Case, Judgement, Target, judge, mend};
+use crate::rules::{Case, Judgement, RuleProblem, Target, UserRules, judge, mend};
 
 /// Decides one request; [`crate::rules::judge`] outside tests.
 pub type Judge = fn(&Request<'_>, &Case<'_>) -> Judgement;
 
-/// What the webhook needs to answer: the policies in force, replaced as a whole when they change.
-pub struct Webhook {
-    policies: Arc<ArcSwap<PolicySet>>,
-    judge: Judge,
+/// Policies with their users' rules compiled; put in force together.
+pub struct InForce {
+    /// The policies.
+    pub policies: Arc<PolicySet>,
+    /// Their users' rules.
+    pub rules: UserRules,
+}
+
+impl InForce {
+    /// Compiles the users' rules.
+    ///
+    /// # Errors
+    /// The first rule that lies outside the subset.
+    pub fn new(policies: Arc<PolicySet>) -> Result<Self, RuleProblem> {
+        let rules = UserRules::compile(&policies.rules)?;
+        Ok(InForce { policies, rules })
+    }
 }
 
 /// Which of the two webhooks is asked.
@@ -51,51 +63,36 @@ impl Side {
     }
 }
 
-impl Webhook {
-    /// A webhook that answers by these policies.
-    pub fn new(policies: PolicySet) -> Self {
-        Webhook::judged_by(Arc::new(ArcSwap::from_pointee(policies)), judge)
-    }
-
-    /// A webhook whose policies may be replaced under it, with a judge of its own; tests give one that fails.
-    pub fn judged_by(policies: Arc<ArcSwap<PolicySet>>, judge: Judge) -> Self {
-        Webhook { policies, judge }
-    }
-
-    /// The policies in force.
-    pub fn policies(&self) -> Arc<PolicySet> {
-        self.policies.load_full()
-    }
-
-    /// Answers one review.
-    pub fn answer(&self, side: Side, text: &[u8], now: Timestamp) -> Reply {
-        answered(side, text, (&self.policies.load(), now), self.judge)
-    }
-}
-
-/// The mutating side's answer to a review.
-pub fn answer_mutate(text: &[u8], policies: &PolicySet, now: Timestamp) -> Answer {
-    answered(Side::Mutate, text, (policies, now), judge).answer
-}
-
-/// The validating side's answer to a review.
-pub fn answer_validate(text: &[u8], policies: &PolicySet, now: Timestamp) -> Answer {
-    answered(Side::Validate, text, (policies, now), judge).answer
-}
-
-fn answered(side: Side, text: &[u8], (policies, now): (&PolicySet, Timestamp), judge: Judge) -> Reply {
+/// The answer where neither a cluster nor users' rules can be asked.
+pub fn answer_alone(side: Side, text: &[u8], policies: &PolicySet, now: Timestamp) -> Reply {
     let review = match Review::parse(text) {
         Ok(review) => review,
-        Err(problem) => return Reply::unreadable(&early_uid(text).unwrap_or_default(), &problem),
+        Err(problem) => return unparsed(text, &problem),
     };
-    let request = match review.request() {
-        Ok(request) => request,
-        Err(problem) => return Reply::unreadable(review.uid().unwrap_or_default(), &problem),
-    };
-    let judgement = judge(&request, &Case { policies, target: Target::Unneeded, now });
+    match review.request() {
+        Ok(request) => composed(side, &request, &judge(&request, &Case { policies, target: Target::Unread, now })),
+        Err(problem) => unreadable(review.uid().unwrap_or_default(), &problem),
+    }
+}
+
+/// The answer that a judgement means on one of the sides.
+pub(super) fn composed(side: Side, request: &Request<'_>, judgement: &Judgement) -> Reply {
     match side {
-        Side::Mutate => mutated(&request, &judgement),
-        Side::Validate => validated(&request, &judgement),
+        Side::Mutate => mutated(request, judgement),
+        Side::Validate => validated(request, judgement),
+    }
+}
+
+/// The answer to a text that is no review, under its own uid if that can be told.
+pub(super) fn unparsed(text: &[u8], problem: &ReviewProblem) -> Reply {
+    unreadable(&early_uid(text).unwrap_or_default(), problem)
+}
+
+/// The answer to a review whose request cannot be judged.
+pub(super) fn unreadable(uid: &str, problem: &ReviewProblem) -> Reply {
+    Reply {
+        answer: Answer::refuse(uid, 400, format!("flamewarden cannot read the review: {problem}")),
+        record: Record::unreadable(uid, "unreadable-review"),
     }
 }
 
@@ -119,19 +116,14 @@ fn patched(answer: Answer, object: &Json<'_>, judgement: &Judgement) -> Result<A
 }
 
 fn validated(request: &Request<'_>, judgement: &Judgement) -> Reply {
-    let (answer, decision) = match (judgement.refusals.as_slice(), judgement.warnings.as_slice()) {
-        ([], []) => (Answer::allow(request.uid), Decision::Allowed),
-        ([], _) => (Answer::allow(request.uid), Decision::Warned),
-        (refusals, _) => (Answer::refuse_for(request.uid, refusals), Decision::Refused),
+    let (answer, decision, findings) = if !judgement.refusals.is_empty() {
+        (Answer::refuse_for(request.uid, &judgement.refusals), Decision::Refused, &judgement.refusals)
+    } else if !judgement.broken_glass.is_empty() {
+        (Answer::allow(request.uid), Decision::BreakGlass, &judgement.broken_glass)
+    } else if !judgement.warnings.is_empty() {
+        (Answer::allow(request.uid), Decision::Warned, &judgement.warnings)
+    } else {
+        (Answer::allow(request.uid), Decision::Allowed, &judgement.reported)
     };
-    Reply { answer: answer.warning_of(&judgement.warnings), record: Record::of(request, decision, &judgement.refusals) }
-}
-
-impl Reply {
-    fn unreadable(uid: &str, problem: &super::ReviewProblem) -> Self {
-        Reply {
-            answer: Answer::refuse(uid, 400, format!("flamewarden cannot read the review: {problem}")),
-            record: Record::unreadable(uid, "unreadable-review"),
-        }
-    }
+    Reply { answer: answer.warning_of(&judgement.warnings), record: Record::of(request, decision, findings) }
 }

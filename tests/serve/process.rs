@@ -93,7 +93,7 @@ async fn sigterm_drains_and_a_refusal_is_one_line_without_values() {
     let mut kept = Caller::trusting(&place.generation("first")).connect(address("webhook")).await.unwrap();
     let hostile = review().replace("\"jane\"", r#""ja\nne""#).replace("node/a:1", "node/secret-value:1");
     kept.post("/validate", hostile).await.unwrap();
-    let refused = running.line("refused");
+    let refused = running.line("review answered");
     assert_eq!(refused["user"], "ja\\u{a}ne");
     assert_eq!(
         (&refused["uid"], &refused["namespace"], &refused["name"], &refused["resource"]),
