@@ -5,17 +5,23 @@
 //! selector could match one. Unknown fields, operators and types count as a match.
 
 mod allowance;
-mod compare;
+mod change;
+mod drift;
+mod foreign;
 mod guarded;
 mod judge;
 mod make;
+mod narrow;
 mod read;
 mod selector;
 mod union;
 
-pub use compare::{added_reach, differs, narrowed};
+pub use change::added_reach;
+pub use drift::differs;
+pub use foreign::{FOREIGN, Foreign, Scope, could_select, judge_foreign};
 pub use guarded::{Apps, could_match, could_match_map};
 pub use judge::{RULE, judge_policy};
 pub use make::{MANAGED_BY, policy, policy_name};
+pub use narrow::narrowed;
 pub use read::Direction;
 pub use union::{Opening, Reach, reach, union_problems};

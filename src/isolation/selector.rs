@@ -108,6 +108,21 @@ impl Values {
         &self.present
     }
 
+    /// Whether it asks for the key to be there, with some values or with any.
+    pub(super) fn is_required(&self) -> bool {
+        !self.absent
+    }
+
+    /// That the key is there.
+    pub(super) fn some() -> Self {
+        Values { absent: false, present: Present::AllBut(BTreeSet::new()) }
+    }
+
+    /// That the key has this value.
+    pub(super) fn exactly(value: &str) -> Self {
+        Values { absent: false, present: Present::Only(possible([value])) }
+    }
+
     fn is_within(&self, wider: &Values) -> bool {
         let values = match (&self.present, &wider.present) {
             (Present::Only(some), _) => some.iter().all(|value| wider.accept(Some(value))),

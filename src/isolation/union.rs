@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::compare::differs;
+use super::drift::differs;
 use super::guarded::Apps;
 use super::judge::{critical, excess};
 use super::make::{policy, policy_name};

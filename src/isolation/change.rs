@@ -1,0 +1,26 @@
+//! Compares two versions of a policy: what does the new one let through that the old one did not?
+
+use super::guarded::matched_apps;
+use super::judge::excess;
+use super::read::Policy;
+use crate::model::{Finding, Json};
+use crate::policy::PolicySet;
+
+/// What a new version of a policy lets through that the old one did not.
+///
+/// A finding of the new version is old only where the old version had the whole rule, in force,
+/// for all the pods that the new one selects; the same place and value alone do not say so.
+pub fn added_reach(old: &Json<'_>, new: &Json<'_>, policies: &PolicySet) -> Vec<Finding> {
+    let spec_of = |policy: &Json<'_>| policy.get("spec").map(Json::to_value);
+    if spec_of(old) == spec_of(new) {
+        return Vec::new();
+    }
+    let (before, after) = (Policy::read(old), Policy::read(new));
+    let apps = matched_apps(&after.pods, &policies.analysis);
+    let same_pods = after.pods.is_within(&before.pods);
+    excess(&after, &apps, policies, |direction, rule| {
+        let known = before.sides.iter().filter(|side| side.direction == direction).flat_map(|side| &side.rules);
+        let rule = rule.json.to_value();
+        !(same_pods && known.map(|known| known.json.to_value()).any(|known| known == rule))
+    })
+}
