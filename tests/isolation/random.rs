@@ -96,8 +96,13 @@ fn peer() -> impl Strategy<Value = Value> {
     });
     let blocks = vec!["0.0.0.0/0", "10.0.0.0/8", "169.254.169.254/32", "::/0"];
     prop_oneof![
-        8 => Just(gateway),
-        5 => Just(dns),
+        6 => Just(gateway.clone()),
+        4 => Just(dns.clone()),
+        // Nearly right: the right pods, but perhaps of another namespace.
+        4 => (select(vec![gateway.clone(), dns.clone()]), prop::option::of(namespaces())).prop_map(|(mut peer, namespaces)| {
+            peer["namespaceSelector"] = json!(namespaces);
+            peer
+        }),
         1 => select(blocks).prop_map(|block| json!({"ipBlock": {"cidr": block}})),
         2 => peer_pods().prop_map(|pods| json!({"podSelector": pods})),
         1 => namespaces().prop_map(|namespaces| json!({"namespaceSelector": namespaces})),

@@ -31,6 +31,8 @@ fn selectors_match_exactly_the_guarded_pods_that_could_exist() {
         (json!({"matchLabels": {"pod-template-hash": "1"}}), Apps::Any),
         (json!({"matchLabels": {"pod-template-hash": "no value!"}}), Apps::None),
         (json!({"matchLabels": {"app": long}}), Apps::None),
+        (json!({"matchLabels": {"pod-template-hash": "x".repeat(63)}}), Apps::Any),
+        (json!({"matchLabels": {"pod-template-hash": "x".repeat(64)}}), Apps::None),
         (expressions(json!([{"key": "app", "operator": "Exists"}])), Apps::Any),
         (expressions(json!([{"key": "app", "operator": "DoesNotExist"}])), Apps::None),
         (expressions(json!([{"key": "tier", "operator": "DoesNotExist"}])), Apps::Any),
