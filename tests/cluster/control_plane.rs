@@ -71,6 +71,13 @@ impl ControlPlane {
         self.folder.join(ADMIN)
     }
 
+    /// A kubeconfig file for anybody.
+    pub(crate) fn kubeconfig(&self, name: &str, group: Option<&str>) -> PathBuf {
+        let path = self.folder.join(format!("{}.kubeconfig", name.replace(':', "-")));
+        write_file(&path, &self.kubeconfig_text(&self.authority.user(name, group)));
+        path
+    }
+
     /// The administrator.
     pub(crate) async fn admin(&self) -> Caller {
         Caller::new(&fs::read_to_string(self.admin_file()).unwrap()).await

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use base64::{Engine, engine::general_purpose::STANDARD};
-use flamewarden::install::{Endpoint, Settings, webhook_configurations};
+use flamewarden::install::{Endpoint, Settings, manifests};
 use flamewarden::policy::PolicySet;
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
@@ -41,7 +41,6 @@ async fn install(cluster: &'static Cluster) -> Guarded {
     write_policies(&folder.join("policies"), &files);
     let ca = certificates(&folder.join("certificates"));
     let [calls, probes] = free_ports();
-    let replica = Part::start(recipe(&folder, calls, probes));
     for namespace in SHARED.iter().chain(DEDICATED) {
         cluster.namespace_named(namespace).await;
         let bindings = format!("/apis/rbac.authorization.k8s.io/v1/namespaces/{namespace}/rolebindings");
@@ -50,22 +49,32 @@ async fn install(cluster: &'static Cluster) -> Guarded {
         }
     }
     cluster.admin.create("/apis/rbac.authorization.k8s.io/v1/clusterroles", &attacker()).await.unwrap();
+    cluster.admin.create("/apis/node.k8s.io/v1/runtimeclasses", &weaker_runtime()).await.unwrap();
     let endpoint = Endpoint::Url { base: format!("https://127.0.0.1:{calls}"), ca_bundle: ca };
     let settings = Settings {
         namespace: "flamewarden-system".to_owned(),
         image: format!("registry.example/flamewarden@sha256:{}", "0".repeat(64)),
         endpoint,
-        files,
+        files: files.into_iter().collect(),
     };
+    let (configurations, rest): (Vec<Value>, Vec<Value>) = manifests(&settings, &policies)
+        .into_iter()
+        .partition(|object| object["kind"].as_str().unwrap().ends_with("WebhookConfiguration"));
+    apply(cluster, &rest).await;
+    let replica = Part::start(recipe(&folder, &cluster.plane.kubeconfig(WEBHOOK, None), [calls, probes]));
     let mut guarded = Guarded { cluster, editor: cluster.plane.caller("editor", None).await, replica };
     guarded.answers(probes).await;
-    for configuration in webhook_configurations(&settings, &policies) {
-        let kind = configuration["kind"].as_str().unwrap().to_lowercase();
-        let path = format!("/apis/admissionregistration.k8s.io/v1/{kind}s");
-        cluster.admin.create(&path, &configuration).await.unwrap();
-    }
+    apply(cluster, &configurations).await;
     guarded.settled().await;
     guarded
+}
+
+async fn apply(cluster: &Cluster, objects: &[Value]) {
+    for object in objects {
+        if let Some(path) = collection(object) {
+            cluster.admin.create(&path, object).await.unwrap_or_else(|refusal| panic!("{path}: {}", refusal.message));
+        }
+    }
 }
 
 impl Guarded {
@@ -104,6 +113,37 @@ impl Guarded {
         })
         .await;
     }
+}
+
+/// Where a printed object belongs; none for what stands for the program itself, which runs beside the cluster,
+/// and for the optional policy that refuses without the webhook.
+fn collection(object: &Value) -> Option<String> {
+    let kind = object["kind"].as_str().unwrap();
+    let (group, resource) = match kind {
+        "Namespace" => ("/api/v1", "namespaces"),
+        "ServiceAccount" => ("/api/v1", "serviceaccounts"),
+        "Role" | "RoleBinding" | "ClusterRole" | "ClusterRoleBinding" => {
+            ("/apis/rbac.authorization.k8s.io/v1", &*format!("{}s", kind.to_lowercase()))
+        }
+        "MutatingWebhookConfiguration" | "ValidatingWebhookConfiguration" => {
+            ("/apis/admissionregistration.k8s.io/v1", &*format!("{}s", kind.to_lowercase()))
+        }
+        _ => return None,
+    };
+    Some(match object["metadata"]["namespace"].as_str() {
+        Some(namespace) => format!("{group}/namespaces/{namespace}/{resource}"),
+        None => format!("{group}/{resource}"),
+    })
+}
+
+/// An analysis that says no more than it must; Flamewarden fills in the rest.
+pub(crate) fn good_analysis(id: &str) -> Value {
+    let app = format!("analysis-{id}");
+    json!({
+        "apiVersion": "v1", "kind": "Pod",
+        "metadata": {"labels": {"component": "flame-analysis", "app": app}},
+        "spec": {"containers": [{"name": app, "image": "harbor.example/node/image:1"}]},
+    })
 }
 
 /// A configuration that nobody answers, for objects with its own label only.
@@ -155,7 +195,7 @@ fn certificates(folder: &Path) -> String {
     STANDARD.encode(fs::read(folder.join("ca.crt")).unwrap())
 }
 
-fn recipe(folder: &Path, calls: u16, probes: u16) -> Recipe {
+fn recipe(folder: &Path, kubeconfig: &Path, [calls, probes]: [u16; 2]) -> Recipe {
     let place = |name: &str| folder.join(name).display().to_string();
     let arguments = [
         "serve".to_owned(),
@@ -164,6 +204,7 @@ fn recipe(folder: &Path, calls: u16, probes: u16) -> Recipe {
         format!("--certificates={}", place("certificates")),
         format!("--listen=127.0.0.1:{calls}"),
         format!("--probes=127.0.0.1:{probes}"),
+        format!("--kubeconfig={}", kubeconfig.display()),
     ];
     Recipe {
         name: "flamewarden".to_owned(),
@@ -174,12 +215,45 @@ fn recipe(folder: &Path, calls: u16, probes: u16) -> Recipe {
     }
 }
 
-/// Every verb on what the attacks touch. A namespace's editor has less than this.
+/// Every verb on what the attacks touch, and on nothing else: a namespace's editor has less than this.
 fn attacker() -> Value {
-    let groups = ["", "apps", "batch", "networking.k8s.io", "discovery.k8s.io", "policy", "coordination.k8s.io"];
+    let core = [
+        "bindings",
+        "pods",
+        "pods/attach",
+        "pods/binding",
+        "pods/ephemeralcontainers",
+        "pods/eviction",
+        "pods/exec",
+        "pods/log",
+        "pods/portforward",
+        "pods/proxy",
+        "pods/resize",
+        "pods/status",
+        "services",
+        "services/proxy",
+        "services/status",
+        "endpoints",
+        "configmaps",
+        "secrets",
+        "podtemplates",
+        "replicationcontrollers",
+        "replicationcontrollers/status",
+        "serviceaccounts",
+        "serviceaccounts/token",
+        "events",
+    ];
+    let groups = ["apps", "batch", "networking.k8s.io", "discovery.k8s.io", "policy", "coordination.k8s.io"];
     let verbs = ["get", "list", "watch", "create", "update", "patch", "delete", "deletecollection"];
-    json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": {"name": ATTACKER},
-        "rules": [{"apiGroups": groups, "resources": ["*"], "verbs": verbs}]})
+    json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": {"name": ATTACKER}, "rules": [
+        {"apiGroups": [""], "resources": core, "verbs": verbs},
+        {"apiGroups": groups, "resources": ["*"], "verbs": verbs},
+    ]})
+}
+
+/// Another runtime, which an attack may ask for.
+fn weaker_runtime() -> Value {
+    json!({"apiVersion": "node.k8s.io/v1", "kind": "RuntimeClass", "metadata": {"name": "weaker"}, "handler": "runc"})
 }
 
 fn binding(role: &str) -> Value {
@@ -190,6 +264,9 @@ fn binding(role: &str) -> Value {
     })
 }
 
+/// The user that Flamewarden's controller is.
+pub(crate) const CONTROLLER: &str = "system:serviceaccount:flamewarden-system:flamewarden-controller";
+const WEBHOOK: &str = "system:serviceaccount:flamewarden-system:flamewarden-webhook";
 const PROGRAM: &str = env!("CARGO_BIN_EXE_flamewarden");
 const ATTACKER: &str = "test-attacker";
 const READY: &[u8] = b"GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";

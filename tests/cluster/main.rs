@@ -7,6 +7,7 @@
     reason = "this whole target is a test: what goes wrong ends the test that asked for it"
 )]
 
+mod attacks;
 mod caller;
 mod control_plane;
 mod flamewarden;

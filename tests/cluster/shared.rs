@@ -82,15 +82,20 @@ impl Cluster {
     }
 }
 
-/// Asks again until there is an answer; fails with what it waited for. The one place where tests wait.
-pub(crate) async fn wait_until<T>(what: &str, patience: Duration, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
+/// Asks again until there is an answer; fails with what it waited for.
+pub(crate) async fn wait_until<T>(what: &str, patience: Duration, ask: impl AsyncFnMut() -> Option<T>) -> T {
+    within(patience, ask).await.unwrap_or_else(|| panic!("waited {patience:?} in vain until: {what}"))
+}
+
+/// Asks again until there is an answer, or patience ends. The one place where tests wait.
+pub(crate) async fn within<T>(patience: Duration, mut ask: impl AsyncFnMut() -> Option<T>) -> Option<T> {
     let begun = Instant::now();
     loop {
-        if let Some(answer) = ask().await {
-            return answer;
+        match ask().await {
+            Some(answer) => return Some(answer),
+            None if begun.elapsed() > patience => return None,
+            None => tokio::time::sleep(PACE).await,
         }
-        assert!(begun.elapsed() < patience, "waited {patience:?} in vain until: {what}");
-        tokio::time::sleep(PACE).await;
     }
 }
 

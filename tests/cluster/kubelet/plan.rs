@@ -133,6 +133,8 @@ fn statuses(pod: &Value, kind: &str, state: &Value, ready: bool, more_restarts: 
         json!({
             "name": container["name"], "image": container["image"], "imageID": "", "containerID": "test://1",
             "ready": ready, "started": ready, "restartCount": before + more_restarts, "state": state,
+            // What a kubelet that can resize says, so that the API server lets a resize come to admission.
+            "resources": container["resources"], "allocatedResources": container["resources"]["requests"],
         })
     };
     containers(pod, kind).map(status).collect()

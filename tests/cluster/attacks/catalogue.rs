@@ -1,0 +1,159 @@
+//! What stands in `attacks/*.yaml`.
+
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use crate::caller::PatchKind;
+
+/// The attacks on one row of threats.md, as `rows.txt` has it.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Row {
+    threat: String,
+    attacks: Vec<Attack>,
+}
+
+/// One attack: a pod for all makers, or one request, or nothing that admission could see.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Attack {
+    pub(super) id: String,
+    #[serde(skip)]
+    pub(super) threat: String,
+    #[serde(default = "attacked")]
+    pub(super) namespace: String,
+    /// Merged over a good analysis; made by all eight makers.
+    pub(super) pod: Option<Value>,
+    /// Merged over the good analysis's container.
+    pub(super) container: Option<Value>,
+    /// Requests by the administrator that prepare the field; they must succeed.
+    #[serde(default)]
+    pub(super) given: Vec<Request>,
+    /// The pod that is attacked, and how far it has come.
+    #[serde(default)]
+    pub(super) victim: Victim,
+    pub(super) request: Option<Request>,
+    /// What Flamewarden must still learn before this holds; until then it is counted and not tried.
+    pub(super) awaits: Option<String>,
+    pub(super) expect: Expect,
+}
+
+/// A request to the API server.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Request {
+    /// Who asks, if not the namespace's editor.
+    pub(super) by: Option<Caller>,
+    pub(super) verb: Verb,
+    /// Below the namespace, `pods/{victim}/status`; or absolute, beginning with `/`.
+    pub(super) path: String,
+    pub(super) body: Option<Value>,
+    #[serde(default = "merge")]
+    pub(super) patch: PatchKind,
+}
+
+/// A user and groups.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Caller {
+    pub(super) user: String,
+    #[serde(default)]
+    pub(super) groups: Vec<String>,
+}
+
+/// What is done.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Verb {
+    Get,
+    Create,
+    Patch,
+    Delete,
+}
+
+/// How far the attacked pod has come.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Victim {
+    /// There is none.
+    #[default]
+    None,
+    /// It waits behind its gate.
+    Gated,
+    /// Its gate was lifted, and it runs.
+    Running,
+}
+
+/// What is to come of it.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) enum Expect {
+    /// This rule refuses; nothing is stored or changed.
+    Refused(String),
+    /// This rule mends; the stored pod has these values at these JSON pointers.
+    Mended { by: String, stored: Map<String, Value> },
+    /// It does no harm, and is let through; says why.
+    Allowed(String),
+    /// Somebody else stops it, with this code and text.
+    Stopped { by: String, code: u16, says: String },
+    /// Somebody else sets it right: the answer has these values at these JSON pointers.
+    Kept { by: String, stored: Map<String, Value> },
+    /// Admission never sees it; says who stops it.
+    Invisible(String),
+}
+
+impl Expect {
+    /// The rule that it rests on, if it is one of ours.
+    pub(super) fn rule(&self) -> Option<&str> {
+        match self {
+            Expect::Refused(rule) | Expect::Mended { by: rule, .. } => Some(rule),
+            Expect::Allowed(_) | Expect::Stopped { .. } | Expect::Kept { .. } | Expect::Invisible(_) => None,
+        }
+    }
+
+    /// What the row gives as the reason or as who stops it, where no rule of ours does.
+    pub(super) fn reason(&self) -> Option<&str> {
+        match self {
+            Expect::Refused(_) | Expect::Mended { .. } => None,
+            Expect::Stopped { by, .. } | Expect::Kept { by, .. } => Some(by),
+            Expect::Allowed(reason) | Expect::Invisible(reason) => Some(reason),
+        }
+    }
+}
+
+/// All attacks of all files.
+pub(super) fn attacks() -> Vec<Attack> {
+    let files = [
+        ("identity.yaml", include_str!("identity.yaml")),
+        ("requests.yaml", include_str!("requests.yaml")),
+        ("pods.yaml", include_str!("pods.yaml")),
+        ("network.yaml", include_str!("network.yaml")),
+    ];
+    let read = |(name, text): (&str, &str)| -> Vec<Row> {
+        serde_saphyr::from_str(text).unwrap_or_else(|problem| panic!("{name}: {problem}"))
+    };
+    let named = |row: Row| {
+        let threat = row.threat;
+        row.attacks.into_iter().map(move |attack| Attack { threat: threat.clone(), ..attack })
+    };
+    files.into_iter().flat_map(read).flat_map(named).collect()
+}
+
+/// A value with the attack's own names put in.
+pub(super) fn filled(value: &Value, names: &[(&str, &str)]) -> Value {
+    let fill = |text: &str| names.iter().fold(text.to_owned(), |text, (key, name)| text.replace(key, name));
+    match value {
+        Value::String(text) => Value::String(fill(text)),
+        Value::Array(items) => items.iter().map(|item| filled(item, names)).collect(),
+        Value::Object(members) => members.iter().map(|(key, item)| (fill(key), filled(item, names))).collect(),
+        other => other.clone(),
+    }
+}
+
+fn attacked() -> String {
+    "flame-attacks".to_owned()
+}
+
+fn merge() -> PatchKind {
+    PatchKind::Merge
+}
