@@ -173,6 +173,48 @@ fn what_is_outside_the_subset_is_refused_by_name() {
 }
 
 #[test]
+fn deep_expressions_are_refused_without_an_end_of_the_stack() {
+    let deep = [
+        format!("object{} == 1", ".a".repeat(1900)),
+        format!("1{} == 1", "+1".repeat(1900)),
+        format!("true{}", "&&true".repeat(600)),
+        format!("true{}", "?true:true".repeat(380)),
+        format!("{}1{} == 1", "(".repeat(1900), ")".repeat(1900)),
+        format!("{}1{} == []", "[".repeat(1900), "]".repeat(1900)),
+        format!("object{} == 1", "[0]".repeat(1200)),
+        format!("object{} == 1", ".a()".repeat(900)),
+        format!("{}true", "!".repeat(3900)),
+        "(".repeat(4000),
+        "{".repeat(4000),
+        "'".repeat(4001),
+        "\u{0}\u{1F600}`".repeat(500),
+    ];
+    for expression in deep {
+        // Nothing but a way back is asked for; a few of them are fine.
+        let _ = UserRules::compile(&[validating(&expression)]);
+    }
+    let problem = UserRules::compile(&[validating(&format!("object{} == 1", ".a".repeat(100)))]).unwrap_err();
+    assert_eq!(problem.reason, "nested too deep, or too many operators in one chain");
+}
+
+#[test]
+fn a_rule_document_is_read_strictly() {
+    let rule =
+        |spec: &str| format!("apiVersion: flamewarden.dev/v1alpha1\nkind: Rule\nmetadata: {{name: x}}\nspec: {spec}");
+    for (spec, says) in [
+        ("{validations: [{expression: 'true'}], failurePolicy: Ignore}", "Ignore"),
+        ("{validations: [{expression: 'true'}], paramKind: {}}", "paramKind"),
+        ("{validations: [{expression: 'true', mesage: x}]}", "mesage"),
+        ("{severity: high}", "validations"),
+    ] {
+        let problem = PolicySet::parse([("rules.yaml", rule(spec).as_str())]).unwrap_err().to_string();
+        assert!(problem.contains("rules.yaml") && problem.contains(says), "{problem} should say {says}");
+    }
+    let none = UserRules::compile(&[spec("validations: []")]).unwrap_err();
+    assert_eq!(none.reason, "a rule has 1 to 64 validations, and at most 64 variables and matchConditions");
+}
+
+#[test]
 fn conditions_variables_and_messages_work_as_in_a_policy_of_the_api_server() {
     let rule = |condition: &str| {
         spec(&format!(

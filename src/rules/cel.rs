@@ -32,6 +32,7 @@ mod quantity;
 mod rule;
 mod rules;
 mod scope;
+mod shape;
 mod texts;
 mod value;
 mod workers;

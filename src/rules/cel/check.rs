@@ -7,8 +7,8 @@ use ::cel::common::ast::{CallExpr, ComprehensionExpr, EntryExpr, Expr, IdedExpr,
 use super::functions::{Style, named};
 use super::kind::{Kind, REQUEST};
 use super::node::{Fold, Node, What};
-use super::pattern;
 use super::value::Value;
+use super::{pattern, shape};
 
 /// The names that an expression may use.
 #[derive(Default)]
@@ -24,6 +24,9 @@ pub(super) type Checked = (Node, Kind);
 pub(super) fn check(source: &str, names: &Names) -> Result<Checked, String> {
     if source.len() > EXPRESSION {
         return Err(format!("the expression has {} bytes; {EXPRESSION} are the most", source.len()));
+    }
+    if !shape::is_flat(source) {
+        return Err(TOO_DEEP.to_owned());
     }
     let parser = ::cel::parser::Parser::new().max_recursion_depth(PARSER_DEPTH).error_recovery_limit(1);
     let tree = parser.parse(source).map_err(|problems| match problems.errors.first() {
@@ -43,7 +46,7 @@ struct Checker<'a> {
 impl Checker<'_> {
     fn node(&mut self, tree: &IdedExpr) -> Result<Checked, String> {
         if self.depth >= DEPTH {
-            return Err(format!("nested deeper than {DEPTH} levels"));
+            return Err(TOO_DEEP.to_owned());
         }
         self.depth += 1;
         let checked = match &tree.expr {
@@ -297,5 +300,6 @@ fn is_name(tree: &IdedExpr, name: &str) -> bool {
 const EXPRESSION: usize = 4096;
 const PARSER_DEPTH: u16 = 48;
 const DEPTH: usize = 64;
+const TOO_DEEP: &str = "nested too deep, or too many operators in one chain";
 const COMPREHENSIONS: usize = 3;
 const RESERVED: &[&str] = &["object", "oldObject", "request", "variables", "params", "authorizer", "namespaceObject"];
