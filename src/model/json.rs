@@ -1,7 +1,7 @@
 //! A JSON text as a borrowed tree that keeps every key as it was written.
 //!
 //! Typed structs drop fields that they don't know, and a field that a rule cannot
-//! see is a bypass. This tree drops nothing but `managedFields`, which no rule
+//! see is a bypass. This tree drops nothing but `managedFields` of metadata, which no rule
 //! reads and which is most of the bytes of many objects.
 
 use std::borrow::Cow;
@@ -40,7 +40,7 @@ pub struct ParseProblem(#[from] serde_json::Error);
 /// What is wrong and at which line and column.
 pub fn parse(text: &[u8]) -> Result<Json<'_>, ParseProblem> {
     let mut reader = serde_json::Deserializer::from_slice(text);
-    let value = Seed { depth: 0 }.deserialize(&mut reader)?;
+    let value = Seed { depth: 0, is_metadata: false }.deserialize(&mut reader)?;
     reader.end()?;
     Ok(value)
 }
@@ -152,6 +152,8 @@ const SKIPPED_KEY: &str = "managedFields";
 
 struct Seed {
     depth: usize,
+    /// Only there `managedFields` is what the API server writes; elsewhere it is a field like others.
+    is_metadata: bool,
 }
 
 impl<'de> DeserializeSeed<'de> for Seed {
@@ -163,11 +165,11 @@ impl<'de> DeserializeSeed<'de> for Seed {
 }
 
 impl Seed {
-    fn deeper<E: serde::de::Error>(&self) -> Result<Seed, E> {
+    fn deeper<E: serde::de::Error>(&self, key: Option<&str>) -> Result<Seed, E> {
         if self.depth >= DEPTH {
             return Err(E::custom(format_args!("nested deeper than {DEPTH} levels")));
         }
-        Ok(Seed { depth: self.depth + 1 })
+        Ok(Seed { depth: self.depth + 1, is_metadata: key == Some("metadata") })
     }
 }
 
@@ -209,7 +211,7 @@ impl<'de> Visitor<'de> for Seed {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut access: A) -> Result<Json<'de>, A::Error> {
         let mut items = Vec::new();
-        while let Some(item) = access.next_element_seed(self.deeper()?)? {
+        while let Some(item) = access.next_element_seed(self.deeper(None)?)? {
             items.push(item);
         }
         Ok(Json::Array(items))
@@ -231,11 +233,11 @@ impl<'de> Visitor<'de> for Seed {
             if twice {
                 return Err(A::Error::custom(format_args!("duplicate key `{key}`")));
             }
-            let value = if key == SKIPPED_KEY {
+            let value = if self.is_metadata && key == SKIPPED_KEY {
                 access.next_value::<IgnoredAny>()?;
                 Json::Skipped
             } else {
-                access.next_value_seed(self.deeper()?)?
+                access.next_value_seed(self.deeper(Some(&key))?)?
             };
             entries.push((key, value));
         }
@@ -271,8 +273,10 @@ mod tests {
 
     #[test]
     fn keeps_keys_as_written_and_leaves_managed_fields_out() {
-        let text = br#"{"b":1,"B":null,"managedFields":[{"x":{}}],"e":"a\n"}"#;
-        let json = parse(text).unwrap();
+        let text = br#"{"spec":{"managedFields":[]},"metadata":{"b":1,"B":null,"managedFields":[{"x":{}}],"e":"a\n"}}"#;
+        let whole = parse(text).unwrap();
+        assert_eq!(whole.at(&["spec", "managedFields"]), Some(&Json::Array(Vec::new())));
+        let json = whole.get("metadata").unwrap();
         let keys: Vec<_> = json.entries().iter().map(|(key, _)| key.as_ref()).collect();
         assert_eq!(keys, ["b", "B", "managedFields", "e"]);
         assert_eq!(json.get("B"), None, "null counts as absent");

@@ -230,20 +230,29 @@ pub(super) const VOLUME: &[Field] = &[
     refused("vsphereVolume", "volumes"),
 ];
 
-const EMPTY_DIR: &[Field] = &[judged("medium", "volumes", Shape::Text), judged("sizeLimit", "volumes", Shape::Amount)];
+const EMPTY_DIR: &[Field] = &[
+    judged("medium", "volumes", Shape::Text),
+    judged("sizeLimit", "volumes", Shape::Amount),
+    allow("mode", Shape::Integer),
+];
 
 const CONFIG_MAP: &[Field] = &[
     judged("name", "volumes", Shape::Text),
     allow("items", Shape::List(&Shape::Object(FILE))),
     allow("defaultMode", Shape::Integer),
     allow("optional", Shape::Boolean),
+    refused("defaultUser", "fields"),
 ];
 
-const FILE: &[Field] = &[allow("key", Shape::Text), allow("path", Shape::Text), allow("mode", Shape::Integer)];
+const FILE: &[Field] =
+    &[allow("key", Shape::Text), allow("path", Shape::Text), allow("mode", Shape::Integer), refused("user", "fields")];
 
 /// Only what the API server's ServiceAccount plugin puts into a pod.
-const PROJECTED: &[Field] =
-    &[allow("defaultMode", Shape::Integer), judged("sources", "volumes", Shape::List(&Shape::Object(PROJECTION)))];
+const PROJECTED: &[Field] = &[
+    judged("sources", "volumes", Shape::List(&Shape::Object(PROJECTION))),
+    allow("defaultMode", Shape::Integer),
+    refused("defaultUser", "fields"),
+];
 
 const PROJECTION: &[Field] = &[
     judged("serviceAccountToken", "volumes", Shape::Object(TOKEN)),
@@ -258,6 +267,7 @@ const TOKEN: &[Field] = &[
     judged("audience", "volumes", Shape::Text),
     allow("expirationSeconds", Shape::Integer),
     allow("path", Shape::Text),
+    refused("user", "fields"),
 ];
 
 const PROJECTED_CONFIG_MAP: &[Field] = &[
@@ -272,7 +282,8 @@ const DOWNWARD_FILE: &[Field] = &[
     allow("path", Shape::Text),
     allow("mode", Shape::Integer),
     allow("fieldRef", Shape::Object(FIELD)),
-    refused("resourceFieldRef", "volumes"),
+    refused("resourceFieldRef", "fields"),
+    refused("user", "fields"),
 ];
 
 const FIELD: &[Field] = &[allow("apiVersion", Shape::Text), allow("fieldPath", Shape::Text)];

@@ -126,3 +126,6 @@ impl Shape {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

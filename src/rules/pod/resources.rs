@@ -81,7 +81,10 @@ impl<'a> Pair<'a> {
                 let smaller = default_request.map(|request| if request.exceeds(&limit) { &limit } else { request });
                 Some(self.filled("requests", smaller, None))
             }
-            (None, None) => Some(self.filled("limits", default_limit, default_request)),
+            (None, None) => {
+                let both = default_limit.zip(default_request);
+                Some(self.filled("limits", both.map(|(limit, _)| limit), both.map(|(_, request)| request)))
+            }
         }
     }
 
