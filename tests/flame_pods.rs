@@ -1,5 +1,5 @@
 //! The pods that FLAME's own Pod Orchestrator makes come out of the mutating side without fault.
-#![expect(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a helper that fails is a test that fails")]
 
 use flamewarden::model::{FieldPath, Finding, PodView, parse};
 use flamewarden::policy::{Mode, PolicySet, Profile};
