@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::{Hold, RequestRule};
-use crate::model::{FieldPath, Finding, Json, PodView, Severity, labels};
+use crate::model::{FieldPath, Finding, ImageRef, Json, PodView, Severity, labels};
 use crate::policy::{PolicySet, Tenancy};
 
 pub(super) const IMAGE_LABEL: RequestRule = RequestRule {
@@ -66,7 +66,13 @@ fn analysis_images(pod: &PodView<'_>, policies: &PolicySet) -> Vec<Finding> {
 }
 
 /// Whether an image lies in a registry (host, or host and path), however its host is written.
+///
+/// A rule that lets images through asks for the one canonical form; this one keeps them out,
+/// so it also knows the forms that lead to the same registry.
 fn lies_in(image: &str, registry: &str) -> bool {
+    if ImageRef::parse(image).is_ok_and(|image| image.is_below(registry)) {
+        return true;
+    }
     let plain = |text: &str| {
         let (host, rest) = text.split_once('/').unwrap_or((text, ""));
         let host = host.to_ascii_lowercase();
