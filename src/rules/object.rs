@@ -2,7 +2,6 @@
 
 mod configuration;
 mod endpoints;
-mod foreign_policy;
 mod network_policy;
 mod selection;
 mod service;

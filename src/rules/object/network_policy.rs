@@ -1,9 +1,8 @@
 //! Network policies, Kubernetes' own and those of other networks' namespaced kinds.
 
-use super::foreign_policy::could_select;
 use super::writing::Writing;
-use crate::isolation::{self, added_reach, judge_policy, narrowed};
-use crate::model::{FieldPath, Finding, Json, Request, Severity, labels};
+use crate::isolation::{self, Foreign, Scope, added_reach, judge_foreign, judge_policy, narrowed};
+use crate::model::{Finding, Json, Request, Severity, labels};
 use crate::policy::PolicySet;
 use crate::rules::Control;
 use crate::rules::caller::{CLEANERS, breaks_glass, is_controller};
@@ -32,13 +31,13 @@ pub(super) const WIDE: RequestRule = RequestRule {
 
 /// Whether a resource is a network policy that can select pods of its own namespace.
 pub(super) fn is_policy(group: &str, name: &str) -> bool {
-    POLICIES.contains(&(group, name))
+    (group, name) == (KUBERNETES, "networkpolicies") || foreign_kind(group, name).is_some()
 }
 
 /// Judges a network policy made, changed or deleted.
 pub(super) fn judge_network_policy(request: &Request<'_>, case: &Case<'_>) -> Judgement {
     let Some(writing) = Writing::of(request) else { return unfit(request) };
-    let kubernetes_own = request.resource.group == "networking.k8s.io";
+    let kubernetes_own = request.resource.group == KUBERNETES;
     let mut names = writing.sides().filter_map(|policy| policy.text_at(&["metadata", "name"]));
     if kubernetes_own && names.any(|name| is_own(name, case.policies)) {
         return judge_own(request, case, &writing);
@@ -48,7 +47,7 @@ pub(super) fn judge_network_policy(request: &Request<'_>, case: &Case<'_>) -> Ju
     let findings = match (kubernetes_own, writing.old) {
         (true, Some(old)) => added_reach(old, new, case.policies),
         (true, None) => narrowable(request, new, case.policies),
-        (false, _) => foreign(request, &writing, case.policies).into_iter().collect(),
+        (false, _) => foreign(request, &writing, case.policies),
     };
     let scales = Scales { profile: &case.policies.analysis, app: "", now: case.now };
     let mut judgement = Judgement::default();
@@ -64,14 +63,16 @@ fn narrowable(request: &Request<'_>, new: &Json<'_>, policies: &PolicySet) -> Ve
 }
 
 /// Other networks' policies are not modelled: one that could select an analysis could let anything through.
-fn foreign(request: &Request<'_>, writing: &Writing<'_>, policies: &PolicySet) -> Option<Finding> {
-    let new = writing.new?;
-    if !writing.changes_contents() || !could_select(request.resource.group, new, &policies.analysis) {
-        return None;
+fn foreign(request: &Request<'_>, writing: &Writing<'_>, policies: &PolicySet) -> Vec<Finding> {
+    match (foreign_kind(request.resource.group, request.resource.name), writing.new) {
+        (Some(kind), Some(new)) if writing.changes_contents() => judge_foreign(kind, new, policies),
+        _ => Vec::new(),
     }
-    let message =
-        "give it a selector that matches no analysis; what other networks' policies let through is not judged";
-    Some(WIDE.finds(FieldPath::of(&["spec"]), new.get("spec"), message))
+}
+
+/// Another network's kind of policy for the pods of its own namespace.
+fn foreign_kind(group: &str, name: &str) -> Option<&'static Foreign> {
+    Foreign::of(group, name).filter(|kind| kind.scope == Scope::Namespaced)
 }
 
 fn judge_own(request: &Request<'_>, case: &Case<'_>, writing: &Writing<'_>) -> Judgement {
@@ -97,10 +98,4 @@ fn is_own(name: &str, policies: &PolicySet) -> bool {
     rest == "default-deny" || policies.names_identity(rest)
 }
 
-const POLICIES: &[(&str, &str)] = &[
-    ("networking.k8s.io", "networkpolicies"),
-    ("cilium.io", "ciliumnetworkpolicies"),
-    ("crd.projectcalico.org", "networkpolicies"),
-    ("projectcalico.org", "networkpolicies"),
-    ("crd.antrea.io", "networkpolicies"),
-];
+const KUBERNETES: &str = "networking.k8s.io";
