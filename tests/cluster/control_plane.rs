@@ -71,6 +71,11 @@ impl ControlPlane {
         self.folder.join(ADMIN)
     }
 
+    /// The folder with the programs, kubectl among them.
+    pub(crate) fn programs(&self) -> &Path {
+        &self.programs
+    }
+
     /// A kubeconfig file for anybody.
     pub(crate) fn kubeconfig(&self, name: &str, group: Option<&str>) -> PathBuf {
         let path = self.folder.join(format!("{}.kubeconfig", name.replace(':', "-")));

@@ -180,6 +180,12 @@ fn policy_files() -> Vec<(String, String)> {
     ]
 }
 
+/// The program under test. Cargo tells it to tests; to examples it does not.
+fn program() -> PathBuf {
+    let told = std::env::var_os("FLAMEWARDEN_PROGRAM").map(PathBuf::from);
+    option_env!("CARGO_BIN_EXE_flamewarden").map(PathBuf::from).or(told).expect("FLAMEWARDEN_PROGRAM must be set")
+}
+
 fn write_policies(folder: &Path, files: &[(String, String)]) {
     fs::create_dir_all(folder).unwrap();
     for (name, text) in files {
@@ -190,7 +196,7 @@ fn write_policies(folder: &Path, files: &[(String, String)]) {
 /// Makes the serving certificate with the program's own command; gives its CA as a `caBundle`.
 fn certificates(folder: &Path) -> String {
     fs::create_dir_all(folder).unwrap();
-    let done = Command::new(PROGRAM).arg("certs").arg(folder).args(["--also", "127.0.0.1"]).output().unwrap();
+    let done = Command::new(program()).arg("certs").arg(folder).args(["--also", "127.0.0.1"]).output().unwrap();
     assert!(done.status.success(), "flamewarden certs: {}", String::from_utf8_lossy(&done.stderr));
     STANDARD.encode(fs::read(folder.join("ca.crt")).unwrap())
 }
@@ -208,7 +214,7 @@ fn recipe(folder: &Path, kubeconfig: &Path, [calls, probes]: [u16; 2]) -> Recipe
     ];
     Recipe {
         name: "flamewarden".to_owned(),
-        program: PathBuf::from(PROGRAM),
+        program: program(),
         arguments: arguments.to_vec(),
         environment: Vec::new(),
         log: folder.join("flamewarden.log"),
@@ -267,6 +273,5 @@ fn binding(role: &str) -> Value {
 /// The user that Flamewarden's controller is.
 pub(crate) const CONTROLLER: &str = "system:serviceaccount:flamewarden-system:flamewarden-controller";
 const WEBHOOK: &str = "system:serviceaccount:flamewarden-system:flamewarden-webhook";
-const PROGRAM: &str = env!("CARGO_BIN_EXE_flamewarden");
 const ATTACKER: &str = "test-attacker";
 const READY: &[u8] = b"GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";

@@ -21,6 +21,22 @@ fn an_analysis_without_security_context_is_stored_contained() {
 }
 
 #[test]
+fn an_analysis_with_an_unknown_label_is_refused_with_the_rule() {
+    run(async {
+        let guarded = guarded().await;
+        let mut pod = analysis("labelled");
+        pod["metadata"]["labels"]["k8s-app"] = json!("kube-dns");
+        let refusal = guarded.editor.create("/api/v1/namespaces/flame/pods", &pod).await.unwrap_err();
+        let wanted = "admission webhook \"pods.validate.flamewarden.dev\" denied the request: \
+            flamewarden refuses this for 1 reason(s):\n\
+            labels: metadata.labels.k8s-app (\"kube-dns\"): the profile does not name this key; leave it out";
+        assert_eq!((refusal.code, refusal.message.as_str()), (403, wanted));
+        let stored = guarded.cluster.admin.get("/api/v1/namespaces/flame/pods/labelled").await;
+        assert_eq!(stored.unwrap_err().code, 404);
+    });
+}
+
+#[test]
 fn the_same_pod_elsewhere_is_left_alone() {
     run(async {
         let guarded = guarded().await;

@@ -18,6 +18,18 @@ fn a_pod_is_scheduled_and_runs() {
 }
 
 #[test]
+fn kubectl_speaks_to_it() {
+    run(async {
+        let plane = &cluster().await.plane;
+        let mut kubectl = std::process::Command::new(plane.programs().join("kubectl"));
+        let output = kubectl.arg("--kubeconfig").arg(plane.admin_file()).args(["get", "--raw", "/readyz"]).output();
+        let output = output.unwrap();
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert_eq!(said, "ok", "{}", String::from_utf8_lossy(&output.stderr));
+    });
+}
+
+#[test]
 fn a_deployment_gets_its_pods_back() {
     run(async {
         let cluster = cluster().await;
