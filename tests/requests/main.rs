@@ -5,6 +5,7 @@ mod ask;
 mod changes;
 mod objects;
 mod reach;
+mod status;
 mod templates;
 
 use flamewarden::model::Operation;
