@@ -36,7 +36,7 @@ pub(super) fn told(expect: &Expect, answer: &Outcome) -> Result<(), String> {
         (Expect::Refused(rule), Err(refusal)) => is_refused_by(refusal, rule),
         (Expect::Stopped { code, says, .. }, Err(refusal)) => refusal.code == *code && refusal.message.contains(says),
         (Expect::Allowed(_), Ok(_)) => true,
-        (Expect::Kept { stored, .. } | Expect::Mended { stored, .. }, Ok(answer)) => {
+        (Expect::Mended { stored, .. }, Ok(answer)) => {
             stored.iter().all(|(pointer, value)| answer.pointer(pointer).unwrap_or(&Value::Null) == value)
         }
         _ => false,

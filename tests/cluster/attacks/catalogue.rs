@@ -96,8 +96,6 @@ pub(super) enum Expect {
     Allowed(String),
     /// Somebody else stops it, with this code and text.
     Stopped { by: String, code: u16, says: String },
-    /// Somebody else sets it right: the answer has these values at these JSON pointers.
-    Kept { by: String, stored: Map<String, Value> },
     /// Admission never sees it; says who stops it.
     Invisible(String),
 }
@@ -107,7 +105,7 @@ impl Expect {
     pub(super) fn rule(&self) -> Option<&str> {
         match self {
             Expect::Refused(rule) | Expect::Mended { by: rule, .. } => Some(rule),
-            Expect::Allowed(_) | Expect::Stopped { .. } | Expect::Kept { .. } | Expect::Invisible(_) => None,
+            Expect::Allowed(_) | Expect::Stopped { .. } | Expect::Invisible(_) => None,
         }
     }
 
@@ -115,7 +113,7 @@ impl Expect {
     pub(super) fn reason(&self) -> Option<&str> {
         match self {
             Expect::Refused(_) | Expect::Mended { .. } => None,
-            Expect::Stopped { by, .. } | Expect::Kept { by, .. } => Some(by),
+            Expect::Stopped { by, .. } => Some(by),
             Expect::Allowed(reason) | Expect::Invisible(reason) => Some(reason),
         }
     }
