@@ -246,6 +246,15 @@ impl Profile {
         self.modes.get(rule).copied().unwrap_or(Mode::Enforce)
     }
 
+    /// What makes the profile impossible to keep to, if anything does: a default beyond its own bound,
+    /// or root as the user to fill in.
+    pub(super) fn problem(&self) -> Option<String> {
+        if self.security.user <= 0 || self.security.grace_maximum <= 0 {
+            return Some(format!("profile {}: security.user and security.graceMaximum must be above 0", self.name));
+        }
+        self.resources.problem().map(|problem| format!("profile {}: {problem}", self.name))
+    }
+
     /// The name of the analysis that a value of `app` stands for, if it fits this profile.
     pub fn analysis_of<'a>(&self, app: &'a str) -> Option<&'a str> {
         let name = match self.role {
@@ -264,6 +273,25 @@ impl Profile {
     /// The exception that lets a finding of `rule` on `app` pass at `now`.
     pub fn exception(&self, rule: &str, app: &str, now: Timestamp) -> Option<&Exception> {
         self.exceptions.iter().find(|exception| exception.covers(rule, app, now))
+    }
+}
+
+impl Resources {
+    fn problem(&self) -> Option<String> {
+        for name in ["cpu", "memory", "ephemeral-storage"] {
+            let (request, limit, maximum) = (self.requests.get(name), self.limits.get(name), self.maximum.get(name));
+            let (Some(request), Some(limit), Some(maximum)) = (request, limit, maximum) else {
+                return Some(format!("resources must name {name} in requests, limits and maximum"));
+            };
+            if request.is_zero() || request.exceeds(limit) || limit.exceeds(maximum) {
+                return Some(format!(
+                    "resources of {name} must be above 0, the request at most the limit, the limit at most the maximum"
+                ));
+            }
+        }
+        let (default, maximum) = (&self.empty_dir_default, &self.empty_dir_maximum);
+        (default.is_zero() || default.exceeds(maximum))
+            .then(|| "resources.emptyDirDefault must be above 0 and at most emptyDirMaximum".to_owned())
     }
 }
 

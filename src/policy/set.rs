@@ -161,6 +161,9 @@ impl PolicySet {
                 "both profiles must have the same guards.app: a gateway is found by its analysis's name".to_owned(),
             ));
         }
+        if let Some(problem) = self.profiles().into_iter().find_map(Profile::problem) {
+            return Err(PolicyProblem::Set(problem));
+        }
         Ok(self)
     }
 }
