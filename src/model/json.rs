@@ -5,6 +5,7 @@
 //! reads and which is most of the bytes of many objects.
 
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::collections::HashSet;
 use std::fmt;
 
@@ -34,13 +35,13 @@ pub enum Json<'a> {
 #[error("not acceptable JSON: {0}")]
 pub struct ParseProblem(#[from] serde_json::Error);
 
-/// Reads one JSON text: UTF-8, no duplicate keys, at most [`DEPTH`] levels, nothing after it.
+/// Reads one JSON text: UTF-8, no duplicate keys, at most [`DEPTH`] levels and [`VALUES`] values, nothing after it.
 ///
 /// # Errors
 /// What is wrong and at which line and column.
 pub fn parse(text: &[u8]) -> Result<Json<'_>, ParseProblem> {
     let mut reader = serde_json::Deserializer::from_slice(text);
-    let value = Seed { depth: 0, is_metadata: false }.deserialize(&mut reader)?;
+    let value = Seed { depth: 0, is_metadata: false, left: &Cell::new(VALUES) }.deserialize(&mut reader)?;
     reader.end()?;
     Ok(value)
 }
@@ -146,17 +147,21 @@ impl fmt::Display for Json<'_> {
 
 /// The deepest nesting of a Kubernetes object that any rule knows is about 15.
 pub(super) const DEPTH: usize = 64;
+/// A value takes dozens of bytes in memory and two in a hostile text. No object that the API server stores has as many.
+const VALUES: usize = 1_000_000;
 const SHOWN: usize = 120;
 const LINEAR: usize = 16;
 const SKIPPED_KEY: &str = "managedFields";
 
-struct Seed {
+struct Seed<'s> {
     depth: usize,
     /// Only there `managedFields` is what the API server writes; elsewhere it is a field like others.
     is_metadata: bool,
+    /// How many values may still come, in the whole text.
+    left: &'s Cell<usize>,
 }
 
-impl<'de> DeserializeSeed<'de> for Seed {
+impl<'de> DeserializeSeed<'de> for Seed<'_> {
     type Value = Json<'de>;
 
     fn deserialize<D: Deserializer<'de>>(self, reader: D) -> Result<Json<'de>, D::Error> {
@@ -164,16 +169,19 @@ impl<'de> DeserializeSeed<'de> for Seed {
     }
 }
 
-impl Seed {
-    fn deeper<E: serde::de::Error>(&self, key: Option<&str>) -> Result<Seed, E> {
+impl<'s> Seed<'s> {
+    /// The seed of an item, or of the member of that key.
+    fn deeper<E: serde::de::Error>(&self, key: Option<&str>) -> Result<Seed<'s>, E> {
         if self.depth >= DEPTH {
             return Err(E::custom(format_args!("nested deeper than {DEPTH} levels")));
         }
-        Ok(Seed { depth: self.depth + 1, is_metadata: key == Some("metadata") })
+        let left = self.left.get().checked_sub(1);
+        self.left.set(left.ok_or_else(|| E::custom(format_args!("more than {VALUES} values")))?);
+        Ok(Seed { depth: self.depth + 1, is_metadata: key == Some("metadata"), left: self.left })
     }
 }
 
-impl<'de> Visitor<'de> for Seed {
+impl<'de> Visitor<'de> for Seed<'_> {
     type Value = Json<'de>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -288,11 +296,13 @@ mod tests {
     fn refuses_what_two_readers_could_read_differently() {
         let deep = format!("{}{}", "[".repeat(65), "]".repeat(65));
         let many: String = (0..40).map(|n| format!("\"k{n}\":1,")).collect();
+        let endless = format!("[{}1]", "1,".repeat(VALUES));
         let late = format!("{{{many}\"k39\":2}}");
         for (text, says) in [
             (r#"{"a":1,"a":2}"#.as_bytes(), "duplicate key `a`"),
             (late.as_bytes(), "duplicate key `k39`"),
             (deep.as_bytes(), "nested deeper than 64 levels"),
+            (endless.as_bytes(), "more than 1000000 values"),
             (b"{\"a\":\"\xff\"}", "invalid unicode"),
             (br#"{"a":"\ud800x"}"#, "hex escape"),
             (b"1e400", "number out of range"),
