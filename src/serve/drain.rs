@@ -39,8 +39,8 @@ impl Drain {
                 _ = terminate.recv() => {}
                 _ = interrupt.recv() => {}
             }
-            tracing::info!("told to stop");
             self.begin();
+            tracing::info!("told to stop");
         }
         Ok(())
     }
