@@ -127,7 +127,7 @@ impl Default for Metrics {
 
 /// Writes logs to standard error from now on; `RUST_LOG` chooses what, from `info` up otherwise.
 pub fn start_log(format: LogFormat) {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info,kube_runtime=off"));
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     let started = match format {
         LogFormat::Text => log.with_ansi(false).try_init(),

@@ -1,10 +1,10 @@
 //! Edge: lists and then watches the objects of one kind in one namespace, for as long as somebody listens.
 
+use std::pin::pin;
 use std::time::Duration;
 
-use futures::{StreamExt, TryStreamExt};
+use futures::StreamExt;
 use kube::api::DynamicObject;
-use kube::runtime::WatchStreamExt;
 use kube::runtime::watcher::{self, Event, watcher};
 use serde_json::Value;
 use tokio::sync::mpsc;
@@ -38,28 +38,42 @@ pub async fn watch(
     // List and watch, not WatchList: an API server on an old etcd answers that with an error for ever.
     let config = watcher::Config::default().labels(selector).any_semantic();
     while !changes.is_closed() {
-        let stream = watcher(cluster.api(kind, &namespace), config.clone()).default_backoff();
-        let forward = async {
-            let mut stream = std::pin::pin!(stream.into_stream());
-            while let Some(event) = stream.next().await {
-                let change = match event {
-                    Ok(event) => change(event),
-                    Err(problem) => {
-                        warn!(?kind, namespace, %problem, "watch failed; it begins again");
-                        continue;
-                    }
-                };
-                let Some(change) = change else { continue };
-                if changes.send((kind, namespace.clone(), change)).await.is_err() {
-                    return;
-                }
-            }
-        };
+        let forward = forward(&cluster, kind, &namespace, config.clone(), &changes);
         // An end by time is the usual one; the stream by itself never ends.
         let _ = tokio::time::timeout(RELIST, forward).await;
     }
 }
 
+async fn forward(
+    cluster: &Cluster,
+    kind: Kind,
+    namespace: &str,
+    config: watcher::Config,
+    changes: &mpsc::Sender<(Kind, String, Change)>,
+) {
+    let mut stream = pin!(watcher(cluster.api(kind, namespace), config));
+    let mut wait = FIRST_RETRY;
+    while let Some(event) = stream.next().await {
+        let change = match event {
+            Ok(event) => change(event),
+            Err(problem) => {
+                warn!(?kind, namespace, %problem, "watch failed; it begins again");
+                tokio::time::sleep(wait).await;
+                wait = (wait * 2).min(LAST_RETRY);
+                continue;
+            }
+        };
+        wait = FIRST_RETRY;
+        let Some(change) = change else { continue };
+        if changes.send((kind, namespace.to_owned(), change)).await.is_err() {
+            return;
+        }
+    }
+}
+
+const FIRST_RETRY: Duration = Duration::from_millis(100);
+/// Short enough that a policy is repaired within two seconds once the API server answers again.
+const LAST_RETRY: Duration = Duration::from_secs(1);
 /// How long an event that was lost without an error may stay unknown.
 const RELIST: Duration = Duration::from_secs(5 * 60);
 

@@ -21,12 +21,17 @@ pub(crate) struct Guarded {
     /// May do everything in the guarded namespaces that RBAC can allow there, so that RBAC never answers for us.
     pub(crate) editor: Caller,
     replica: Part,
+    /// The guard, kept so that it lives as long as the cluster.
+    _controller: Part,
 }
 
 /// Namespaces that the installation guards, shared with other software. A test takes one for itself.
 pub(crate) const SHARED: &[&str] = &["flame", "flame-attacks", "flame-try"];
 /// Namespaces that the installation guards and that hold nothing but analyses.
 pub(crate) const DEDICATED: &[&str] = &["analyses", "analyses-attacks"];
+/// Guarded namespaces that the controller does not look after: there an attack has all the time that it wants
+/// between a pod's creation and the lifting of its gate.
+const UNATTENDED: &[&str] = &["flame-attacks", "analyses-attacks"];
 
 /// The shared cluster with Flamewarden, installed by the first test that asks.
 pub(crate) async fn guarded() -> &'static Guarded {
@@ -36,9 +41,10 @@ pub(crate) async fn guarded() -> &'static Guarded {
 
 async fn install(cluster: &'static Cluster) -> Guarded {
     let folder = cluster.plane.folder().join("flamewarden");
-    let files = policy_files();
+    let files = policy_files(&[]);
     let policies = PolicySet::parse(files.iter().map(|(name, text)| (name.as_str(), text.as_str()))).unwrap();
     write_policies(&folder.join("policies"), &files);
+    write_policies(&folder.join("controller-policies"), &policy_files(UNATTENDED));
     let ca = certificates(&folder.join("certificates"));
     let [calls, probes] = free_ports();
     for namespace in SHARED.iter().chain(DEDICATED) {
@@ -62,7 +68,9 @@ async fn install(cluster: &'static Cluster) -> Guarded {
         .partition(|object| object["kind"].as_str().unwrap().ends_with("WebhookConfiguration"));
     apply(cluster, &rest).await;
     let replica = Part::start(recipe(&folder, &cluster.plane.kubeconfig(WEBHOOK, None), [calls, probes]));
-    let mut guarded = Guarded { cluster, editor: cluster.plane.caller("editor", None).await, replica };
+    let controller = Part::start(controller_recipe(&folder, &cluster.plane.kubeconfig(CONTROLLER, None)));
+    let editor = cluster.plane.caller("editor", None).await;
+    let mut guarded = Guarded { cluster, editor, replica, _controller: controller };
     guarded.answers(probes).await;
     apply(cluster, &configurations).await;
     guarded.settled().await;
@@ -158,10 +166,11 @@ fn canary(kind: &str) -> Value {
         "metadata": {"name": "canary"}, "webhooks": [webhook]})
 }
 
-/// The shipped profiles, and an installation that guards the tests' namespaces.
-fn policy_files() -> Vec<(String, String)> {
+/// The shipped profiles, and an installation that guards the tests' namespaces but some.
+fn policy_files(but: &[&str]) -> Vec<(String, String)> {
     let named = |names: &[&str], tenancy: &str| -> String {
-        names.iter().map(|name| format!("    - {{name: {name}, tenancy: {tenancy}}}\n")).collect()
+        let guarded = names.iter().filter(|name| !but.contains(name));
+        guarded.map(|name| format!("    - {{name: {name}, tenancy: {tenancy}}}\n")).collect()
     };
     let installation = format!(
         "apiVersion: flamewarden.dev/v1alpha1\nkind: Installation\nspec:\n  namespaces:\n{}{}\
@@ -218,6 +227,25 @@ fn recipe(folder: &Path, kubeconfig: &Path, [calls, probes]: [u16; 2]) -> Recipe
         arguments: arguments.to_vec(),
         environment: Vec::new(),
         log: folder.join("flamewarden.log"),
+    }
+}
+
+/// The controller, as its own service account.
+fn controller_recipe(folder: &Path, kubeconfig: &Path) -> Recipe {
+    let [probes] = free_ports();
+    let arguments = [
+        "serve".to_owned(),
+        "--parts=controller".to_owned(),
+        format!("--policies={}", folder.join("controller-policies").display()),
+        format!("--kubeconfig={}", kubeconfig.display()),
+        format!("--probes=127.0.0.1:{probes}"),
+    ];
+    Recipe {
+        name: "flamewarden-controller".to_owned(),
+        program: PathBuf::from(PROGRAM),
+        arguments: arguments.to_vec(),
+        environment: Vec::new(),
+        log: folder.join("flamewarden-controller.log"),
     }
 }
 

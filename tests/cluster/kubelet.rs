@@ -128,7 +128,17 @@ async fn act(caller: &Caller, pod: &Value, key: &str, orders: &Orders, removed: 
         Action::Remove => {
             if removed.insert(uid.to_owned()) {
                 let options = json!({"gracePeriodSeconds": 0, "preconditions": {"uid": uid}});
-                let _ = caller.delete(&path, Some(&options)).await;
+                let caller = caller.clone();
+                // The API server checks a node's deletions against its own watch, which may not know the pod's
+                // node yet; a real kubelet tries again, and so does this one.
+                tokio::spawn(async move {
+                    for _ in 0..REMOVALS {
+                        match caller.delete(&path, Some(&options)).await {
+                            Err(refusal) if refusal.code == 403 => tokio::time::sleep(HEARTBEAT / 10).await,
+                            _ => return,
+                        }
+                    }
+                });
             }
         }
     }
@@ -181,4 +191,5 @@ fn node(name: &str) -> Value {
     })
 }
 
+const REMOVALS: usize = 50;
 const HEARTBEAT: Duration = Duration::from_secs(4);

@@ -12,6 +12,7 @@ mod caller;
 mod control_plane;
 mod flamewarden;
 mod flamewarden_test;
+mod guard_test;
 mod killed;
 mod kubelet;
 mod part;

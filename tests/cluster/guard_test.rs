@@ -1,0 +1,135 @@
+//! The guard on a real API server: no pod before its policy, no policy before its pod is gone.
+
+use serde_json::{Value, json};
+
+use crate::caller::PatchKind;
+use crate::flamewarden::{CONTROLLER, guarded};
+use crate::shared::run;
+
+#[test]
+fn a_pod_starts_behind_its_own_policy() {
+    run(async {
+        let guarded = guarded().await;
+        guarded.editor.create(PODS, &analysis("starts", "starts", 30)).await.unwrap();
+        guarded.cluster.read(&pod("starts"), running).await;
+        let policy = guarded.cluster.admin.get(&policy("starts")).await.unwrap();
+        let peer = json!([{"podSelector": {"matchLabels":
+            {"app": "nginx-analysis-starts", "component": "flame-analysis-nginx"}}}]);
+        let dns = json!([{
+            "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "kube-system"}},
+            "podSelector": {"matchLabels": {"k8s-app": "kube-dns"}},
+        }]);
+        let port = |protocol: &str, port: u16| json!({"protocol": protocol, "port": port});
+        let spec = json!({
+            "podSelector": {"matchLabels": {"app": "analysis-starts", "component": "flame-analysis"}},
+            "policyTypes": ["Ingress", "Egress"],
+            "ingress": [{"from": peer, "ports": [port("TCP", 8000)]}],
+            "egress": [
+                {"to": peer, "ports": [port("TCP", 80), port("TCP", 8080)]},
+                {"to": dns, "ports": [port("UDP", 53), port("TCP", 53)]},
+            ],
+        });
+        assert_eq!(policy["spec"], spec);
+        assert_eq!(policy["metadata"]["finalizers"], json!(["flamewarden.dev/isolation"]));
+    });
+}
+
+#[test]
+fn a_changed_policy_is_put_right() {
+    run(async {
+        let guarded = guarded().await;
+        guarded.editor.create(PODS, &analysis("repair", "repair", 30)).await.unwrap();
+        guarded.cluster.read(&pod("repair"), running).await;
+        let before = guarded.cluster.admin.get(&policy("repair")).await.unwrap();
+        // Nobody else gets this far; the guard's own identity stands for whoever found a way.
+        let controller = guarded.cluster.plane.caller(CONTROLLER, None).await;
+        let wide = json!({"spec": {"egress": [{}]}, "metadata": {"finalizers": null, "labels": null}});
+        controller.patch(&policy("repair"), PatchKind::Merge, &wide).await.unwrap();
+        guarded.cluster.read(&policy("repair"), |now| same(&before, now, &["spec", "metadata"])).await;
+    });
+}
+
+#[test]
+fn a_deleted_policy_is_replaced_before_it_goes() {
+    run(async {
+        let guarded = guarded().await;
+        guarded.editor.create(PODS, &analysis("deleted", "deleted", 30)).await.unwrap();
+        guarded.cluster.read(&pod("deleted"), running).await;
+        let before = guarded.cluster.admin.get(&policy("deleted")).await.unwrap();
+        let controller = guarded.cluster.plane.caller(CONTROLLER, None).await;
+        controller.delete(&policy("deleted"), None).await.unwrap();
+        let fresh = |now: &Value| {
+            let again = now["metadata"]["uid"] != before["metadata"]["uid"];
+            (again && now["metadata"]["deletionTimestamp"].is_null() && now["spec"] == before["spec"]).then_some(())
+        };
+        guarded.cluster.read(&policy("deleted"), fresh).await;
+        guarded.cluster.gone(&format!("{POLICIES}/flamewarden-analysis-deleted.spare")).await;
+    });
+}
+
+#[test]
+fn the_policy_goes_after_the_pod() {
+    run(async {
+        let guarded = guarded().await;
+        guarded.editor.create(PODS, &analysis("ends", "ends", 1)).await.unwrap();
+        guarded.cluster.read(&pod("ends"), running).await;
+        guarded.editor.delete(&pod("ends"), None).await.unwrap();
+        guarded.cluster.gone(&pod("ends")).await;
+        let policy = policy("ends");
+        assert!(guarded.cluster.admin.get(&policy).await.is_ok(), "the policy outlives its pod by twice the grace");
+        guarded.cluster.gone(&policy).await;
+    });
+}
+
+#[test]
+fn an_identity_has_one_owner_and_the_oldest_pod_s_has_it() {
+    run(async {
+        let guarded = guarded().await;
+        guarded.editor.create(PODS, &analysis("first", "shared", 1)).await.unwrap();
+        guarded.cluster.read(&pod("first"), running).await;
+        guarded.editor.create(PODS, &analysis("second", "shared", 1)).await.unwrap();
+        // A third analysis that comes later and runs shows that the guard has had its turn at the second.
+        guarded.editor.create(PODS, &analysis("later", "later", 1)).await.unwrap();
+        guarded.cluster.read(&pod("later"), running).await;
+        let second = guarded.cluster.admin.get(&pod("second")).await.unwrap();
+        assert_eq!(second["spec"]["schedulingGates"], json!([{"name": "flamewarden.dev/network-policy"}]));
+        guarded.editor.delete(&pod("first"), None).await.unwrap();
+        guarded.cluster.read(&pod("second"), running).await;
+    });
+}
+
+const PODS: &str = "/api/v1/namespaces/flame/pods";
+const POLICIES: &str = "/apis/networking.k8s.io/v1/namespaces/flame/networkpolicies";
+
+fn pod(name: &str) -> String {
+    format!("{PODS}/{name}")
+}
+
+fn policy(id: &str) -> String {
+    format!("{POLICIES}/flamewarden-analysis-{id}")
+}
+
+fn analysis(name: &str, id: &str, grace: i64) -> Value {
+    let app = format!("analysis-{id}");
+    json!({
+        "apiVersion": "v1", "kind": "Pod",
+        "metadata": {"name": name, "labels": {"component": "flame-analysis", "app": app}},
+        "spec": {
+            "terminationGracePeriodSeconds": grace,
+            "containers": [{"name": app, "image": "harbor.example/node/image:1"}],
+        },
+    })
+}
+
+fn running(pod: &Value) -> Option<()> {
+    (pod["status"]["phase"] == "Running").then_some(())
+}
+
+/// Whether two versions of an object are the same where it matters.
+fn same(before: &Value, now: &Value, keys: &[&str]) -> Option<()> {
+    let kept = |object: &Value, key: &str| match key {
+        "metadata" => json!([object["metadata"]["labels"], object["metadata"]["finalizers"]]),
+        key => object[key].clone(),
+    };
+    keys.iter().all(|key| kept(before, key) == kept(now, key)).then_some(())
+}
