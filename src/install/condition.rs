@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::scope::Condition;
 use crate::model::labels::{GATEWAY_PREFIX, POLICY_PREFIX};
-use crate::policy::PolicySet;
+use crate::policy::{PolicySet, Profile, Role};
 
 /// The conditions of one configuration, all of which have to hold for a request to be sent.
 pub(super) fn conditions(condition: Condition, policies: &PolicySet) -> Vec<Value> {
@@ -19,7 +19,7 @@ pub(super) fn conditions(condition: Condition, policies: &PolicySet) -> Vec<Valu
             concerns(either("object", "oldObject", |object| {
                 terms.pod(&format!("{object}.metadata"), &format!("{object}.spec"))
             })),
-            named("not-a-kubelet-s-status", NOT_KUBELET_STATUS.to_owned()),
+            named("not-plain-status-of-a-kubelet", not_plain_kubelet_status()),
         ],
         Condition::Template => vec![concerns(either("object", "oldObject", |object| terms.template(object)))],
         Condition::Policy => vec![concerns(either("object", "oldObject", |object| terms.policy(object)))],
@@ -36,8 +36,22 @@ pub(super) fn conditions(condition: Condition, policies: &PolicySet) -> Vec<Valu
     }
 }
 
-/// Kubelets are held to their own pods, and from changing labels, by the NodeRestriction plugin.
-const NOT_KUBELET_STATUS: &str = "request.subResource != 'status' || !('system:nodes' in request.userInfo.groups)";
+/// A kubelet writes its own pods' status all the time. That it writes no other node's pods, and leaves
+/// labels and annotations alone, is asked here, since what this leaves out is not judged.
+fn not_plain_kubelet_status() -> String {
+    let same = |field: &str| {
+        format!(
+            "(has(object.metadata.{field}) == has(oldObject.metadata.{field}) && \
+             (!has(object.metadata.{field}) || object.metadata.{field} == oldObject.metadata.{field}))"
+        )
+    };
+    format!(
+        "!(has(request.subResource) && request.subResource == 'status' && oldObject != null && \
+         has(oldObject.spec.nodeName) && request.userInfo.username == 'system:node:' + oldObject.spec.nodeName && {} && {})",
+        same("labels"),
+        same("annotations")
+    )
+}
 
 const NOT_ENDPOINT_CONTROLLER: &str = "!(request.userInfo.username in [\
     'system:serviceaccount:kube-system:endpoint-controller', \
@@ -64,8 +78,8 @@ struct Terms {
     analysis_name: String,
     gateway_name: String,
     any_name: String,
-    pull_secret: String,
-    config_map: String,
+    secrets: String,
+    config_maps: String,
     known_keys: String,
     hosts: Option<String>,
     service_accounts: String,
@@ -76,16 +90,16 @@ impl Terms {
         let pattern = policies.analysis.guards.app.source();
         let keys = ["app", "component"].into_iter().map(str::to_owned);
         let listed = policies.profiles().into_iter().flat_map(|profile| profile.metadata.labels.iter().cloned());
-        let pull_secret = policies.analysis.pull_secret.as_ref().map_or("", |secret| secret.pattern.source());
-        let accounts = policies.analysis.service_accounts.iter().filter(|name| *name != "default").cloned();
+        let accounts = policies.profiles().into_iter().flat_map(|profile| &profile.service_accounts);
+        let accounts = accounts.filter(|name| *name != "default").cloned();
         Terms {
             components: list(policies.profiles().into_iter().map(|profile| profile.guards.component.clone())),
             analysis_component: text(&policies.analysis.guards.component),
             analysis_name: text(&format!("^(?:{pattern})$")),
             gateway_name: text(&format!("^{GATEWAY_PREFIX}(?:{pattern})$")),
             any_name: text(&format!("^(?:{GATEWAY_PREFIX})?(?:{pattern})$")),
-            pull_secret: text(&format!("^(?:{pull_secret})$")),
-            config_map: text(&format!("^{GATEWAY_PREFIX}(?:{pattern})-config$")),
+            secrets: text(&names_of(policies, |profile| &profile.sources.secrets, pull_secrets)),
+            config_maps: text(&names_of(policies, |profile| &profile.sources.config_maps, |_| Vec::new())),
             known_keys: list(keys.chain(listed)),
             hosts: hosts(&policies.analysis.images.registries),
             service_accounts: list(accounts),
@@ -123,10 +137,17 @@ impl Terms {
             (format!("{object}.kind == 'CronJob'"), format!("{object}.spec.jobTemplate.spec.template")),
             (format!("{object}.kind == 'PodTemplate'"), format!("{object}.template")),
         ];
+        let revision = format!("{object}.data.spec.template");
+        let revised = format!(
+            "{object}.kind == 'ControllerRevision' && has({object}.data) && {object}.data != null && \
+             has({object}.data.spec) && has({revision}) && ({})",
+            of(&revision)
+        );
         let rest = format!(
             "has({object}.spec) && has({object}.spec.template) && ({})",
             of(&format!("{object}.spec.template"))
         );
+        let rest = format!("({rest}) || ({revised})");
         places
             .into_iter()
             .rev()
@@ -159,10 +180,31 @@ impl Terms {
             self.known_keys, self.components, self.any_name
         );
         let labelled = format!(
-            "(has({metadata}.labels) && 'component' in {metadata}.labels && {metadata}.labels['component'] in {})",
-            self.components
+            "(has({metadata}.labels) && (('component' in {metadata}.labels && {metadata}.labels['component'] in {}) || \
+             ('app' in {metadata}.labels && {metadata}.labels['app'].matches({}))))",
+            self.components, self.gateway_name
         );
-        format!("{named} || {for_named} || {selects} || {labelled}")
+        format!("{named} || {for_named} || {selects} || {labelled} || {}", self.leads_to_identity(object))
+    }
+
+    /// Endpoints that point to a guarded identity's pod, or belong to its Service.
+    fn leads_to_identity(&self, object: &str) -> String {
+        let target = |list: &str| {
+            format!(
+                "(has({list}) && {list} != null && {list}.exists(e, has(e.targetRef) && has(e.targetRef.name) && \
+                 e.targetRef.name.matches({})))",
+                self.any_name
+            )
+        };
+        let owners = format!("{object}.metadata.ownerReferences");
+        format!(
+            "{} || (has({object}.subsets) && {object}.subsets != null && {object}.subsets.exists(s, {} || {})) || \
+             (has({owners}) && {owners}.exists(o, o.kind == 'Service' && o.name.matches({})))",
+            target(&format!("{object}.endpoints")),
+            target("s.addresses"),
+            target("s.notReadyAddresses"),
+            self.any_name
+        )
     }
 
     /// A gateway's configuration or a pull secret, by name.
@@ -170,17 +212,45 @@ impl Terms {
         let name = format!("{object}.metadata.name");
         format!(
             "({object}.kind == 'ConfigMap' && {name}.matches({})) || ({object}.kind == 'Secret' && {name}.matches({}))",
-            self.config_map, self.pull_secret
+            self.config_maps, self.secrets
         )
     }
 
     fn not_a_token_of_others(&self) -> String {
         format!(
-            "object.kind != 'TokenRequest' || (!('system:nodes' in request.userInfo.groups) && (request.name in {} || \
+            "object.kind != 'TokenRequest' || (!(has(request.userInfo.groups) && 'system:nodes' in request.userInfo.groups) && (request.name in {} || \
              (has(object.spec.boundObjectRef) && has(object.spec.boundObjectRef.kind) && object.spec.boundObjectRef.kind == 'Pod')))",
             self.service_accounts
         )
     }
+}
+
+/// A pattern of the names that belong to analyses: sources with the analysis in them, and more.
+fn names_of(
+    policies: &PolicySet,
+    sources: impl Fn(&Profile) -> &Vec<String>,
+    more: impl Fn(&Profile) -> Vec<String>,
+) -> String {
+    let pattern = policies.analysis.guards.app.source();
+    let mut patterns = Vec::new();
+    for profile in policies.profiles() {
+        let prefix = if profile.role == Role::Gateway { GATEWAY_PREFIX } else { "" };
+        let marked = sources(profile).iter().filter(|source| source.contains("{analysis}") || source.contains("{app}"));
+        patterns.extend(marked.map(|source| {
+            // A name may be put together of more than `fits_source` takes apart; too much is no fault here.
+            let parts = source.replace("{analysis}", "\u{0}").replace("{app}", "\u{1}");
+            let quoted = regex::escape(&parts);
+            quoted.replace('\u{0}', &format!("(?:{pattern})")).replace('\u{1}', &format!("{prefix}(?:{pattern})"))
+        }));
+        patterns.extend(more(profile));
+    }
+    // Without any, a pattern that no name fits.
+    if patterns.is_empty() { "^$".to_owned() } else { format!("^(?:{})$", patterns.join("|")) }
+}
+
+fn pull_secrets(profile: &Profile) -> Vec<String> {
+    let secret = profile.pull_secret.iter();
+    secret.flat_map(|secret| [format!("(?:{})", secret.pattern.source()), regex::escape(&secret.name)]).collect()
 }
 
 /// The hosts of the analysis registries, in lower case; none where images without a host may be meant.

@@ -96,7 +96,7 @@ pub(super) const VALIDATING: &[Entry] = &[
             Rule {
                 operations: WRITE,
                 groups: &["apps"],
-                resources: &["deployments", "replicasets", "statefulsets", "daemonsets"],
+                resources: &["deployments", "replicasets", "statefulsets", "daemonsets", "controllerrevisions"],
             },
             Rule { operations: WRITE, groups: &["batch"], resources: &["jobs", "cronjobs"] },
             Rule { operations: WRITE, groups: &[""], resources: &["replicationcontrollers", "podtemplates"] },

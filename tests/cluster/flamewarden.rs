@@ -242,7 +242,7 @@ fn controller_recipe(folder: &Path, kubeconfig: &Path) -> Recipe {
     ];
     Recipe {
         name: "flamewarden-controller".to_owned(),
-        program: PathBuf::from(PROGRAM),
+        program: program(),
         arguments: arguments.to_vec(),
         environment: Vec::new(),
         log: folder.join("flamewarden-controller.log"),

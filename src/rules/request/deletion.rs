@@ -25,22 +25,21 @@ pub(in crate::rules) fn judge_deletion(request: &Request<'_>, case: &Case<'_>) -
 /// Judges an eviction, which names the pod and brings the deletion's options along.
 pub(in crate::rules) fn judge_eviction(request: &Request<'_>, case: &Case<'_>) -> Judgement {
     let Some(eviction) = request.object else { return unfit(request) };
-    let options = eviction.get("deleteOptions");
-    if grants_grace(eviction) {
+    // Without a grace of its own it takes the pod's, which is at least 1 for every pod that admission lets in.
+    // Were those judged too, a drain of other software's pods would need the webhook.
+    if !asks_for_haste(eviction) {
         return Judgement::default();
     }
     match pod_target(request, case) {
-        PodTarget::Found(pod) => judge_ending(request, case, pod, options),
-        // Without an option of its own it takes the pod's grace, which is at least 1 for every pod
-        // that admission lets in; and what is not there has nothing to evict.
-        PodTarget::Missing(_) if options.and_then(|options| options.get(GRACE)).is_none() => Judgement::default(),
+        PodTarget::Found(pod) => judge_ending(request, case, pod, eviction.get("deleteOptions")),
         PodTarget::Missing(finding) | PodTarget::Unread(finding) => Judgement::refusing([finding]),
     }
 }
 
-/// Whether an eviction gives a grace of its own, so that the pod's does not matter.
-pub(super) fn grants_grace(eviction: &Json<'_>) -> bool {
-    eviction.at(&["deleteOptions", GRACE]).and_then(Json::integer).is_some_and(|grace| grace != 0)
+/// Whether an eviction asks for no grace at all, or for something that is no number.
+pub(super) fn asks_for_haste(eviction: &Json<'_>) -> bool {
+    let grace = eviction.at(&["deleteOptions", GRACE]);
+    grace.is_some_and(|grace| grace.integer().is_none_or(|grace| grace == 0))
 }
 
 fn judge_ending(request: &Request<'_>, case: &Case<'_>, pod: &Json<'_>, options: Option<&Json<'_>>) -> Judgement {

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::binding::binds_as_schedulers_do;
-use super::deletion::grants_grace;
+use super::deletion::asks_for_haste;
 use super::{Hold, RequestRule};
 use crate::model::{FieldPath, Finding, Json, Operation, Request, Severity};
 use crate::policy::PolicySet;
@@ -36,7 +36,7 @@ pub fn target_of<'a>(request: &Request<'a>, policies: &PolicySet) -> Option<Targ
     let (resource, name) = match (request.resource.group, request.resource.name, request.resource.sub) {
         ("", "pods", "exec" | "attach" | "portforward" | "proxy") => ("pods", connection_name(request)),
         ("", "services", "proxy") => ("services", connection_name(request)),
-        ("", "pods", "eviction") if !request.object.is_some_and(grants_grace) => ("pods", request.name),
+        ("", "pods", "eviction") if request.object.is_some_and(asks_for_haste) => ("pods", request.name),
         ("", "pods", "binding") if !binds_as_schedulers_do(request, policies) => ("pods", request.name),
         ("", "bindings", "") if !binds_as_schedulers_do(request, policies) => ("pods", own_name(request)),
         ("", "serviceaccounts", "token") if !is_kubelet(&request.user) => ("pods", bound_pod(request).unwrap_or("")),
