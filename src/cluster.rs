@@ -1,5 +1,6 @@
 //! Edge: everything that is asked of the API server. Only here `kube` is named.
 
+mod foreign;
 mod lease;
 mod watch;
 
@@ -66,6 +67,14 @@ pub enum ClusterProblem {
         namespace: String,
         /// With which object; empty for lists.
         name: String,
+        /// Why it failed.
+        source: Box<kube::Error>,
+    },
+    /// It refused or could not be reached, at a path that is no kind's of ours.
+    #[error("cannot read {path}")]
+    Path {
+        /// The path.
+        path: String,
         /// Why it failed.
         source: Box<kube::Error>,
     },

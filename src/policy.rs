@@ -11,7 +11,7 @@ pub use exception::Exception;
 pub use pattern::Pattern;
 pub use profile::{
     Containers, Dns, EnvSources, Guards, Images, Metadata, Mode, Network, Profile, PullSecret, Resources, Role,
-    Scheduling, Security, Sidecar, Want,
+    Scheduling, Security, Sidecar, TrustedPolicy, Want,
 };
 pub use quantity::Quantity;
 pub use set::{Installation, PolicyProblem, PolicySet, Tenancy};

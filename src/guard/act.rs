@@ -14,7 +14,7 @@ use super::plan::{Identity, Step};
 use super::run::GuardSettings;
 use crate::cluster::{Cluster, ClusterProblem, Kind, Leadership};
 use crate::facts::{Facts, Place};
-use crate::isolation;
+use crate::isolation::{self, FOREIGN, Foreign, Scope, foreign_refusal};
 use crate::model::labels::ISOLATION_FINALIZER;
 use crate::model::{Json, parse};
 use crate::policy::PolicySet;
@@ -158,12 +158,27 @@ impl Actor {
         Ok(controller(&object).filter(|_| same).map_or(uid, |(_, _, topmost)| topmost).to_owned())
     }
 
+    /// The lists of other networks' policies that could concern pods of a namespace.
+    async fn foreign(&self, namespace: &str) -> Result<Vec<(&'static Foreign, String)>, ClusterProblem> {
+        let mut lists = Vec::new();
+        for kind in FOREIGN {
+            let namespace = (kind.scope == Scope::Namespaced).then_some(namespace);
+            let found = self.cluster.list_foreign(kind.group, kind.resource, namespace).await?;
+            lists.extend(found.into_iter().map(|list| (kind, list)));
+        }
+        Ok(lists)
+    }
+
     /// Opens one gate; false where it stays closed.
     async fn open(&self, identity: &Identity, name: String) -> Result<bool, ClusterProblem> {
         let place = Place { namespace: identity.namespace.clone(), name };
         let Some(pod) = self.cluster.read(Kind::Pod, &place).await? else { return Ok(true) };
-        let network_policies = self.cluster.list(Kind::NetworkPolicy, &identity.namespace, "").await?;
-        let patch = match judge(&pod, &network_policies, &self.policies) {
+        let reads = Reads {
+            pod,
+            network_policies: self.cluster.list(Kind::NetworkPolicy, &identity.namespace, "").await?,
+            foreign: self.foreign(&identity.namespace).await?,
+        };
+        let patch = match reads.judge(&self.policies) {
             Ok(Some(patch)) => patch,
             Ok(None) => return Ok(true),
             Err(refusal) => {
@@ -180,13 +195,27 @@ impl Actor {
     }
 }
 
-/// The patch that opens a gate, none where it is open, or why it stays.
-fn judge(pod: &str, network_policies: &str, policies: &PolicySet) -> Result<Option<Patch>, Refusal> {
-    let unreadable = |what: &str| Refusal::Unreadable(format!("{what} is not acceptable JSON"));
-    let pod = parse(pod.as_bytes()).map_err(|_| unreadable("the pod"))?;
-    let network_policies = parse(network_policies.as_bytes()).map_err(|_| unreadable("the list of policies"))?;
-    let findings = lift_refusals(&pod, &network_policies, policies, Timestamp::now());
-    if findings.is_empty() { Ok(opening(&pod)) } else { Err(Refusal::Findings(findings)) }
+/// What one gate is judged by, all of it read for this.
+struct Reads {
+    pod: String,
+    network_policies: String,
+    foreign: Vec<(&'static Foreign, String)>,
+}
+
+impl Reads {
+    /// The patch that opens the gate, none where it is open, or why it stays.
+    fn judge(&self, policies: &PolicySet) -> Result<Option<Patch>, Refusal> {
+        let unreadable = |what: &str| Refusal::Unreadable(format!("{what} is not acceptable JSON"));
+        let pod = parse(self.pod.as_bytes()).map_err(|_| unreadable("the pod"))?;
+        let list = parse(self.network_policies.as_bytes()).map_err(|_| unreadable("the list of network policies"))?;
+        let mut findings = lift_refusals(&pod, &list, policies, Timestamp::now());
+        for (kind, text) in &self.foreign {
+            let list = parse(text.as_bytes()).map_err(|_| unreadable(kind.resource))?;
+            let items = list.get("items").map_or(&[][..], |items| items.items());
+            findings.extend(items.iter().filter_map(|item| foreign_refusal(kind, item, policies)));
+        }
+        if findings.is_empty() { Ok(opening(&pod)) } else { Err(Refusal::Findings(findings)) }
+    }
 }
 
 fn refuse(identity: &Identity, pod: &str, refusal: &Refusal) {

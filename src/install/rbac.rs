@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{Settings, admission, workload};
+use crate::isolation::{FOREIGN, Foreign};
 use crate::policy::PolicySet;
 
 /// Flamewarden's own namespace. Nothing in it is sent to the webhook, so it can always start.
@@ -86,8 +87,11 @@ fn cluster_role(settings: &Settings, policies: &PolicySet) -> [Value; 2] {
             "resourceNames": names, "verbs": ["get", "patch"],
         })
     };
-    let rules =
-        [rule("mutatingwebhookconfigurations", &mutating), rule("validatingwebhookconfigurations", &validating)];
+    let mut rules =
+        vec![rule("mutatingwebhookconfigurations", &mutating), rule("validatingwebhookconfigurations", &validating)];
+    // Policies of other networks keep gates closed, so they are read before one is lifted.
+    let listed = |kind: &Foreign| json!({"apiGroups": [kind.group], "resources": [kind.resource], "verbs": ["list"]});
+    rules.extend(FOREIGN.iter().map(listed));
     [
         json!({"apiVersion": RBAC, "kind": "ClusterRole", "metadata": metadata, "rules": rules}),
         json!({

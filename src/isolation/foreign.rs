@@ -4,11 +4,15 @@
 //! excludes every guarded pod counts as none: these systems know labels that no pod carries
 //! (namespace, service account), and can be told to ignore some that it does.
 
+use std::collections::BTreeMap;
+
+use sha2::{Digest, Sha256};
+
 use super::guarded::matched_apps;
 use super::judge::critical;
 use super::selector::{Selector, Values};
 use crate::model::{FieldPath, Finding, Json, labels};
-use crate::policy::PolicySet;
+use crate::policy::{PolicySet, TrustedPolicy};
 
 /// A kind of policy besides NetworkPolicy of networking.k8s.io.
 #[derive(Debug, Clone, Copy)]
@@ -73,6 +77,39 @@ pub fn judge_foreign(kind: &Foreign, object: &Json<'_>, policies: &PolicySet) ->
     );
     let value = object.at(&at);
     vec![critical(&FieldPath::of(&at), value, why)]
+}
+
+/// What keeps the gates of analyses while an object of such a kind is there: one that could select an analysis pod,
+/// and that the profile does not name with its content.
+pub fn foreign_refusal(kind: &Foreign, object: &Json<'_>, policies: &PolicySet) -> Option<Finding> {
+    let name = object.text_at(&["metadata", "name"]).unwrap_or_default();
+    let hash = content_hash(object);
+    let trusted = policies.analysis.network.trusted.iter();
+    let named = |trusted: &&TrustedPolicy| {
+        trusted.group == kind.group && trusted.resource == kind.resource && trusted.name == name
+    };
+    if !could_select(kind, object, policies) || trusted.filter(named).any(|trusted| trusted.sha256 == hash) {
+        return None;
+    }
+    let why = format!(
+        "this {} of {} could select an analysis, and what it lets through is not known to Flamewarden; delete it, let \
+         it select others, or name it in the profile's network.trusted with sha256 {hash}",
+        kind.resource, kind.group
+    );
+    Some(critical(&FieldPath::of(&[kind.resource, name]), None, why))
+}
+
+/// The SHA-256, in hex, of everything but an object's metadata and status, with its keys in order.
+pub fn content_hash(object: &Json<'_>) -> String {
+    let content: BTreeMap<&str, serde_json::Value> = object
+        .entries()
+        .iter()
+        .filter(|(key, _)| !["metadata", "status", "kind", "apiVersion"].contains(&key.as_ref()))
+        .map(|(key, value)| (key.as_ref(), value.to_value()))
+        .collect();
+    // A map of texts to JSON values can always be written.
+    let text = serde_json::to_string(&content).unwrap_or_default();
+    Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Whether an object of such a kind could select a guarded analysis pod.
@@ -191,7 +228,7 @@ fn plain_key(key: &str) -> Option<&str> {
 
 /// Reads a conjunction of `key == 'value'` and `has(key)`; anything else of Calico's language is none.
 fn calico_terms(text: &str) -> Option<Selector> {
-    let mut terms = std::collections::BTreeMap::<String, Values>::new();
+    let mut terms = BTreeMap::<String, Values>::new();
     for term in text.split("&&") {
         let (key, value) = calico_term(term.trim())?;
         let values = value.map_or_else(Values::some, Values::exactly);

@@ -197,6 +197,23 @@ pub struct Network {
     /// Whether the pod may ask the cluster's DNS.
     #[serde(default)]
     pub dns: Dns,
+    /// Policies of other networks that may select analyses, as long as their content is this one.
+    #[serde(default)]
+    pub trusted: Vec<TrustedPolicy>,
+}
+
+/// A policy of another network that the operator has read and trusts.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct TrustedPolicy {
+    /// API group.
+    pub group: String,
+    /// Plural name of the kind.
+    pub resource: String,
+    /// Its name.
+    pub name: String,
+    /// The hash of its content, as the refusal tells it.
+    pub sha256: String,
 }
 
 /// Where an analysis may resolve names.

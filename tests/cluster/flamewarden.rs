@@ -21,12 +21,11 @@ pub(crate) struct Guarded {
     /// May do everything in the guarded namespaces that RBAC can allow there, so that RBAC never answers for us.
     pub(crate) editor: Caller,
     replica: Part,
-    /// The guard, kept so that it lives as long as the cluster.
-    _controller: Part,
+    controller: Part,
 }
 
 /// Namespaces that the installation guards, shared with other software. A test takes one for itself.
-pub(crate) const SHARED: &[&str] = &["flame", "flame-attacks", "flame-try"];
+pub(crate) const SHARED: &[&str] = &["flame", "flame-attacks", "flame-foreign", "flame-try"];
 /// Namespaces that the installation guards and that hold nothing but analyses.
 pub(crate) const DEDICATED: &[&str] = &["analyses", "analyses-attacks"];
 /// Guarded namespaces that the controller does not look after: there an attack has all the time that it wants
@@ -70,7 +69,7 @@ async fn install(cluster: &'static Cluster) -> Guarded {
     let replica = Part::start(recipe(&folder, &cluster.plane.kubeconfig(WEBHOOK, None), [calls, probes]));
     let controller = Part::start(controller_recipe(&folder, &cluster.plane.kubeconfig(CONTROLLER, None)));
     let editor = cluster.plane.caller("editor", None).await;
-    let mut guarded = Guarded { cluster, editor, replica, _controller: controller };
+    let mut guarded = Guarded { cluster, editor, replica, controller };
     guarded.answers(probes).await;
     apply(cluster, &configurations).await;
     guarded.settled().await;
@@ -96,6 +95,15 @@ impl Guarded {
             let mut answer = [0; 12];
             tokio::io::AsyncReadExt::read_exact(&mut stream, &mut answer).await.ok()?;
             (&answer == b"HTTP/1.1 200").then_some(())
+        })
+        .await;
+    }
+
+    /// Waits until the controller has logged a line with both texts.
+    pub(crate) async fn logged(&self, one: &str, other: &str) {
+        wait_until(&format!("the controller logs {one} … {other}"), PATIENCE, async || {
+            let log = fs::read_to_string(&self.controller.recipe().log).ok()?;
+            log.lines().find(|line| line.contains(one) && line.contains(other)).map(drop)
         })
         .await;
     }

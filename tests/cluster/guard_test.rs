@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::caller::PatchKind;
 use crate::flamewarden::{CONTROLLER, guarded};
-use crate::shared::run;
+use crate::shared::{PATIENCE, run, wait_until};
 
 #[test]
 fn a_pod_starts_behind_its_own_policy() {
@@ -96,6 +96,61 @@ fn an_identity_has_one_owner_and_the_oldest_pod_s_has_it() {
         guarded.editor.delete(&pod("first"), None).await.unwrap();
         guarded.cluster.read(&pod("second"), running).await;
     });
+}
+
+#[test]
+fn a_gate_stays_while_another_network_s_policy_could_select_the_pod() {
+    run(async {
+        let guarded = guarded().await;
+        let admin = &guarded.cluster.admin;
+        admin.create("/apis/apiextensions.k8s.io/v1/customresourcedefinitions", &global_policies()).await.unwrap();
+        // Elsewhere on purpose: it is for pods that no analysis is.
+        let elsewhere = global_policy("elsewhere", "app == 'web'");
+        wait_until("the API server serves the new kind", PATIENCE, async || {
+            admin.create(GLOBAL, &elsewhere).await.ok()
+        })
+        .await;
+        let open = global_policy("open", "all()");
+        admin.create(GLOBAL, &open).await.unwrap();
+        let pods = "/api/v1/namespaces/flame-foreign/pods";
+        guarded.editor.create(pods, &analysis("held", "held", 1)).await.unwrap();
+        let policies = "/apis/networking.k8s.io/v1/namespaces/flame-foreign/networkpolicies";
+        guarded.cluster.read(&format!("{policies}/flamewarden-analysis-held"), |_| Some(())).await;
+        guarded.logged("gate stays closed", "globalnetworkpolicies.open").await;
+        let held = admin.get(&format!("{pods}/held")).await.unwrap();
+        assert_eq!(held["spec"]["schedulingGates"], json!([{"name": "flamewarden.dev/network-policy"}]));
+        admin.delete(&format!("{GLOBAL}/open"), None).await.unwrap();
+        guarded.cluster.read(&format!("{pods}/held"), running).await;
+        admin.delete(&format!("{GLOBAL}/elsewhere"), None).await.unwrap();
+    });
+}
+
+const GLOBAL: &str = "/apis/crd.projectcalico.org/v1/globalnetworkpolicies";
+
+/// Calico's kind, without its schema: only names and scope matter here.
+fn global_policies() -> Value {
+    json!({
+        "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+        "metadata": {
+            "name": "globalnetworkpolicies.crd.projectcalico.org",
+            "annotations": {"api-approved.kubernetes.io": "unapproved, for tests"},
+        },
+        "spec": {
+            "group": "crd.projectcalico.org", "scope": "Cluster",
+            "names": {"kind": "GlobalNetworkPolicy", "plural": "globalnetworkpolicies", "singular": "globalnetworkpolicy"},
+            "versions": [{
+                "name": "v1", "served": true, "storage": true,
+                "schema": {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": true}},
+            }],
+        },
+    })
+}
+
+fn global_policy(name: &str, selector: &str) -> Value {
+    json!({
+        "apiVersion": "crd.projectcalico.org/v1", "kind": "GlobalNetworkPolicy", "metadata": {"name": name},
+        "spec": {"selector": selector, "egress": [{"action": "Allow"}]},
+    })
 }
 
 const PODS: &str = "/api/v1/namespaces/flame/pods";

@@ -1,7 +1,8 @@
 //! Policies of other networks: whatever does not plainly exclude analyses could select one.
 
-use flamewarden::isolation::{FOREIGN, Foreign, Scope, could_select, judge_foreign};
+use flamewarden::isolation::{FOREIGN, Foreign, Scope, content_hash, could_select, foreign_refusal, judge_foreign};
 use flamewarden::model::parse;
+use flamewarden::policy::TrustedPolicy;
 use serde_json::{Value, json};
 
 use crate::policies;
@@ -210,4 +211,31 @@ fn a_refusal_says_where_and_what_to_do() {
           no analysis has"
         ]
     );
+}
+
+#[test]
+fn a_policy_that_the_profile_names_is_trusted_as_long_as_its_content_stays() {
+    let kind = Foreign::of("crd.projectcalico.org", "globalnetworkpolicies").unwrap();
+    let text = |name: &str, order: &str| {
+        format!(r#"{{"kind":"GlobalNetworkPolicy","metadata":{{"name":"{name}","uid":"1"}},"spec":{{{order}}}}}"#)
+    };
+    let (one, other) = (r#""selector":"all()","order":1"#, r#""order":1,"selector":"all()""#);
+    let mut set = policies();
+    set.analysis.network.trusted = vec![TrustedPolicy {
+        group: kind.group.to_owned(),
+        resource: kind.resource.to_owned(),
+        name: "dns".to_owned(),
+        sha256: content_hash(&parse(text("any", one).as_bytes()).unwrap()),
+    }];
+    for (name, spec, refused) in [
+        ("dns", one, false),
+        ("dns", other, false),
+        ("dns", r#""selector":"all()","order":2"#, true),
+        ("other", one, true),
+        ("other", r#""selector":"app == 'web'""#, false),
+    ] {
+        let text = text(name, spec);
+        let refusal = foreign_refusal(kind, &parse(text.as_bytes()).unwrap(), &set);
+        assert_eq!(refusal.is_some(), refused, "{text}");
+    }
 }

@@ -1,0 +1,42 @@
+//! Edge: lists policies of other networks, whose kinds come and go with their CRDs.
+
+use serde_json::Value;
+
+use super::{Cluster, ClusterProblem};
+
+impl Cluster {
+    /// The text of each list that the API server has of a kind, one for each version that it serves; none where it
+    /// does not know the kind. Without a namespace, the objects of the whole cluster.
+    ///
+    /// # Errors
+    /// The API server knows the kind and does not list it, or cannot say whether it knows it.
+    pub async fn list_foreign(
+        &self,
+        group: &str,
+        resource: &str,
+        namespace: Option<&str>,
+    ) -> Result<Vec<String>, ClusterProblem> {
+        let Some(found) = self.read_path(&format!("/apis/{group}")).await? else { return Ok(Vec::new()) };
+        let found: Value = serde_json::from_str(&found).map_err(|_| ClusterProblem::Shape(group.to_owned()))?;
+        let versions = found.get("versions").and_then(Value::as_array).into_iter().flatten();
+        let mut lists = Vec::new();
+        for version in versions.filter_map(|version| version.get("version").and_then(Value::as_str)) {
+            let scope = namespace.map(|namespace| format!("/namespaces/{namespace}")).unwrap_or_default();
+            // A version may know some kinds of its group only.
+            lists.extend(self.read_path(&format!("/apis/{group}/{version}{scope}/{resource}")).await?);
+        }
+        Ok(lists)
+    }
+
+    /// What stands at a path; none where nothing does.
+    async fn read_path(&self, path: &str) -> Result<Option<String>, ClusterProblem> {
+        let problem = |cause| ClusterProblem::Path { path: path.to_owned(), source: Box::new(cause) };
+        let request = http::Request::get(path).body(Vec::new());
+        let request = request.map_err(|cause| problem(kube::Error::HttpError(cause)))?;
+        match self.in_time(self.client.request_text(request)).await? {
+            Ok(text) => Ok(Some(text)),
+            Err(kube::Error::Api(status)) if status.code == 404 => Ok(None),
+            Err(cause) => Err(problem(cause)),
+        }
+    }
+}
