@@ -1,6 +1,7 @@
 //! A user of the test cluster: calls the API server with plain JSON and gets back what it stored or said.
 
 use http::{Method, Request};
+use kube::client::Body;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
 use serde_json::Value;
@@ -62,6 +63,15 @@ impl Caller {
         self.send(method, path, "application/json", body).await
     }
 
+    /// The same, with the answer's status code and its body whatever that is.
+    pub(crate) async fn answer(&self, method: Method, path: &str, body: Option<&Value>) -> (u16, Value) {
+        let request = self.request(method, path, "application/json", body).map(Body::from);
+        let answer = self.client.send(request).await.unwrap();
+        let code = answer.status().as_u16();
+        let bytes = answer.into_body().collect_bytes().await.unwrap();
+        (code, serde_json::from_slice(&bytes).unwrap_or_default())
+    }
+
     /// Reads an object or a list.
     pub(crate) async fn get(&self, path: &str) -> Outcome {
         self.call(Method::GET, path, None).await
@@ -89,13 +99,7 @@ impl Caller {
     }
 
     async fn send(&self, method: Method, path: &str, content: &str, body: Option<&Value>) -> Outcome {
-        let text = body.map(Value::to_string).unwrap_or_default();
-        let mut request = Request::builder().method(method).uri(path).header("Content-Type", content);
-        for (name, value) in &self.headers {
-            request = request.header(*name, value);
-        }
-        let answer = self.client.request_text(request.body(text.into_bytes()).unwrap()).await;
-        match answer {
+        match self.client.request_text(self.request(method, path, content, body)).await {
             // A few subresources answer with plain text.
             Ok(text) => Ok(serde_json::from_str(&text).unwrap_or(Value::String(text))),
             Err(kube::Error::Api(status)) => {
@@ -103,5 +107,14 @@ impl Caller {
             }
             Err(problem) => Err(Refusal { code: 0, reason: "NoAnswer".to_owned(), message: format!("{problem:?}") }),
         }
+    }
+
+    fn request(&self, method: Method, path: &str, content: &str, body: Option<&Value>) -> Request<Vec<u8>> {
+        let text = body.map(Value::to_string).unwrap_or_default();
+        let mut request = Request::builder().method(method).uri(path).header("Content-Type", content);
+        for (name, value) in &self.headers {
+            request = request.header(*name, value);
+        }
+        request.body(text.into_bytes()).unwrap()
     }
 }

@@ -25,7 +25,7 @@ pub(crate) struct Guarded {
 }
 
 /// Namespaces that the installation guards, shared with other software. A test takes one for itself.
-pub(crate) const SHARED: &[&str] = &["flame", "flame-attacks", "flame-foreign", "flame-try"];
+pub(crate) const SHARED: &[&str] = &["flame", "flame-attacks", "flame-foreign", "flame-replay", "flame-try"];
 /// Namespaces that the installation guards and that hold nothing but analyses.
 pub(crate) const DEDICATED: &[&str] = &["analyses", "analyses-attacks"];
 /// Guarded namespaces that the controller does not look after: there an attack has all the time that it wants
@@ -185,9 +185,10 @@ fn policy_files(but: &[&str]) -> Vec<(String, String)> {
          \x20 analysisRegistries: [harbor.example/node]\n\
          \x20 gatewayImages: [\"nginx:latest\", \"docker.io/library/nginx:1.29.8\"]\n\
          \x20 sidecarImages: [\"busybox:1.37\"]\n\
-         \x20 creators: [\"system:serviceaccount:flame:flame-po\"]\n",
+         \x20 creators: [{}]\n",
         named(SHARED, "shared"),
         named(DEDICATED, "dedicated"),
+        CREATORS.map(|creator| format!("\"{creator}\"")).join(", "),
     );
     let shipped = |name: &str| fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("policies").join(name));
     vec![
@@ -306,6 +307,8 @@ fn binding(role: &str) -> Value {
     })
 }
 
+/// Who may make gateways: FLAME's Pod Orchestrator, in each namespace where a test has one.
+const CREATORS: [&str; 2] = ["system:serviceaccount:flame:flame-po", "system:serviceaccount:flame-replay:flame-po"];
 /// The user that Flamewarden's controller is.
 pub(crate) const CONTROLLER: &str = "system:serviceaccount:flamewarden-system:flamewarden-controller";
 const WEBHOOK: &str = "system:serviceaccount:flamewarden-system:flamewarden-webhook";

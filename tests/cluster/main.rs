@@ -10,6 +10,8 @@
 mod attacks;
 mod caller;
 mod control_plane;
+mod flame;
+mod flame_replay;
 mod flamewarden;
 mod flamewarden_test;
 mod guard_test;
@@ -18,5 +20,6 @@ mod kubelet;
 mod part;
 mod pki;
 mod plane_test;
+mod recording;
 mod shared;
 mod user_rules_test;

@@ -1,0 +1,64 @@
+//! Everything that happened to the objects of one kind in a namespace, in the order of the API server's own versions.
+
+use std::sync::{Arc, Mutex};
+
+use futures::StreamExt;
+use http::Request;
+use kube::api::{DynamicObject, WatchEvent};
+use serde_json::Value;
+use tokio::task::JoinHandle;
+
+use crate::caller::Caller;
+
+/// A watch from a moment on. All kinds are kept in one etcd, so their versions are in one order.
+pub(crate) struct Recording {
+    events: Arc<Mutex<Vec<Event>>>,
+    task: JoinHandle<()>,
+}
+
+/// One thing that happened.
+#[derive(Debug, Clone)]
+pub(crate) struct Event {
+    pub(crate) version: u64,
+    pub(crate) deleted: bool,
+    pub(crate) object: Value,
+}
+
+impl Recording {
+    /// Begins with what happens from now on.
+    pub(crate) async fn start(caller: &Caller, collection: &str) -> Recording {
+        let list = caller.get(collection).await.unwrap();
+        let from = list["metadata"]["resourceVersion"].as_str().unwrap().to_owned();
+        let path = format!("{collection}?watch=1&resourceVersion={from}");
+        let (client, events) = (caller.client(), Arc::new(Mutex::new(Vec::new())));
+        let heard = Arc::clone(&events);
+        let task = tokio::spawn(async move {
+            let request = Request::get(path).body(Vec::new()).unwrap();
+            let stream = client.request_events::<DynamicObject>(request).await.unwrap();
+            let mut stream = std::pin::pin!(stream);
+            while let Some(Ok(event)) = stream.next().await {
+                let (deleted, object) = match event {
+                    WatchEvent::Added(object) | WatchEvent::Modified(object) => (false, object),
+                    WatchEvent::Deleted(object) => (true, object),
+                    WatchEvent::Bookmark(_) => continue,
+                    WatchEvent::Error(status) => panic!("the watch ended: {status:?}"),
+                };
+                let version = object.metadata.resource_version.as_ref().unwrap().parse().unwrap();
+                heard.lock().unwrap().push(Event { version, deleted, object: serde_json::to_value(object).unwrap() });
+            }
+        });
+        Recording { events, task }
+    }
+
+    /// What happened to the objects that are meant, so far.
+    pub(crate) fn of(&self, meant: impl Fn(&Value) -> bool) -> Vec<Event> {
+        assert!(!self.task.is_finished(), "the watch ended by itself");
+        self.events.lock().unwrap().iter().filter(|event| meant(&event.object)).cloned().collect()
+    }
+}
+
+impl Drop for Recording {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
