@@ -53,7 +53,7 @@ fn not_plain_kubelet_status() -> String {
     )
 }
 
-const NOT_ENDPOINT_CONTROLLER: &str = "!(request.userInfo.username in [\
+const NOT_ENDPOINT_CONTROLLER: &str = "!(request.resource.resource in ['endpoints', 'endpointslices'] && request.userInfo.username in [\
     'system:serviceaccount:kube-system:endpoint-controller', \
     'system:serviceaccount:kube-system:endpointslice-controller', \
     'system:serviceaccount:kube-system:endpointslicemirroring-controller'])";

@@ -1,0 +1,256 @@
+//! What the conditions of the webhook configurations leave out, the judge would have passed.
+//!
+//! The recorded requests, changed at random, are put to both: the conditions by the `cel` crate, an error
+//! counting as sent, since the API server then refuses.
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "helpers of a test end it like the test itself")]
+
+use std::fs;
+use std::sync::Arc;
+use std::sync::LazyLock;
+
+use cel::extractors::This;
+use cel::{Context, Program, Value as CelValue};
+use flamewarden::install::{Endpoint, Settings, manifests};
+use flamewarden::policy::PolicySet;
+use flamewarden::rules::{Case, Target, judge};
+use flamewarden::webhook::Review;
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+const POLICIES: [(&str, &str); 3] = [
+    ("a", include_str!("../policies/flame-analysis.yaml")),
+    ("g", include_str!("../policies/flame-gateway.yaml")),
+    (
+        "i",
+        r#"
+apiVersion: flamewarden.dev/v1alpha1
+kind: Installation
+spec:
+  namespaces: [{name: default, tenancy: shared}]
+  analysisRegistries: [harbor.example/node]
+  gatewayImages: ["nginx:1.29.8"]
+  creators: ["admin"]
+"#,
+    ),
+];
+
+static SET: LazyLock<PolicySet> = LazyLock::new(|| PolicySet::parse(POLICIES).unwrap());
+static RECORDED: LazyLock<Vec<Value>> = LazyLock::new(|| {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/admissionreviews");
+    let files = fs::read_dir(folder).unwrap().map(|entry| fs::read_to_string(entry.unwrap().path()).unwrap());
+    let mut reviews: Vec<Value> = files.map(|text| serde_json::from_str(&text).unwrap()).collect();
+    reviews.sort_by_key(|review| review["request"]["uid"].to_string());
+    reviews
+});
+static CONFIGURATIONS: LazyLock<Vec<Configuration>> = LazyLock::new(configurations);
+
+/// One webhook: what it is sent.
+struct Configuration {
+    mutating: bool,
+    rules: Value,
+    conditions: Vec<Program>,
+}
+
+fn configurations() -> Vec<Configuration> {
+    let settings = Settings {
+        namespace: "flamewarden-system".to_owned(),
+        image: "flamewarden".to_owned(),
+        endpoint: Endpoint::Service,
+        files: Default::default(),
+    };
+    let objects = manifests(&settings, &SET);
+    let webhooks = objects.iter().filter(|object| object["webhooks"].is_array());
+    webhooks
+        .map(|object| {
+            let webhook = &object["webhooks"][0];
+            let conditions = webhook["matchConditions"].as_array().unwrap().iter();
+            let program = |condition: &Value| Program::compile(condition["expression"].as_str().unwrap()).unwrap();
+            Configuration {
+                mutating: object["kind"] == "MutatingWebhookConfiguration",
+                rules: webhook["rules"].clone(),
+                conditions: conditions.map(program).collect(),
+            }
+        })
+        .collect()
+}
+
+impl Configuration {
+    fn is_sent(&self, request: &Value) -> bool {
+        self.rules.as_array().unwrap().iter().any(|rule| fits(rule, request))
+            && self.conditions.iter().all(|condition| holds(condition, request))
+    }
+}
+
+fn fits(rule: &Value, request: &Value) -> bool {
+    let resource = request["resource"]["resource"].as_str().unwrap();
+    let asked = match request["subResource"].as_str() {
+        Some(sub) => format!("{resource}/{sub}"),
+        None => resource.to_owned(),
+    };
+    let has = |key: &str, wanted: &Value| rule[key].as_array().unwrap().contains(wanted);
+    has("operations", &request["operation"])
+        && has("apiGroups", &request["resource"]["group"])
+        && has("resources", &json!(asked))
+}
+
+fn holds(condition: &Program, request: &Value) -> bool {
+    let mut context = Context::default();
+    let lower = |This(text): This<Arc<String>>| text.to_ascii_lowercase();
+    context.add_function("lowerAscii", lower).unwrap();
+    let mut about = request.as_object().unwrap().clone();
+    for (name, key) in [("object", "object"), ("oldObject", "oldObject")] {
+        context.add_variable(name, about.remove(key).unwrap_or(Value::Null)).unwrap();
+    }
+    context.add_variable("request", Value::Object(about)).unwrap();
+    !matches!(condition.execute(&context), Ok(CelValue::Bool(false)))
+}
+
+/// What the judge has to say: the rules that refuse, and whether there is anything to mend.
+fn judged(request: &Value) -> (Vec<String>, bool) {
+    let text = json!({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": request}).to_string();
+    let review = Review::parse(text.as_bytes()).unwrap();
+    let request = review.request().unwrap();
+    // Nobody knows the object that it names: whatever needs to know it is refused.
+    let case = Case { policies: &SET, target: Target::Unread, now: "2026-11-21T00:00:00Z".parse().unwrap() };
+    let judgement = judge(&request, &case);
+    let rules = judgement.refusals.iter().map(|finding| finding.rule.to_string());
+    // Flamewarden puts its finalizer on NetworkPolicies alone; on others nothing hangs on it.
+    let ours = request.resource.name == "networkpolicies";
+    (rules.filter(|rule| ours || rule != "isolation-finalizer").collect(), !judgement.remedies.is_empty())
+}
+
+/// A place in an object and what is put there; null takes away.
+type Change = (&'static str, Value);
+
+fn changes() -> impl Strategy<Value = Vec<Change>> {
+    let words = ["analysis-1", "nginx-analysis-1", "nginx-web", "web", "flame-analysis", "flame-analysis-nginx", "x"];
+    let word = prop::sample::select(words.to_vec()).prop_map(|word| json!(word));
+    let absent = Just(Value::Null);
+    let image = prop::sample::select(vec!["harbor.example/node/a:1", "HARBOR.example/node/a", "nginx:1", "other/a"]);
+    let image = image.prop_map(|image| json!(image));
+    let named = |places: &'static [&'static str], value: BoxedStrategy<Value>| {
+        (prop::sample::select(places.to_vec()), value).boxed()
+    };
+    let words = prop_oneof![4 => word, 1 => absent].boxed();
+    let change = prop_oneof![
+        6 => named(WORDS, words),
+        2 => named(IMAGES, image.boxed()),
+        1 => named(&["/deleteOptions"], prop::sample::select(vec![json!({"gracePeriodSeconds": 0}), json!({})]).boxed()),
+        1 => named(&["/metadata/annotations"], Just(json!({"a": "b"})).boxed()),
+        1 => named(&["/spec/podSelector"], prop::sample::select(selectors()).boxed()),
+        1 => named(&["/spec/boundObjectRef"], Just(json!({"kind": "Pod", "name": "analysis-1"})).boxed()),
+        1 => named(&["/spec/nodeName"], Just(json!("n1")).boxed()),
+        1 => named(&["/metadata/finalizers"], Just(json!(["flamewarden.dev/isolation"])).boxed()),
+    ];
+    prop::collection::vec(change, 0..5)
+}
+
+/// Places that one kind only has.
+const KINDS: &[(&str, &str)] = &[
+    ("/deleteOptions", "Eviction"),
+    ("/spec/podSelector", "NetworkPolicy"),
+    ("/spec/boundObjectRef", "TokenRequest"),
+    ("/spec/nodeName", "Pod"),
+];
+const WORDS: &[&str] = &[
+    "/metadata/name",
+    "/metadata/labels/app",
+    "/metadata/labels/component",
+    "/metadata/labels/kubernetes.io~1service-name",
+    "/metadata/labels/tier",
+    "/spec/selector/app",
+    "/spec/selector/component",
+    "/spec/podSelector/matchLabels/app",
+    "/spec/template/metadata/labels/app",
+    "/spec/template/metadata/labels/component",
+    "/subsets/0/addresses/0/targetRef/name",
+    "/endpoints/0/targetRef/name",
+];
+const IMAGES: &[&str] = &["/spec/containers/0/image", "/spec/template/spec/containers/0/image"];
+
+fn selectors() -> Vec<Value> {
+    let expression = |key: &str, operator: &str| json!({"matchExpressions": [{"key": key, "operator": operator}]});
+    vec![
+        json!({}),
+        json!({"matchLabels": {"tier": "web"}}),
+        json!({"matchLabels": {"component": "flame-analysis"}}),
+        json!({"matchLabels": {"component": "web"}}),
+        expression("app", "Exists"),
+        expression("tier", "Exists"),
+        expression("component", "DoesNotExist"),
+    ]
+}
+
+/// Puts a value at a pointer where its parent is an object; parents that are missing stay missing.
+fn put(object: &mut Value, (place, value): &Change) {
+    // The API server drops what a kind does not know before it asks anybody.
+    let of_kind = KINDS.iter().find(|(known, _)| known == place).map(|(_, kind)| *kind);
+    if of_kind.is_some_and(|kind| object["kind"] != kind) {
+        return;
+    }
+    let (parent, key) = place.rsplit_once('/').unwrap();
+    let Some(parent) = object.pointer_mut(parent).and_then(Value::as_object_mut) else { return };
+    let key = key.replace("~1", "/");
+    if value.is_null() { drop(parent.remove(&key)) } else { drop(parent.insert(key, value.clone())) }
+}
+
+fn request() -> impl Strategy<Value = Value> {
+    let users = [
+        ("editor", "system:authenticated"),
+        ("admin", "system:masters"),
+        ("system:kube-scheduler", "system:authenticated"),
+        ("system:node:n1", "system:nodes"),
+        ("system:node:n2", "system:nodes"),
+        ("system:serviceaccount:kube-system:endpoint-controller", "system:serviceaccounts"),
+        ("system:serviceaccount:kube-system:replicaset-controller", "system:serviceaccounts"),
+    ];
+    let user = prop::option::of(prop::sample::select(users.to_vec()));
+    (prop::sample::select(RECORDED.clone()), user, changes(), changes()).prop_map(|(review, user, new, old)| {
+        let mut request = review["request"].clone();
+        if let Some((name, group)) = user {
+            request["userInfo"]["username"] = json!(name);
+            request["userInfo"]["groups"] = json!([group]);
+        }
+        for (key, changes) in [("object", new), ("oldObject", old)] {
+            changes.iter().for_each(|change| put(&mut request[key], change));
+        }
+        request
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 1500, ..ProptestConfig::default() })]
+
+    #[test]
+    fn what_is_not_sent_would_have_passed(request in request()) {
+        let (refused, mended) = judged(&request);
+        let sent = |mutating: bool| CONFIGURATIONS.iter().any(|it| it.mutating == mutating && it.is_sent(&request));
+        prop_assert!(refused.is_empty() || sent(false), "refused by {refused:?}, but not sent: {request}");
+        prop_assert!(!mended || sent(true), "mended, but not sent: {request}");
+    }
+}
+
+#[test]
+fn other_software_s_requests_are_not_sent() {
+    let web = |kind: &str, spec: Value| json!({"kind": kind, "metadata": {"name": "web", "labels": {"app": "web"}}, "spec": spec});
+    let template = json!({"metadata": {"labels": {"app": "web"}}, "spec": {"containers": [{"image": "other/web:1"}]}});
+    for (group, resource, object) in [
+        ("", "pods", web("Pod", template["spec"].clone())),
+        ("apps", "deployments", web("Deployment", json!({"template": template}))),
+        (
+            "networking.k8s.io",
+            "networkpolicies",
+            web("NetworkPolicy", json!({"podSelector": {"matchLabels": {"app": "web"}}})),
+        ),
+        ("", "services", web("Service", json!({"selector": {"app": "web"}}))),
+        ("", "configmaps", web("ConfigMap", Value::Null)),
+        ("", "secrets", web("Secret", Value::Null)),
+    ] {
+        let request = json!({
+            "operation": "CREATE", "resource": {"group": group, "version": "v1", "resource": resource},
+            "userInfo": {"username": "editor", "groups": []}, "object": object,
+        });
+        let sent = CONFIGURATIONS.iter().any(|configuration| configuration.is_sent(&request));
+        assert!(!sent, "{resource}");
+    }
+}
