@@ -1,5 +1,6 @@
 //! Edge: the command line: one table of commands, and what each makes of its arguments.
 
+mod audit;
 mod manifests;
 
 use std::io::{self, Write};
@@ -19,7 +20,7 @@ use crate::webhook::ReviewLimits;
 /// Keeps untrusted FLAME analyses contained in Kubernetes.
 ///
 /// Exit codes: 0 all is well; 1 it could not be done, with the reason on standard error;
-/// 2 the arguments make no sense.
+/// 2 the arguments make no sense. `audit` has its own.
 #[derive(Parser)]
 #[command(name = "flamewarden", version, max_term_width = 100)]
 struct Arguments {
@@ -36,6 +37,11 @@ enum Command {
     Certs(Certs),
     /// Prints what is to be installed, in the order of installation, as YAML.
     Manifests(manifests::Manifests),
+    /// Judges manifests as the webhook would, and says what is mended at admission and what is refused.
+    ///
+    /// Exit codes: 0 nothing is refused; 1 something is; 2 the arguments or policies make no sense;
+    /// 3 something could not be read or judged.
+    Audit(audit::Audit),
 }
 
 /// Runs the command that the arguments ask for.
@@ -44,12 +50,24 @@ pub fn run() -> ExitCode {
         Command::Serve(serve) => serve.run(),
         Command::Certs(certs) => certs.run(),
         Command::Manifests(manifests) => manifests.run().and_then(|text| print(&text)),
+        Command::Audit(audit) => return judged(audit.run()),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(problem) => {
             complain(&problem);
             ExitCode::FAILURE
+        }
+    }
+}
+
+/// The exit code of a command that judges: its own, or 2 where it could not begin.
+fn judged(done: anyhow::Result<(String, u8)>) -> ExitCode {
+    match done.and_then(|(text, code)| print(&text).map(|()| code)) {
+        Ok(code) => ExitCode::from(code),
+        Err(problem) => {
+            complain(&problem);
+            ExitCode::from(2)
         }
     }
 }

@@ -14,6 +14,7 @@ use serde_json::Value;
 
 pub use print::to_yaml;
 pub use rbac::{CONTROLLER, WEBHOOK};
+pub use scope::is_sent;
 pub use workload::{AUTHORITY_SECRET, SERVING_SECRET};
 
 use crate::policy::PolicySet;

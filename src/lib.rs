@@ -1,6 +1,7 @@
 //! Flamewarden keeps untrusted FLAME analyses contained in Kubernetes.
 
 pub mod app;
+pub mod auditor;
 pub mod cli;
 pub mod cluster;
 pub mod facts;

@@ -6,6 +6,7 @@ mod json;
 mod path;
 mod pod;
 mod request;
+mod yaml;
 
 pub mod labels;
 
@@ -15,3 +16,4 @@ pub use json::{Json, ParseProblem, parse};
 pub use path::{FieldPath, Segment};
 pub use pod::{ContainerKind, ContainerView, PodView};
 pub use request::{Operation, Request, Resource, User};
+pub use yaml::yaml_documents;

@@ -137,6 +137,13 @@ pub(super) const VALIDATING: &[Entry] = &[
     },
 ];
 
+/// Whether objects of a kind are sent to the webhook when they are created.
+pub fn is_sent(group: &str, resource: &str) -> bool {
+    VALIDATING.iter().flat_map(|entry| entry.rules).any(|rule| {
+        rule.operations.contains(&"CREATE") && rule.groups.contains(&group) && rule.resources.contains(&resource)
+    })
+}
+
 const WRITE: &[&str] = &["CREATE", "UPDATE"];
 const CHANGE: &[&str] = &["CREATE", "UPDATE", "DELETE"];
 

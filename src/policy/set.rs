@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Deserialize;
 
 use super::{Profile, Role, RuleSpec};
-use crate::model::PodView;
+use crate::model::{PodView, yaml_documents};
 
 /// Profiles and the installation's own settings, read from policy files and checked together.
 #[derive(Debug, Clone)]
@@ -96,7 +96,7 @@ impl PolicySet {
         let mut installations = Vec::new();
         let mut rules = Vec::new();
         for (file, text) in files {
-            for document in documents(text) {
+            for document in yaml_documents(text) {
                 let at = |problem: serde_saphyr::Error| PolicyProblem::Document {
                     file: file.to_owned(),
                     reason: problem.to_string(),
@@ -256,22 +256,4 @@ fn only<T>(mut items: Vec<T>, what: &str) -> Result<T, PolicyProblem> {
         (Some(_), false) => Err(PolicyProblem::Set(format!("more than one {what}; there must be exactly one"))),
         (None, _) => Err(PolicyProblem::Set(format!("no {what}; there must be exactly one"))),
     }
-}
-
-/// The documents of a YAML file, each behind as many empty lines as stand before it,
-/// so that a problem's line is the file's. `---` in the first column always ends a document.
-fn documents(text: &str) -> Vec<String> {
-    let mut found = vec![String::new()];
-    for (number, line) in text.lines().enumerate() {
-        if line.starts_with("---") {
-            found.push("\n".repeat(number));
-        }
-        if let Some(document) = found.last_mut() {
-            document.push_str(if line.starts_with("---") { "" } else { line });
-            document.push('\n');
-        }
-    }
-    let says_something = |line: &str| !line.trim().is_empty() && !line.trim_start().starts_with('#');
-    found.retain(|document| document.lines().any(says_something));
-    found
 }

@@ -1,0 +1,258 @@
+//! Asks the judge about each object as both sides of the webhook would: judged, mended, judged again.
+
+use jiff::Timestamp;
+use json_patch::Patch;
+use serde_json::Value;
+
+use super::{Entry, Outcome, Problem, Report, Subject, Summary};
+use crate::install::is_sent;
+use crate::isolation::{Foreign, Scope, could_select};
+use crate::model::{FieldPath, Finding, Json, Operation, PodView, Request, Resource, Segment, Severity, User, parse};
+use crate::policy::{Mode, PolicySet};
+use crate::rules::{
+    Case, Judgement, RuleProblem, Target, UserRules, judge, mend, take_users_findings, users_rules_for,
+};
+
+/// Policies, and on whose behalf objects are judged.
+pub struct Auditor<'a> {
+    policies: &'a PolicySet,
+    rules: UserRules,
+    asker: Asker,
+    now: Timestamp,
+}
+
+/// Who is taken to create the objects, and where those go that name no namespace.
+#[derive(Debug, Clone, Default)]
+pub struct Asker {
+    /// The user's name; empty for nobody in particular, who has no rights of a creator.
+    pub user: String,
+    /// The user's groups.
+    pub groups: Vec<String>,
+    /// The namespace of objects that name none.
+    pub namespace: Option<String>,
+}
+
+/// What the judge says of one object, after mending.
+#[derive(Debug, Default)]
+pub(super) struct Verdict {
+    pub(super) findings: Vec<(Outcome, Finding)>,
+}
+
+/// What an object is to the auditor.
+pub(super) enum Standing {
+    Judged(Verdict),
+    Unguarded,
+    NotJudged,
+    Unknown(String),
+}
+
+/// Where an object is created.
+struct Place {
+    group: String,
+    resource: String,
+    namespace: String,
+}
+
+impl<'a> Auditor<'a> {
+    /// An auditor by these policies, whose own rules are compiled here.
+    ///
+    /// # Errors
+    /// The first users' rule that is outside the subset.
+    pub fn new(policies: &'a PolicySet, asker: Asker, now: Timestamp) -> Result<Self, RuleProblem> {
+        Ok(Auditor { policies, rules: UserRules::compile(&policies.rules)?, asker, now })
+    }
+
+    /// Judges all of these.
+    pub fn report(&self, subjects: impl IntoIterator<Item = Result<Subject, Problem>>) -> Report {
+        let (mut counts, mut findings, mut problems) = (Summary::default(), Vec::new(), Vec::new());
+        for subject in subjects {
+            let subject = match subject {
+                Ok(subject) => subject,
+                Err(problem) => {
+                    problems.push(problem);
+                    continue;
+                }
+            };
+            match self.standing(&subject.json) {
+                Standing::Judged(verdict) => {
+                    counts.judged += 1;
+                    let object = self.title(&subject.json);
+                    findings.extend(verdict.findings.into_iter().map(|found| entry(&subject, &object, found)));
+                }
+                Standing::Unguarded => counts.unguarded += 1,
+                Standing::NotJudged => counts.not_judged += 1,
+                Standing::Unknown(reason) => {
+                    let message = format!("{}: {reason}", self.title(&subject.json));
+                    problems.push(Problem {
+                        file: subject.file,
+                        document: Some(subject.document),
+                        line: Some(subject.line),
+                        message,
+                    });
+                }
+            }
+        }
+        Report::new(counts, findings, problems)
+    }
+
+    /// What becomes of an object that is created.
+    pub(super) fn standing(&self, text: &str) -> Standing {
+        let object = match parse(text.as_bytes()) {
+            Ok(object) => object,
+            Err(problem) => return Standing::Unknown(problem.to_string()),
+        };
+        let (group, resource) = kind_of(&object);
+        if let Some(kind) = Foreign::of(&group, &resource).filter(|kind| kind.scope == Scope::Cluster) {
+            return Standing::Judged(self.cluster_wide(kind, &object));
+        }
+        if !is_sent(&group, &resource) {
+            return Standing::NotJudged;
+        }
+        let Some(namespace) = self.namespace(&object).map(str::to_owned) else {
+            return Standing::Unknown("it names no namespace; say which with --namespace".to_owned());
+        };
+        if self.policies.tenancy(&namespace).is_none() {
+            return Standing::Unguarded;
+        }
+        Standing::Judged(self.verdict(&object, &Place { group, resource, namespace }))
+    }
+
+    fn verdict(&self, object: &Json<'_>, place: &Place) -> Verdict {
+        let first = self.judgement(&self.request(object, place));
+        if first.remedies.is_empty() {
+            return self.sorted(object, &[], first);
+        }
+        // Where nothing can be mended the webhook refuses, and the first judgement says for what.
+        let mended = mend(object, &first.remedies).ok().and_then(|patch| applied(object, &patch));
+        let Some(mended) = mended else { return self.sorted(object, &[], first) };
+        match parse(mended.as_bytes()) {
+            Ok(after) => self.sorted(object, &first.refusals, self.judgement(&self.request(&after, place))),
+            Err(_) => self.sorted(object, &[], first),
+        }
+    }
+
+    fn judgement(&self, request: &Request<'_>) -> Judgement {
+        let case = Case { policies: self.policies, target: Target::Unneeded, now: self.now };
+        let mut judgement = judge(request, &case);
+        if !users_rules_for(request, &self.rules, self.policies).is_empty() {
+            let findings = self.rules.evaluate(request, is_guarded(request, self.policies));
+            take_users_findings(&mut judgement, findings, request, &case);
+        }
+        judgement
+    }
+
+    /// The last judgement's findings by outcome, and before them those of the first that mending took away.
+    fn sorted(&self, object: &Json<'_>, before: &[Finding], last: Judgement) -> Verdict {
+        let gone = before.iter().filter(|found| !last.refusals.iter().any(|left| left.is_same(found)));
+        let mut findings: Vec<_> = gone.map(|found| (Outcome::Mended, found.clone())).collect();
+        findings.extend(last.refusals.into_iter().map(|found| (Outcome::Refused, found)));
+        for found in last.warnings {
+            findings
+                .push((if self.is_mended_later(object, &found) { Outcome::Mended } else { Outcome::Warning }, found));
+        }
+        findings.extend(last.reported.into_iter().map(|found| (Outcome::Reported, found)));
+        findings.sort_by_key(|(outcome, _)| *outcome);
+        Verdict { findings }
+    }
+
+    /// Whether a warning about a template is one because admission mends the pods that come of it.
+    fn is_mended_later(&self, object: &Json<'_>, finding: &Finding) -> bool {
+        let keys: Vec<&str> = finding.path.segments().iter().map_while(key).collect();
+        let Some(end) = keys.iter().position(|key| *key == "template") else { return false };
+        let keys = keys.get(..=end).unwrap_or_default();
+        let Some(template) = object.at(keys) else { return false };
+        let profile = self.policies.profile_of(&PodView::new(template, FieldPath::of(keys)));
+        finding.has_remedy() && profile.is_some_and(|profile| profile.mode(&finding.rule) == Mode::Enforce)
+    }
+
+    /// A policy of the whole cluster is never refused; while it could select an analysis, gates stay closed.
+    fn cluster_wide(&self, kind: &Foreign, object: &Json<'_>) -> Verdict {
+        if !could_select(kind, object, self.policies) {
+            return Verdict::default();
+        }
+        let why = "it could select an analysis; while it is there, the gates of analyses stay closed unless the \
+            profile names it in `network.trusted`";
+        let finding = Finding::new("network-policy", FieldPath::of(&["spec"]), object.get("spec"), why);
+        Verdict { findings: vec![(Outcome::Reported, Finding { severity: Severity::Critical, ..finding })] }
+    }
+
+    fn namespace<'o>(&'o self, object: &'o Json<'_>) -> Option<&'o str> {
+        let own = object.text_at(&["metadata", "namespace"]).filter(|name| !name.is_empty());
+        own.or(self.asker.namespace.as_deref())
+    }
+
+    fn request<'o>(&'o self, object: &'o Json<'o>, place: &'o Place) -> Request<'o> {
+        Request {
+            uid: "",
+            operation: Operation::Create,
+            resource: Resource { group: &place.group, name: &place.resource, sub: "" },
+            name: object.text_at(&["metadata", "name"]).unwrap_or_default(),
+            namespace: &place.namespace,
+            user: User { name: &self.asker.user, groups: self.asker.groups.iter().map(String::as_str).collect() },
+            object: Some(object),
+            old: None,
+            options: None,
+            dry_run: false,
+        }
+    }
+
+    /// How an object is named to people: `Deployment flame/analysis-1`.
+    pub(super) fn title(&self, text: &str) -> String {
+        let Ok(object) = parse(text.as_bytes()) else { return "unknown".to_owned() };
+        let kind = object.text_at(&["kind"]).unwrap_or("unknown");
+        let name = object.text_at(&["metadata", "name"]).map(str::to_owned);
+        let name = name.or_else(|| Some(format!("{}*", object.text_at(&["metadata", "generateName"])?)));
+        let name = name.unwrap_or_else(|| "(no name)".to_owned());
+        match self.namespace(&object) {
+            Some(namespace) => format!("{kind} {namespace}/{name}"),
+            None => format!("{kind} {name}"),
+        }
+    }
+}
+
+/// Group and plural name of an object's kind, whichever version it is written in.
+fn kind_of(object: &Json<'_>) -> (String, String) {
+    let version = object.text_at(&["apiVersion"]).unwrap_or_default();
+    let group = version.split_once('/').map_or("", |(group, _)| group);
+    let kind = object.text_at(&["kind"]).unwrap_or_default().to_ascii_lowercase();
+    let plural = match kind.strip_suffix('y') {
+        Some(stem) => format!("{stem}ies"),
+        None if kind.ends_with('s') => kind,
+        None => format!("{kind}s"),
+    };
+    (group.to_owned(), plural)
+}
+
+fn applied(object: &Json<'_>, patch: &Patch) -> Option<String> {
+    let mut value: Value = object.to_value();
+    json_patch::patch(&mut value, patch).ok()?;
+    Some(value.to_string())
+}
+
+/// Whether a profile guards the pod that a request brings; users' rules may be for such pods only.
+fn is_guarded(request: &Request<'_>, policies: &PolicySet) -> bool {
+    let is_pod = (request.resource.group, request.resource.name) == ("", "pods");
+    let pod = request.object.map(|object| PodView::new(object, FieldPath::default()));
+    is_pod && pod.is_some_and(|pod| policies.profile_of(&pod).is_some())
+}
+
+fn key(segment: &Segment) -> Option<&str> {
+    match segment {
+        Segment::Key(key) => Some(key),
+        Segment::Index(_) => None,
+    }
+}
+
+fn entry(subject: &Subject, object: &str, (outcome, finding): (Outcome, Finding)) -> Entry {
+    Entry {
+        file: subject.file.clone(),
+        document: subject.document,
+        object: object.to_owned(),
+        rule: finding.rule.into_owned(),
+        severity: finding.severity,
+        path: finding.path.to_string(),
+        value: finding.value,
+        message: finding.message,
+        outcome,
+    }
+}
