@@ -30,6 +30,7 @@ pub struct GuardSettings {
 /// The guard of all guarded namespaces.
 pub struct Guard {
     settings: GuardSettings,
+    watched: BTreeSet<String>,
     observer: Observer,
     memory: Memory,
     busy: BTreeSet<Identity>,
@@ -51,6 +52,7 @@ impl Guard {
     pub fn new(settings: GuardSettings) -> Self {
         Guard {
             settings,
+            watched: BTreeSet::new(),
             observer: Observer::default(),
             memory: Memory::default(),
             busy: BTreeSet::new(),
@@ -63,9 +65,10 @@ impl Guard {
     /// guarded namespace was seen whole once.
     pub async fn run(mut self, mut stop: watch::Receiver<bool>, synced: watch::Sender<bool>) {
         let (sender, mut changes) = mpsc::channel(BACKLOG);
-        let watches = self.watch(&sender);
+        let mut watches = JoinSet::new();
         let mut steps = Steps::new();
         loop {
+            self.watch(&sender, &mut watches);
             let next = self.start(&mut steps);
             tokio::select! {
                 _ = stop.wait_for(|stop| *stop) => break,
@@ -88,11 +91,14 @@ impl Guard {
         while steps.join_next().await.is_some() {}
     }
 
-    /// Watches every kind in every guarded namespace, for as long as the set is kept.
-    fn watch(&self, sender: &mpsc::Sender<(Kind, String, Change)>) -> JoinSet<()> {
+    /// Watches every kind in every guarded namespace that is not watched yet: changed policies may guard more.
+    /// One that is guarded no longer stays watched, so that what is left there comes to its end.
+    fn watch(&mut self, sender: &mpsc::Sender<(Kind, String, Change)>, watches: &mut JoinSet<()>) {
         let policies = self.settings.policies.load();
-        let mut watches = JoinSet::new();
         for namespace in &policies.installation.namespaces {
+            if !self.watched.insert(namespace.name.clone()) {
+                continue;
+            }
             for kind in WATCHED {
                 let selector = match kind {
                     Kind::Pod => format!("component={}", policies.analysis.guards.component),
@@ -103,7 +109,6 @@ impl Guard {
                 watches.spawn(async move { cluster::watch(cluster, kind, namespace, &selector, sender).await });
             }
         }
-        watches
     }
 
     fn knows_all(&self) -> bool {
@@ -181,7 +186,7 @@ impl Guard {
 
 const SIDE_BY_SIDE: usize = 16;
 const BACKLOG: usize = 1024;
-const LOOK_AGAIN: Duration = Duration::from_secs(30);
+const LOOK_AGAIN: Duration = Duration::from_secs(5);
 const LOOK_FOR_LEADERSHIP: Duration = Duration::from_millis(200);
 /// How long the effect of a step may take to be seen before the step is done once more.
 const SETTLE: Duration = Duration::from_secs(1);
