@@ -20,7 +20,8 @@ pub(crate) struct Guarded {
     pub(crate) cluster: &'static Cluster,
     /// May do everything in the guarded namespaces that RBAC can allow there, so that RBAC never answers for us.
     pub(crate) editor: Caller,
-    replica: Part,
+    /// The webhook, kept so that it lives as long as the cluster.
+    _replica: Part,
     controller: Part,
 }
 
@@ -40,14 +41,9 @@ pub(crate) async fn guarded() -> &'static Guarded {
 
 async fn install(cluster: &'static Cluster) -> Guarded {
     let folder = cluster.plane.folder().join("flamewarden");
-    let files = policy_files(&[]);
-    let policies = PolicySet::parse(files.iter().map(|(name, text)| (name.as_str(), text.as_str()))).unwrap();
-    write_policies(&folder.join("policies"), &files);
+    let prepared = prepare(cluster, &folder, &[]).await;
     write_policies(&folder.join("controller-policies"), &policy_files(UNATTENDED));
-    let ca = certificates(&folder.join("certificates"));
-    let [calls, probes] = free_ports();
     for namespace in SHARED.iter().chain(DEDICATED) {
-        cluster.namespace_named(namespace).await;
         let bindings = format!("/apis/rbac.authorization.k8s.io/v1/namespaces/{namespace}/rolebindings");
         for role in ["edit", ATTACKER] {
             cluster.admin.create(&bindings, &binding(role)).await.unwrap();
@@ -55,28 +51,48 @@ async fn install(cluster: &'static Cluster) -> Guarded {
     }
     cluster.admin.create("/apis/rbac.authorization.k8s.io/v1/clusterroles", &attacker()).await.unwrap();
     cluster.admin.create("/apis/node.k8s.io/v1/runtimeclasses", &weaker_runtime()).await.unwrap();
-    let endpoint = Endpoint::Url { base: format!("https://127.0.0.1:{calls}"), ca_bundle: ca };
-    let settings = Settings {
-        namespace: "flamewarden-system".to_owned(),
-        image: format!("registry.example/flamewarden@sha256:{}", "0".repeat(64)),
-        endpoint,
-        files: files.into_iter().collect(),
-    };
-    let (configurations, rest): (Vec<Value>, Vec<Value>) = manifests(&settings, &policies)
-        .into_iter()
-        .partition(|object| object["kind"].as_str().unwrap().ends_with("WebhookConfiguration"));
-    apply(cluster, &rest).await;
-    let replica = Part::start(recipe(&folder, &cluster.plane.kubeconfig(WEBHOOK, None), [calls, probes]));
-    let controller = Part::start(controller_recipe(&folder, &cluster.plane.kubeconfig(CONTROLLER, None)));
+    apply(cluster, &prepared.rest).await;
+    let mut replica = Part::start(webhook_recipe(cluster, &folder, prepared.ports));
+    let controller = Part::start(controller_recipe(cluster, &folder, "controller-policies", "controller"));
     let editor = cluster.plane.caller("editor", None).await;
-    let mut guarded = Guarded { cluster, editor, replica, controller };
-    guarded.answers(probes).await;
-    apply(cluster, &configurations).await;
+    answers(&mut replica, prepared.ports[1]).await;
+    apply(cluster, &prepared.configurations).await;
+    let guarded = Guarded { cluster, editor, _replica: replica, controller };
     guarded.settled().await;
     guarded
 }
 
-async fn apply(cluster: &Cluster, objects: &[Value]) {
+/// What an installation puts into a cluster, and where its webhook and its probes listen.
+pub(crate) struct Prepared {
+    pub(crate) configurations: Vec<Value>,
+    pub(crate) rest: Vec<Value>,
+    pub(crate) ports: [u16; 2],
+}
+
+/// Makes policy files, certificates and the guarded namespaces but some; puts nothing else into the cluster yet.
+pub(crate) async fn prepare(cluster: &Cluster, folder: &Path, but: &[&str]) -> Prepared {
+    let files = policy_files(but);
+    let policies = PolicySet::parse(files.iter().map(|(name, text)| (name.as_str(), text.as_str()))).unwrap();
+    write_policies(&folder.join("policies"), &files);
+    let ca = certificates(&folder.join("certificates"));
+    let ports = free_ports();
+    for namespace in SHARED.iter().chain(DEDICATED).filter(|name| !but.contains(name)) {
+        cluster.namespace_named(namespace).await;
+    }
+    let settings = Settings {
+        namespace: "flamewarden-system".to_owned(),
+        image: format!("registry.example/flamewarden@sha256:{}", "0".repeat(64)),
+        endpoint: Endpoint::Url { base: format!("https://127.0.0.1:{}", ports[0]), ca_bundle: ca },
+        files: files.into_iter().collect(),
+    };
+    let (configurations, rest) = manifests(&settings, &policies)
+        .into_iter()
+        .partition(|object| object["kind"].as_str().unwrap().ends_with("WebhookConfiguration"));
+    Prepared { configurations, rest, ports }
+}
+
+/// Creates what stands for itself in the cluster.
+pub(crate) async fn apply(cluster: &Cluster, objects: &[Value]) {
     for object in objects {
         if let Some(path) = collection(object) {
             cluster.admin.create(&path, object).await.unwrap_or_else(|refusal| panic!("{path}: {}", refusal.message));
@@ -85,20 +101,6 @@ async fn apply(cluster: &Cluster, objects: &[Value]) {
 }
 
 impl Guarded {
-    /// Waits until the program says that it is ready.
-    async fn answers(&mut self, probes: u16) {
-        wait_until("flamewarden is ready", PATIENCE, async || {
-            let ended = self.replica.ended();
-            assert_eq!(ended, None, "flamewarden ended by itself:\n{}", self.replica.log_tail());
-            let mut stream = tokio::net::TcpStream::connect(("127.0.0.1", probes)).await.ok()?;
-            tokio::io::AsyncWriteExt::write_all(&mut stream, READY).await.ok()?;
-            let mut answer = [0; 12];
-            tokio::io::AsyncReadExt::read_exact(&mut stream, &mut answer).await.ok()?;
-            (&answer == b"HTTP/1.1 200").then_some(())
-        })
-        .await;
-    }
-
     /// Waits until the controller has logged a line with both texts.
     pub(crate) async fn logged(&self, one: &str, other: &str) {
         wait_until(&format!("the controller logs {one} … {other}"), PATIENCE, async || {
@@ -108,26 +110,44 @@ impl Guarded {
         .await;
     }
 
-    /// Waits until the API server has taken every configuration made so far: it takes them in order, so a last one
-    /// that refuses by itself tells.
+    /// Waits until the API server has taken every configuration made so far, and every role.
     pub(crate) async fn settled(&self) {
-        let admin = &self.cluster.admin;
-        for kind in ["Mutating", "Validating"] {
-            let path = format!("/apis/admissionregistration.k8s.io/v1/{}webhookconfigurations", kind.to_lowercase());
-            admin.create(&path, &canary(kind)).await.unwrap();
-            let probe = json!({"apiVersion": "v1", "kind": "ConfigMap",
-                "metadata": {"name": "canary", "labels": {"canary": kind.to_lowercase()}}});
-            wait_until("webhook configurations are in force", PATIENCE, async || {
-                admin.create("/api/v1/namespaces/default/configmaps?dryRun=All", &probe).await.err()
-            })
-            .await;
-            admin.delete(&format!("{path}/canary"), None).await.unwrap();
-        }
+        settled(&self.cluster.admin).await;
         wait_until("RBAC knows the editor", PATIENCE, async || {
             let last = DEDICATED.last().unwrap();
             self.editor.get(&format!("/api/v1/namespaces/{last}/pods")).await.ok()
         })
         .await;
+    }
+}
+
+/// Waits until the program says that it is ready.
+pub(crate) async fn answers(replica: &mut Part, probes: u16) {
+    wait_until("flamewarden is ready", PATIENCE, async || {
+        let ended = replica.ended();
+        assert_eq!(ended, None, "flamewarden ended by itself:\n{}", replica.log_tail());
+        let mut stream = tokio::net::TcpStream::connect(("127.0.0.1", probes)).await.ok()?;
+        tokio::io::AsyncWriteExt::write_all(&mut stream, READY).await.ok()?;
+        let mut answer = [0; 12];
+        tokio::io::AsyncReadExt::read_exact(&mut stream, &mut answer).await.ok()?;
+        (&answer == b"HTTP/1.1 200").then_some(())
+    })
+    .await;
+}
+
+/// Waits until the API server has taken every configuration made or deleted so far: it takes them in order, so a last
+/// one that refuses by itself tells.
+pub(crate) async fn settled(admin: &Caller) {
+    for kind in ["Mutating", "Validating"] {
+        let path = format!("/apis/admissionregistration.k8s.io/v1/{}webhookconfigurations", kind.to_lowercase());
+        admin.create(&path, &canary(kind)).await.unwrap();
+        let probe = json!({"apiVersion": "v1", "kind": "ConfigMap",
+            "metadata": {"name": "canary", "labels": {"canary": kind.to_lowercase()}}});
+        wait_until("webhook configurations are in force", PATIENCE, async || {
+            admin.create("/api/v1/namespaces/default/configmaps?dryRun=All", &probe).await.err()
+        })
+        .await;
+        admin.delete(&format!("{path}/canary"), None).await.unwrap();
     }
 }
 
@@ -175,7 +195,7 @@ fn canary(kind: &str) -> Value {
 }
 
 /// The shipped profiles, and an installation that guards the tests' namespaces but some.
-fn policy_files(but: &[&str]) -> Vec<(String, String)> {
+pub(crate) fn policy_files(but: &[&str]) -> Vec<(String, String)> {
     let named = |names: &[&str], tenancy: &str| -> String {
         let guarded = names.iter().filter(|name| !but.contains(name));
         guarded.map(|name| format!("    - {{name: {name}, tenancy: {tenancy}}}\n")).collect()
@@ -199,12 +219,12 @@ fn policy_files(but: &[&str]) -> Vec<(String, String)> {
 }
 
 /// The program under test. Cargo tells it to tests; to examples it does not.
-fn program() -> PathBuf {
+pub(crate) fn program() -> PathBuf {
     let told = std::env::var_os("FLAMEWARDEN_PROGRAM").map(PathBuf::from);
     option_env!("CARGO_BIN_EXE_flamewarden").map(PathBuf::from).or(told).expect("FLAMEWARDEN_PROGRAM must be set")
 }
 
-fn write_policies(folder: &Path, files: &[(String, String)]) {
+pub(crate) fn write_policies(folder: &Path, files: &[(String, String)]) {
     fs::create_dir_all(folder).unwrap();
     for (name, text) in files {
         write_file(&folder.join(name), text);
@@ -219,7 +239,9 @@ fn certificates(folder: &Path) -> String {
     STANDARD.encode(fs::read(folder.join("ca.crt")).unwrap())
 }
 
-fn recipe(folder: &Path, kubeconfig: &Path, [calls, probes]: [u16; 2]) -> Recipe {
+/// The webhook, as its own service account.
+pub(crate) fn webhook_recipe(cluster: &Cluster, folder: &Path, [calls, probes]: [u16; 2]) -> Recipe {
+    let kubeconfig = cluster.plane.kubeconfig(WEBHOOK, None);
     let place = |name: &str| folder.join(name).display().to_string();
     let arguments = [
         "serve".to_owned(),
@@ -239,22 +261,24 @@ fn recipe(folder: &Path, kubeconfig: &Path, [calls, probes]: [u16; 2]) -> Recipe
     }
 }
 
-/// The controller, as its own service account.
-fn controller_recipe(folder: &Path, kubeconfig: &Path) -> Recipe {
+/// The controller, as its own service account, under a name of its own in the election.
+pub(crate) fn controller_recipe(cluster: &Cluster, folder: &Path, policies: &str, identity: &str) -> Recipe {
     let [probes] = free_ports();
+    let kubeconfig = cluster.plane.kubeconfig(CONTROLLER, None);
     let arguments = [
         "serve".to_owned(),
         "--parts=controller".to_owned(),
-        format!("--policies={}", folder.join("controller-policies").display()),
+        format!("--policies={}", folder.join(policies).display()),
         format!("--kubeconfig={}", kubeconfig.display()),
         format!("--probes=127.0.0.1:{probes}"),
+        format!("--identity={identity}"),
     ];
     Recipe {
-        name: "flamewarden-controller".to_owned(),
+        name: format!("flamewarden-{identity}"),
         program: program(),
         arguments: arguments.to_vec(),
         environment: Vec::new(),
-        log: folder.join("flamewarden-controller.log"),
+        log: folder.join(format!("flamewarden-{identity}.log")),
     }
 }
 

@@ -17,6 +17,8 @@ mod flamewarden_test;
 mod guard_test;
 mod killed;
 mod kubelet;
+mod lab;
+mod lifecycle_test;
 mod part;
 mod pki;
 mod plane_test;

@@ -1,0 +1,123 @@
+//! A cluster of its own with Flamewarden installed, for tests that stop, change or remove what others rely on.
+
+use std::fs;
+use std::path::PathBuf;
+
+use serde_json::Value;
+
+use crate::control_plane::ControlPlane;
+use crate::flamewarden::{
+    DEDICATED, SHARED, answers, apply, controller_recipe, policy_files, prepare, settled, webhook_recipe,
+    write_policies,
+};
+use crate::kubelet::Kubelet;
+use crate::part::Part;
+use crate::shared::{Cluster, PATIENCE, wait_until};
+
+/// The installation. Its fields are dropped in order: the programs before the cluster.
+pub(crate) struct Lab {
+    /// None while no webhook answers.
+    pub(crate) webhook: Option<Part>,
+    /// Every replica of the controller.
+    pub(crate) controllers: Vec<Part>,
+    pub(crate) cluster: Cluster,
+    folder: PathBuf,
+}
+
+/// The guarded namespaces of every such cluster, both shared with other software.
+pub(crate) const GUARDED: [&str; 2] = ["flame", "flame-try"];
+
+impl Lab {
+    /// Starts the cluster and installs one webhook and one controller.
+    pub(crate) async fn start() -> Lab {
+        let plane = ControlPlane::start().await;
+        let admin = plane.admin().await;
+        let kubelet = Kubelet::start(&plane, "node-1").await;
+        let cluster = Cluster { plane, admin, kubelet };
+        let folder = cluster.plane.folder().join("flamewarden");
+        let prepared = prepare(&cluster, &folder, &unguarded()).await;
+        apply(&cluster, &prepared.rest).await;
+        let mut webhook = Part::start(webhook_recipe(&cluster, &folder, prepared.ports));
+        answers(&mut webhook, prepared.ports[1]).await;
+        apply(&cluster, &prepared.configurations).await;
+        settled(&cluster.admin).await;
+        let mut lab = Lab { webhook: Some(webhook), controllers: Vec::new(), cluster, folder };
+        lab.add_controller("first");
+        lab
+    }
+
+    /// Starts another replica of the controller.
+    pub(crate) fn add_controller(&mut self, identity: &str) {
+        self.controllers.push(Part::start(controller_recipe(&self.cluster, &self.folder, "policies", identity)));
+    }
+
+    /// Changes the text of the analyses' profile, and waits until every program has taken it without a restart.
+    pub(crate) async fn change_profile(&self, changes: &[(&str, &str)]) {
+        let mut files = policy_files(&unguarded());
+        for (from, to) in changes {
+            assert!(files[0].1.contains(from), "the profile says {from}");
+            files[0].1 = files[0].1.replace(from, to);
+        }
+        write_policies(&self.folder.join("policies"), &files);
+        for part in self.webhook.iter().chain(&self.controllers) {
+            wait_until("the changed policies are in force", PATIENCE, async || {
+                log(part).contains("changed policies in force").then_some(())
+            })
+            .await;
+        }
+    }
+
+    /// Creates a namespaced object where its kind belongs.
+    pub(crate) async fn create(&self, namespace: &str, object: &Value) -> Value {
+        let path = collection(namespace, object["kind"].as_str().unwrap());
+        self.cluster.admin.create(&path, object).await.unwrap_or_else(|refusal| panic!("{path}: {}", refusal.message))
+    }
+
+    /// Waits until an `app` has as many pods as said, all bound and running; gives their names.
+    pub(crate) async fn running(&self, namespace: &str, app: &str, count: usize) -> Vec<String> {
+        let path = format!("/api/v1/namespaces/{namespace}/pods?labelSelector=app%3D{app}");
+        let names = self.cluster.read(&path, |list| {
+            let pods = list["items"].as_array()?;
+            let runs =
+                |pod: &&Value| pod["status"]["phase"] == "Running" && pod["metadata"]["deletionTimestamp"].is_null();
+            let names = pods.iter().filter(runs).map(|pod| pod["metadata"]["name"].as_str().unwrap().to_owned());
+            let names: Vec<String> = names.collect();
+            (names.len() == count && pods.len() == count).then_some(names)
+        });
+        names.await
+    }
+}
+
+/// The collection of a kind in a namespace.
+pub(crate) fn collection(namespace: &str, kind: &str) -> String {
+    let group = match kind {
+        "Deployment" => "/apis/apps/v1",
+        "Job" => "/apis/batch/v1",
+        "NetworkPolicy" => return format!("/apis/networking.k8s.io/v1/namespaces/{namespace}/networkpolicies"),
+        _ => "/api/v1",
+    };
+    format!("{group}/namespaces/{namespace}/{}s", kind.to_lowercase())
+}
+
+/// All that a program has said.
+pub(crate) fn log(part: &Part) -> String {
+    fs::read_to_string(&part.recipe().log).unwrap()
+}
+
+fn unguarded() -> Vec<&'static str> {
+    SHARED.iter().chain(DEDICATED).filter(|name| !GUARDED.contains(name)).copied().collect()
+}
+
+#[expect(clippy::print_stderr, reason = "what the programs said is gone with the cluster's folder otherwise")]
+impl Drop for Lab {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let said = self
+                .webhook
+                .iter()
+                .chain(&self.controllers)
+                .map(|part| format!("{}:\n{}", part.recipe().name, part.log_tail()));
+            eprintln!("{}", said.collect::<Vec<_>>().join("\n"));
+        }
+    }
+}
