@@ -124,7 +124,7 @@ pub const POD_RULES: &[PodRule] = &[
 ];
 
 /// The rules that no mode and no exception softens: identity and the gate carry isolation.
-pub(super) const FIRM_RULES: &[&str] = &[identity::RULE.id, network_gate::RULE.id];
+pub const FIRM_RULES: &[&str] = &[identity::RULE.id, network_gate::RULE.id];
 
 /// Everything that the built-in rules have to say of a guarded pod.
 pub fn pod_findings(pod: &PodView<'_>, profile: &Profile, stage: Stage) -> Vec<Finding> {
