@@ -1,4 +1,64 @@
 //! Flamewarden keeps untrusted FLAME analyses contained in Kubernetes.
+//!
+//! # Parts
+//!
+//! Pure: [`model`] (what everybody talks about), [`policy`] (profiles and where they hold), [`isolation`] (network
+//! policies made and judged), [`install`] (what is installed), [`facts`] (what is known), [`rules`] (the one judge).
+//! Edges: [`cluster`] (the API server), [`serve`] (TLS, connections, files). Services, which never import each
+//! other: [`webhook`], [`guard`], [`registration`]. On top: [`app`], [`cli`]; at the side: [`telemetry`].
+//! `tests/layout.rs` holds the imports to this order. `ARCHITECTURE.md` follows a request and a pod through the parts.
+//!
+//! # Invariants
+//!
+//! Each with the tests that can fail when it breaks; `tests/layout.rs` holds that they exist.
+//!
+//! - I1 No analysis container starts without its NetworkPolicy having existed first, and the policy outlives the process.
+//!   - `tests/cluster/guard_test.rs`: `a_pod_starts_behind_its_own_policy`, `the_policy_goes_after_the_pod`,
+//!     `a_deleted_policy_is_replaced_before_it_goes`
+//!   - `tests/cluster/flame_replay.rs`: `flames_orchestrator_works_as_without_and_no_pod_is_bound_before_its_policy`
+//! - I2 The union of all policies that select an analysis pod reaches only its own NGINX on the NGINX's container port,
+//!   and DNS on port 53 where the profile says so.
+//!   - `tests/isolation/property.rs`: `findings_are_exactly_what_would_let_an_analysis_reach_more_than_its_profile`,
+//!     `our_own_policies_let_no_analysis_reach_more_than_its_profile`
+//!   - `tests/isolation/union.rs`: `any_policy_that_selects_the_pod_keeps_its_gate_when_it_adds_reach`
+//!   - `tests/cluster/guard_test.rs`: `a_gate_stays_while_another_network_s_policy_could_select_the_pod`
+//! - I3 Identity labels never change, by any verb or subresource; an owner reference may go when its owner is deleted
+//!   with orphans, and come only from the identity's owner.
+//!   - `tests/requests/changes.rs`: `identity_labels_never_change`,
+//!     `owners_come_by_controllers_and_go_by_the_garbage_collector`
+//!   - `tests/requests/status.rs`: `labels_and_annotations_do_not_change_by_way_of_the_status`
+//!   - `tests/cluster/guard_test.rs`: `an_identity_has_one_owner_and_the_oldest_pod_s_has_it`
+//! - I4 The stored pod has the allow-listed shape; an unknown field is a refusal.
+//!   - `src/rules/pod/fields/tests.rs`: `unknown_and_misspelt_fields_are_refused_at_any_depth`,
+//!     `every_refused_row_is_refused_by_its_rule`
+//!   - `tests/cluster/attacks.rs`: `no_attack_succeeds`
+//! - I5 Only images with a passing verdict for exactly those bytes run, in every place that can name an image, at create
+//!   and at update. No test yet: there are no verdicts. Where images come from is held:
+//!   - `tests/requests/templates.rs`: `analysis_images_need_the_label_wherever_they_are_named`
+//! - I6 Any internal error, timeout, unknown, stale or oversize is a refusal with a reason.
+//!   - `tests/serve/answers.rs`: `a_panic_is_a_refusal_and_the_next_call_is_answered`,
+//!     `what_takes_too_long_is_refused_before_the_api_server_gives_up`,
+//!     `a_review_that_is_too_large_is_turned_away_and_the_reason_is_read`
+//!   - `src/webhook/answering.rs`: `a_connection_is_judged_by_the_pod_that_is_stored_and_refused_where_nobody_knows_it`
+//!   - `tests/user_rules.rs`: `an_expensive_rule_is_refused_at_its_deadline_and_others_are_answered`
+//! - I7 The admission path writes nothing and calls nothing that a request names; its service account may only read.
+//!   - `tests/manifests.rs`: `the_webhook_may_only_read_two_kinds_and_only_where_it_guards`
+//! - I8 mutate(mutate(x)) = mutate(x), and validate(mutate(x)) gives exactly the findings of x that have no remedy.
+//!   - `tests/mend_property.rs`: `mending_an_analysis_leaves_exactly_what_has_no_remedy`,
+//!     `mending_a_gateway_leaves_exactly_what_has_no_remedy`
+//! - I9 Drift of any object we own or rely on (bundle, webhook configuration, RBAC that goes round us) is repaired or
+//!   reported within one resync. Held for isolation policies and for `caBundle`; no test yet for the rest:
+//!   - `tests/cluster/guard_test.rs`: `a_changed_policy_is_put_right`
+//!   - `src/registration.rs`: `only_what_is_reached_by_service_and_trusts_otherwise_is_changed`
+//! - I10 A network that does not enforce from the first packet is detected by a canary, not assumed away. No test yet:
+//!   there is no canary.
+//! - I11 Outside guarded namespaces nothing is affected, except by the optional ValidatingAdmissionPolicy, which refuses
+//!   the label there. In a shared one only guarded identities, and objects that could select, reach or name one, are
+//!   refused (while Flamewarden is down also CONNECT); in a dedicated one also what is no known part.
+//!   - `tests/requests/main.rs`: `outside_guarded_namespaces_nothing_is_judged`
+//!   - `tests/manifests.rs`: `every_configuration_is_scoped_by_namespace_name_and_fails_as_designed`
+//!   - `tests/cluster/flamewarden_test.rs`: `the_same_pod_elsewhere_is_left_alone`
+//!   - `tests/requests/templates.rs`: `a_dedicated_namespace_holds_known_parts_of_creators`
 
 pub mod app;
 pub mod auditor;

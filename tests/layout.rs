@@ -143,6 +143,35 @@ fn every_file_says_its_job_and_has_one() {
     assert_eq!(problems, Vec::<String>::new());
 }
 
+#[test]
+fn the_invariants_name_tests_that_exist() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let map = fs::read_to_string(root.join("src/lib.rs")).unwrap();
+    let word = Regex::new("`([^`]+)`").unwrap();
+    let (mut file, mut numbers, mut named, mut missing) = (None, Vec::new(), 0, Vec::new());
+    for line in map.lines().skip_while(|line| *line != "//! # Invariants").filter_map(|line| line.strip_prefix("//!")) {
+        if let Some(invariant) = line.strip_prefix(" - ") {
+            numbers.push(invariant.split(' ').next().unwrap().to_owned());
+            file = None;
+        }
+        let is_list = line.starts_with("   - `");
+        for (place, found) in word.captures_iter(line).enumerate() {
+            let found = &found[1];
+            if is_list && place == 0 {
+                file = Some((found.to_owned(), fs::read_to_string(root.join(found)).unwrap_or_default()));
+            } else if let Some((name, text)) = &file {
+                named += 1;
+                if !text.contains(&format!("fn {found}(")) {
+                    missing.push(format!("{name}: {found}"));
+                }
+            }
+        }
+    }
+    assert_eq!(numbers, (1..=11).map(|number| format!("I{number}")).collect::<Vec<_>>());
+    assert_eq!(missing, Vec::<String>::new());
+    assert!(named > 20, "{named} tests are named");
+}
+
 struct Source {
     /// Such as `src/serve/tls.rs`.
     name: String,
