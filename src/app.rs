@@ -1,32 +1,26 @@
 //! Edge: composition of the parts: what is opened, in which order, and how it ends.
 
 mod controller;
+mod webhook;
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::Context;
 use arc_swap::ArcSwap;
 use clap::ValueEnum;
-use jiff::Timestamp;
 use tokio::net::TcpListener;
 use tokio::task::{JoinHandle, JoinSet};
-use tokio_rustls::TlsAcceptor;
 
 pub use controller::{CertificateSource, ControllerSettings};
+use webhook::Calls;
 
-use crate::cluster::Cluster;
-use crate::install::WEBHOOK;
 use crate::policy::PolicySet;
-use crate::rules::{Limits, Workers};
-use crate::serve::{
-    CertificateFolder, CertificateStore, Check, ClientCheck, ConnectionLimits, Drain, Listen, PolicyFolder, Probes,
-    Renewal, own_names, renew_folder, serve, tls_config,
-};
+use crate::serve::{ConnectionLimits, Drain, Listen, PolicyFolder, Probes, serve};
 use crate::telemetry::Metrics;
-use crate::webhook::{ClusterTargets, InForce, Judge, ReviewLimits, Targets, Webhook, WebhookHandler};
+use crate::webhook::{InForce, Judge, ReviewLimits};
 
 /// The parts that `serve` can run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -107,10 +101,9 @@ pub async fn start(settings: &Settings, judge: Judge) -> anyhow::Result<Running>
     let (mut checks, mut tasks) = (Vec::new(), JoinSet::new());
     let mut webhook = None;
     if settings.parts.contains(&Part::Webhook) {
-        let asked = webhook_of(settings, &policies, judge).await;
-        let calls = Calls::prepare(settings, asked, &metrics, &drain).await?;
-        webhook = Some(calls.listen.listener.local_addr()?);
-        checks.push(certificate_check(&calls.store));
+        let calls = Calls::prepare(settings, &policies, judge, &metrics, &drain).await?;
+        webhook = Some(calls.address()?);
+        checks.push(calls.check());
         tasks.spawn(calls.run(metrics.clone()));
     }
     if settings.parts.contains(&Part::Controller) {
@@ -156,69 +149,6 @@ impl Policies {
     }
 }
 
-async fn webhook_of(settings: &Settings, policies: &Policies, judge: Judge) -> Webhook {
-    let cluster = Cluster::connect(settings.controller.kubeconfig.as_deref(), WEBHOOK).await;
-    let targets = match cluster {
-        Ok(cluster) => Some(Box::new(ClusterTargets::new(cluster)) as Box<dyn Targets>),
-        Err(problem) => {
-            tracing::warn!(%problem, "no API server to ask; whatever names an object without bringing it is refused");
-            None
-        }
-    };
-    let workers = Workers::start(Limits::default());
-    Webhook { in_force: policies.with_rules.clone(), judge, targets, workers }
-}
-
-/// The webhook's listener with its certificate, ready to run.
-struct Calls {
-    listen: Listen<WebhookHandler>,
-    folder: CertificateFolder,
-    store: Arc<CertificateStore>,
-    look: Duration,
-}
-
-impl Calls {
-    async fn prepare(
-        settings: &Settings,
-        webhook: Webhook,
-        metrics: &Arc<Metrics>,
-        drain: &Drain,
-    ) -> anyhow::Result<Self> {
-        let folder = settings.certificates.as_ref().context("the part `webhook` needs --certificates")?;
-        let (mut folder, store) = (CertificateFolder::new(folder), Arc::new(CertificateStore::default()));
-        take_certificate(&mut folder, &store, metrics);
-        let tls = tls_config(store.clone(), client_check(settings)?.as_ref())?;
-        let handler = WebhookHandler::new(Arc::new(webhook), metrics.clone(), settings.reviews.clone());
-        let listen = Listen {
-            listener: bind(settings.listen).await?,
-            tls: Some(TlsAcceptor::from(Arc::new(tls))),
-            handler: Arc::new(handler),
-            limits: settings.connections.clone(),
-            drain: drain.clone(),
-        };
-        Ok(Calls { listen, folder, store, look: settings.look })
-    }
-
-    /// Answers until the drain is over; a changed certificate is taken meanwhile.
-    async fn run(mut self, metrics: Arc<Metrics>) {
-        let look = async {
-            let mut renewed = Instant::now();
-            loop {
-                tokio::time::sleep(self.look).await;
-                take_certificate(&mut self.folder, &self.store, &metrics);
-                if renewed.elapsed() >= RENEW {
-                    renewed = Instant::now();
-                    renew(self.folder.path());
-                }
-            }
-        };
-        tokio::select! {
-            () = serve(self.listen) => {}
-            () = look => {}
-        }
-    }
-}
-
 async fn probes(settings: &Settings, probes: Probes) -> anyhow::Result<Listen<Probes>> {
     Ok(Listen {
         listener: bind(settings.probes).await?,
@@ -246,22 +176,6 @@ impl Running {
     }
 }
 
-/// Renews a certificate that `flamewarden certs` made; one that came from elsewhere has no authority's key with it.
-fn renew(folder: &Path) {
-    let Some(names) = own_names(folder) else { return };
-    match renew_folder(folder, &names, Timestamp::now()) {
-        Ok(Renewal::Nothing) => {}
-        Ok(done) => tracing::info!(?done, "certificates renewed"),
-        Err(problem) => tracing::error!(%problem, "certificates not renewed"),
-    }
-}
-
-fn take_certificate(folder: &mut CertificateFolder, store: &CertificateStore, metrics: &Metrics) {
-    if let Some(certificate) = folder.look(store, Timestamp::now()) {
-        metrics.certificate_expiry.set(certificate.not_after.as_second());
-    }
-}
-
 fn take_policies(folder: &mut PolicyFolder, policies: &Policies, metrics: &Metrics) {
     let Some(changed) = folder.look() else { return };
     match changed.map_err(anyhow::Error::from).and_then(|set| policies.replace(set)) {
@@ -276,21 +190,6 @@ fn take_policies(folder: &mut PolicyFolder, policies: &Policies, metrics: &Metri
     }
 }
 
-fn certificate_check(store: &Arc<CertificateStore>) -> Check {
-    let store = Arc::clone(store);
-    Check { name: "certificate", missing: Box::new(move |now| store.missing(now)) }
-}
-
-fn client_check(settings: &Settings) -> anyhow::Result<Option<ClientCheck>> {
-    let Some(file) = &settings.client_authorities else { return Ok(None) };
-    let authorities =
-        std::fs::read(file).with_context(|| format!("cannot read client authorities {}", file.display()))?;
-    Ok(Some(ClientCheck { authorities, name: settings.client_name.clone() }))
-}
-
 async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
     TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))
 }
-
-/// How often our own certificates are looked at for renewal: a few times in what a renewal waits for.
-const RENEW: Duration = Duration::from_secs(15 * 60);

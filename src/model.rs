@@ -1,5 +1,6 @@
 //! The words that every part speaks: JSON views, ids, findings, requests.
 
+mod decision;
 mod finding;
 mod image;
 mod json;
@@ -10,6 +11,7 @@ mod yaml;
 
 pub mod labels;
 
+pub use decision::{CONTROLLER_NAME, DECISIONS_PATH, Decision, Decisions, Outcome, Reference};
 pub use finding::{Edit, Finding, Severity};
 pub use image::{ImageProblem, ImageRef};
 pub use json::{Json, ParseProblem, parse};

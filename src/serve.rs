@@ -1,5 +1,6 @@
 //! The edge towards callers: TLS, certificates, connections, drain, probes, and what is read from disk.
 
+mod addresses;
 mod certificate;
 mod certificate_files;
 mod certificate_folder;
@@ -8,6 +9,7 @@ mod issue;
 mod limits;
 mod listen;
 mod patience;
+mod peers;
 mod policies;
 mod probes;
 mod renewal;
@@ -17,10 +19,11 @@ pub use certificate::{Certificate, CertificateProblem};
 pub use certificate_files::{FolderProblem, own_names, renew_folder};
 pub use certificate_folder::{CertificateFolder, CertificateStore};
 pub use drain::Drain;
-pub use issue::{IssueProblem, renewed, service_names};
+pub use issue::{ClientCertificate, IssueProblem, client_certificate, renewed, service_names};
 pub use limits::ConnectionLimits;
 pub use listen::{Handler, Listen, serve};
+pub use peers::{ClientCheck, Peer, Peers, PeersProblem};
 pub use policies::{PoliciesProblem, PolicyFolder, read_policies};
 pub use probes::{Check, Probes};
 pub use renewal::{Authority, Bundle, Leaf, Renewal, Term, plan_renewal};
-pub use tls::{ClientCheck, TlsProblem, tls_config};
+pub use tls::tls_config;

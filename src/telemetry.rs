@@ -33,6 +33,8 @@ pub struct Metrics {
     pub refusals: Family<RuleLabels, Counter>,
     /// Requests that were turned away before they were read.
     pub turned_away: Family<ReasonLabels, Counter>,
+    /// Decisions that were pushed out of a replica's queue before they were fetched.
+    pub decisions_pushed_out: Counter,
     /// Bytes of review bodies held at this moment.
     pub bytes_in_flight: Gauge,
     /// Last moment of the serving certificate, in seconds since 1970.
@@ -84,6 +86,7 @@ impl Metrics {
             duration: Family::new_with_constructor(|| Histogram::new(BUCKETS)),
             refusals: Family::default(),
             turned_away: Family::default(),
+            decisions_pushed_out: Counter::default(),
             bytes_in_flight: Gauge::default(),
             certificate_expiry: Gauge::default(),
             policies_valid: Gauge::default(),
@@ -107,6 +110,8 @@ impl Metrics {
         registry.register("admission_duration_seconds", "Time from header to answer", self.duration.clone());
         registry.register("admission_refusals", "Refusals by rule", self.refusals.clone());
         registry.register("admission_turned_away", "Requests turned away unread", self.turned_away.clone());
+        let pushed_out = self.decisions_pushed_out.clone();
+        registry.register("decisions_pushed_out", "Decisions pushed out of the queue unfetched", pushed_out);
         registry.register("admission_in_flight_bytes", "Bytes of bodies held", self.bytes_in_flight.clone());
         registry.register(
             "certificate_expiry_timestamp_seconds",

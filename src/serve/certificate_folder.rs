@@ -50,6 +50,7 @@ impl ResolvesServerCert for CertificateStore {
 pub struct CertificateFolder {
     folder: PathBuf,
     seen: Option<Contents>,
+    authorities: Option<Vec<u8>>,
     trouble: Trouble,
 }
 
@@ -73,7 +74,7 @@ struct Contents {
 impl CertificateFolder {
     /// A folder that has not been looked at.
     pub fn new(folder: &Path) -> Self {
-        CertificateFolder { folder: folder.to_owned(), seen: None, trouble: Trouble::None }
+        CertificateFolder { folder: folder.to_owned(), seen: None, authorities: None, trouble: Trouble::None }
     }
 
     /// Where it is.
@@ -110,6 +111,16 @@ impl CertificateFolder {
                 None
             }
         }
+    }
+
+    /// The text of `ca.crt` beside the certificate, where it has changed since the last look; empty without one.
+    pub fn look_at_authorities(&mut self) -> Option<Vec<u8>> {
+        let text = fs::read(self.folder.join("ca.crt")).unwrap_or_default();
+        if self.authorities.as_ref() == Some(&text) {
+            return None;
+        }
+        self.authorities = Some(text.clone());
+        Some(text)
     }
 
     fn read(&self) -> io::Result<Contents> {

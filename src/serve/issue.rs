@@ -12,7 +12,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
 
-use super::renewal::{AUTHORITY, Authority, Bundle, LEAF, Leaf, Renewal, Term};
+use super::renewal::{AUTHORITY, Authority, Bundle, CLIENT, LEAF, Leaf, Renewal, Term};
 
 /// Why a certificate could not be made.
 #[derive(Debug, thiserror::Error)]
@@ -101,11 +101,48 @@ impl Leaf {
     }
 }
 
+/// A certificate with which somebody of ours calls somebody else of ours.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClientCertificate {
+    /// PEM.
+    pub certificate: String,
+    /// PEM.
+    pub key: String,
+    /// When it is good.
+    pub term: Term,
+}
+
+/// Makes a client certificate for a common name; it lasts for hours, so that a copy of it is soon worth nothing.
+///
+/// # Errors
+/// The authority's key or certificate cannot be used.
+pub fn client_certificate(
+    authority: &Authority,
+    name: &str,
+    now: Timestamp,
+) -> Result<ClientCertificate, IssueProblem> {
+    let issuer = Issuer::from_ca_cert_pem(&authority.certificate, KeyPair::from_pem(&authority.key)?)?;
+    let key = KeyPair::generate()?;
+    let mut params = CertificateParams::default();
+    params.distinguished_name = common_name(name);
+    params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+    params.use_authority_key_identifier_extension = true;
+    let mut term = Term::starting(now, CLIENT);
+    term.not_after = term.not_after.min(authority.term.not_after);
+    lasting(&mut params, term);
+    let certificate = params.signed_by(&key, &issuer)?.pem();
+    Ok(ClientCertificate { certificate, key: key.serialize_pem(), term })
+}
+
+/// What the common name of every authority of ours begins with.
+pub(super) const AUTHORITY_NAME: &str = "flamewarden authority ";
+
 fn new_authority(now: Timestamp) -> Result<Authority, IssueProblem> {
     let key = KeyPair::generate()?;
     let mut params = CertificateParams::default();
     // The moment makes the subject unique, so that old and new authority can be told apart by name.
-    params.distinguished_name = common_name(&format!("flamewarden authority {}", now.as_second()));
+    params.distinguished_name = common_name(&format!("{AUTHORITY_NAME}{}", now.as_second()));
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
     lasting(&mut params, Term::starting(now, AUTHORITY));

@@ -1,10 +1,8 @@
 //! Edge: accepts connections, with or without TLS, answers HTTP/1.1 on them, and drains them at the end.
 
-use std::collections::HashMap;
 use std::convert::Infallible;
-use std::net::IpAddr;
 use std::pin::pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use http_body_util::Full;
@@ -22,12 +20,13 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::addresses::{Addresses, Place};
 use super::patience::{Pulse, Watched};
-use super::{ConnectionLimits, Drain};
+use super::{ConnectionLimits, Drain, Peer};
 
 /// What answers requests; every failure is a response.
 pub trait Handler: Send + Sync + 'static {
-    /// The response to a request.
+    /// The response to a request; over TLS, its extensions have the [`Peer`].
     fn answer(&self, request: Request<Incoming>) -> impl Future<Output = Response<Full<Bytes>>> + Send;
 }
 
@@ -115,18 +114,25 @@ impl<H: Handler> Connection<H> {
         if let Err(problem) = stream.set_nodelay(true) {
             tracing::debug!(%problem, "cannot set TCP_NODELAY");
         }
-        let Some(tls) = tls else { return self.serve(stream).await };
+        let Some(tls) = tls else { return self.serve(stream, None).await };
         match timeout(self.limits.handshake, tls.accept(stream)).await {
-            Ok(Ok(stream)) => self.serve(stream).await,
+            Ok(Ok(stream)) => {
+                let shown = stream.get_ref().1.peer_certificates().unwrap_or_default();
+                let peer = Peer::showing(shown);
+                self.serve(stream, Some(peer)).await;
+            }
             Ok(Err(problem)) => tracing::debug!(%problem, "handshake failed"),
             Err(_) => tracing::debug!("handshake took too long"),
         }
     }
 
-    async fn serve<S: AsyncRead + AsyncWrite + Unpin + 'static>(self, stream: S) {
+    async fn serve<S: AsyncRead + AsyncWrite + Unpin + 'static>(self, stream: S, peer: Option<Peer>) {
         let pulse = Pulse::start();
-        let service = service_fn(|request| {
+        let service = service_fn(|mut request: Request<Incoming>| {
             pulse.busy();
+            if let Some(peer) = &peer {
+                request.extensions_mut().insert(peer.clone());
+            }
             let (handler, drain, pulse) = (&self.handler, &self.drain, &pulse);
             async move {
                 let mut response = handler.answer(request).await;
@@ -158,43 +164,13 @@ impl<H: Handler> Connection<H> {
     }
 }
 
-/// How many connections each address has.
-#[derive(Default)]
-struct Addresses(Mutex<HashMap<IpAddr, usize>>);
-
-/// One connection's place among those of its address; given back when dropped.
-struct Place(Arc<Addresses>, IpAddr);
-
-impl Addresses {
-    fn enter(self: &Arc<Self>, address: IpAddr, most: usize) -> Option<Place> {
-        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = counts.entry(address).or_insert(0);
-        if *count >= most {
-            return None;
-        }
-        *count += 1;
-        Some(Place(Arc::clone(self), address))
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        let mut counts = self.0.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let left = counts.get_mut(&self.1).map_or(0, |count| {
-            *count = count.saturating_sub(1);
-            *count
-        });
-        if left == 0 {
-            counts.remove(&self.1);
-        }
-    }
-}
-
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 const GOODBYE: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
 mod tests {
+    use std::net::IpAddr;
+
     use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 
     use super::*;
@@ -214,7 +190,7 @@ mod tests {
         let permit = Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();
         let limits = ConnectionLimits::default();
         let connection = Connection { handler: Arc::new(Fine), limits, drain: drain.clone(), _held: (permit, place) };
-        tokio::spawn(connection.serve(near));
+        tokio::spawn(connection.serve(near, None));
         far
     }
 
@@ -281,17 +257,5 @@ mod tests {
         sleep(Duration::from_secs(95)).await;
         assert!(ask(&mut far).await.contains("connection: close"));
         assert_eq!(until_closed(&mut far).await, (String::new(), 0));
-    }
-
-    #[test]
-    fn an_address_has_its_share_of_connections_and_gives_it_back() {
-        let (addresses, one, other) =
-            (Arc::new(Addresses::default()), IpAddr::from([10, 0, 0, 1]), IpAddr::from([10, 0, 0, 2]));
-        let first = addresses.enter(one, 2).unwrap();
-        let _second = addresses.enter(one, 2).unwrap();
-        assert!(addresses.enter(one, 2).is_none());
-        assert!(addresses.enter(other, 2).is_some());
-        drop(first);
-        assert!(addresses.enter(one, 2).is_some());
     }
 }

@@ -120,6 +120,8 @@ impl Term {
 pub(super) const AUTHORITY: SignedDuration = SignedDuration::from_hours(5 * 365 * 24);
 /// How long a serving certificate lasts.
 pub(super) const LEAF: SignedDuration = SignedDuration::from_hours(90 * 24);
+/// How long a client certificate lasts.
+pub(super) const CLIENT: SignedDuration = SignedDuration::from_hours(2);
 const BACKDATED: SignedDuration = SignedDuration::from_mins(5);
 /// Until everybody knows a new authority, or serves a new certificate: API servers take seconds, kubelets two minutes.
 const SETTLING: SignedDuration = SignedDuration::from_hours(1);

@@ -13,13 +13,15 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, timeout_at};
 
-use super::{Answer, Decision, Record, Reply, ReviewLimits, Side, Webhook, early_uid};
-use crate::serve::Handler;
+use super::{Answer, DecisionStream, Record, Reply, ReviewLimits, Side, Webhook, early_uid};
+use crate::model::{DECISIONS_PATH, Outcome};
+use crate::serve::{Handler, Peer};
 use crate::telemetry::{Metrics, ReasonLabels, ReviewLabels, RuleLabels, SideLabels, printable};
 
 /// Answers `POST /mutate` and `POST /validate`.
 pub struct WebhookHandler {
     webhook: Arc<Webhook>,
+    decisions: DecisionStream,
     metrics: Arc<Metrics>,
     limits: ReviewLimits,
     bytes: Arc<Semaphore>,
@@ -48,6 +50,12 @@ struct Held {
 impl Handler for WebhookHandler {
     async fn answer(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
         let begun = Instant::now();
+        if request.uri().path() == DECISIONS_PATH {
+            return self.decisions.answer(&request).await.unwrap_or_else(nothing_here);
+        }
+        if request.extensions().get::<Peer>().is_some_and(|peer| !self.decisions.peers.may_review(peer)) {
+            return plain(StatusCode::FORBIDDEN, "reviews are for the API server\n");
+        }
         let side = match side_of(&request) {
             Ok(side) => side,
             Err(response) => return *response,
@@ -67,8 +75,9 @@ impl Handler for WebhookHandler {
 
 impl WebhookHandler {
     /// A handler that asks this webhook.
-    pub fn new(webhook: Arc<Webhook>, metrics: Arc<Metrics>, limits: ReviewLimits) -> Self {
+    pub fn new(webhook: Arc<Webhook>, decisions: DecisionStream, metrics: Arc<Metrics>, limits: ReviewLimits) -> Self {
         WebhookHandler {
+            decisions,
             bytes: Arc::new(Semaphore::new(limits.bytes_in_flight)),
             large: Arc::new(Semaphore::new(limits.large)),
             webhook,
@@ -167,8 +176,9 @@ impl WebhookHandler {
         };
         self.metrics.requests.get_or_create(&labels).inc();
         self.metrics.duration.get_or_create(&SideLabels { side: side.word() }).observe(begun.elapsed().as_secs_f64());
+        self.decisions.keep(side, record);
         let Some(notice) = &record.notice else { return };
-        if record.decision == Decision::Refused {
+        if record.decision == Outcome::Refused {
             for rule in &notice.rules {
                 self.metrics.refusals.get_or_create(&RuleLabels { rule: rule.clone() }).inc();
             }
@@ -250,7 +260,7 @@ fn refused(text: &[u8], rule: &str, why: &str) -> Reply {
 /// Whom a request asks, or why nobody can be asked. Nothing is ever redirected: the API server would follow.
 fn side_of(request: &Request<Incoming>) -> Result<Side, Box<Response<Full<Bytes>>>> {
     let Some(side) = Side::of_path(request.uri().path()) else {
-        return Err(Box::new(plain(StatusCode::NOT_FOUND, "there is /mutate and /validate\n")));
+        return Err(Box::new(nothing_here()));
     };
     if request.method() != Method::POST {
         let mut response = plain(StatusCode::METHOD_NOT_ALLOWED, "reviews are posted\n");
@@ -264,6 +274,10 @@ fn side_of(request: &Request<Incoming>) -> Result<Side, Box<Response<Full<Bytes>
         return Err(Box::new(plain(StatusCode::UNSUPPORTED_MEDIA_TYPE, text)));
     }
     Ok(side)
+}
+
+fn nothing_here() -> Response<Full<Bytes>> {
+    plain(StatusCode::NOT_FOUND, "there is /mutate and /validate\n")
 }
 
 fn json(answer: &Answer) -> Response<Full<Bytes>> {

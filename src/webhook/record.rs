@@ -1,8 +1,11 @@
-//! What is remembered of an answer: for metrics from tables only, for the log only if it refuses.
+//! What is remembered of an answer: for metrics from tables only, for log and controller only if it refuses.
 
 use std::collections::BTreeSet;
 
-use crate::model::{Finding, Request};
+use jiff::Timestamp;
+
+use crate::model::{Decision, Finding, Json, Operation, Outcome, Reference, Request};
+use crate::telemetry::printable;
 
 /// One answered review, without its content.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -12,24 +15,9 @@ pub struct Record {
     /// Plural name with subresource.
     pub resource: &'static str,
     /// What was answered.
-    pub decision: Decision,
+    pub decision: Outcome,
     /// What a log line says of a refusal, or of break-glass.
     pub notice: Option<Box<Notice>>,
-}
-
-/// The kinds of answers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Decision {
-    /// Yes, as it is.
-    Allowed,
-    /// Yes, and mended.
-    Patched,
-    /// Yes, with a warning.
-    Warned,
-    /// Yes, because the break-glass group asks.
-    BreakGlass,
-    /// No.
-    Refused,
 }
 
 /// An answer as it is logged: who, what and by which rules; no values, which could be secrets.
@@ -49,25 +37,14 @@ pub struct Notice {
     pub user: String,
     /// Whether nothing would have been stored.
     pub dry_run: bool,
-}
-
-impl Decision {
-    /// The metric's label.
-    pub fn word(self) -> &'static str {
-        match self {
-            Decision::Allowed => "allowed",
-            Decision::Patched => "patched",
-            Decision::Warned => "warned",
-            Decision::BreakGlass => "break_glass",
-            Decision::Refused => "refused",
-        }
-    }
+    /// What an Event would be about.
+    pub about: Option<Reference>,
 }
 
 impl Record {
     /// The record of a request; `findings` are those that made the decision.
-    pub fn of(request: &Request<'_>, decision: Decision, findings: &[Finding]) -> Self {
-        let notice = matches!(decision, Decision::Refused | Decision::BreakGlass).then(|| {
+    pub fn of(request: &Request<'_>, decision: Outcome, findings: &[Finding]) -> Self {
+        let notice = matches!(decision, Outcome::Refused | Outcome::BreakGlass).then(|| {
             Box::new(Notice {
                 rules: findings.iter().map(|finding| finding.rule.to_string()).collect(),
                 paths: findings.iter().take(PATHS).map(|finding| finding.path.to_string()).collect(),
@@ -76,6 +53,7 @@ impl Record {
                 name: request.name.to_owned(),
                 user: request.user.name.to_owned(),
                 dry_run: request.dry_run,
+                about: about(request, decision),
             })
         });
         Record { operation: request.operation.word(), resource: known_resource(request), decision, notice }
@@ -84,8 +62,48 @@ impl Record {
     /// The record of what could not be read or judged; `rule` says which of our own limits refused.
     pub fn unreadable(uid: &str, rule: &str) -> Self {
         let notice = Notice { rules: [rule.to_owned()].into(), uid: uid.to_owned(), ..Notice::default() };
-        Record { operation: "unknown", resource: OTHER, decision: Decision::Refused, notice: Some(Box::new(notice)) }
+        Record { operation: "unknown", resource: OTHER, decision: Outcome::Refused, notice: Some(Box::new(notice)) }
     }
+
+    /// What is kept of it for the controller: refusals and uses of break-glass, unless nothing would have been stored.
+    pub fn decision(&self, now: Timestamp) -> Option<Decision> {
+        let notice = self.notice.as_ref().filter(|notice| !notice.dry_run)?;
+        Some(Decision {
+            number: 0,
+            time: now,
+            outcome: self.decision,
+            operation: self.operation.to_owned(),
+            resource: self.resource.to_owned(),
+            namespace: printable(&notice.namespace).into_owned(),
+            name: printable(&notice.name).into_owned(),
+            user: printable(&notice.user).into_owned(),
+            rules: notice.rules.iter().take(RULES).cloned().collect(),
+            about: notice.about.clone(),
+        })
+    }
+}
+
+/// What an Event of a request would be about: a refused object's controller, which gets no other answer than the
+/// refusal, and the pod that somebody enters or ends in an emergency.
+fn about(request: &Request<'_>, decision: Outcome) -> Option<Reference> {
+    let short = |text: &str| printable(text).into_owned();
+    if decision == Outcome::BreakGlass {
+        let (api_version, kind) = match request.resource.name {
+            "pods" => ("v1", "Pod"),
+            "networkpolicies" => ("networking.k8s.io/v1", "NetworkPolicy"),
+            _ => return None,
+        };
+        // A deletion of many names each by its stored object alone.
+        let stored = |key: &str| request.old.and_then(|old| old.text_at(&["metadata", key])).unwrap_or_default();
+        let name = if request.name.is_empty() { stored("name") } else { request.name };
+        let (api_version, kind) = (api_version.to_owned(), kind.to_owned());
+        return Some(Reference { api_version, kind, name: short(name), uid: short(stored("uid")) });
+    }
+    let object = request.object.filter(|_| request.operation == Operation::Create)?;
+    let owners = object.at(&["metadata", "ownerReferences"])?.items();
+    let owner = owners.iter().find(|owner| owner.get("controller").and_then(Json::boolean) == Some(true))?;
+    let text = |key: &str| owner.text_at(&[key]).map(short);
+    Some(Reference { api_version: text("apiVersion")?, kind: text("kind")?, name: text("name")?, uid: text("uid")? })
 }
 
 /// A resource's label from the table: a caller must not be able to make new time series.
@@ -100,6 +118,7 @@ fn known_resource(request: &Request<'_>) -> &'static str {
 
 const OTHER: &str = "other";
 const PATHS: usize = 32;
+const RULES: usize = 32;
 const RESOURCES: &[&str] = &[
     "pods",
     "pods/status",

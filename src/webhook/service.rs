@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::{Answer, Decision, Record, Review, ReviewProblem, early_uid};
-use crate::model::{Json, Request};
+use super::{Answer, Record, Review, ReviewProblem, early_uid};
+use crate::model::{Json, Outcome, Request};
 use crate::policy::PolicySet;
 use crate::rules::{Case, Judgement, RuleProblem, Target, UserRules, judge, mend};
 
@@ -99,10 +99,10 @@ pub(super) fn unreadable(uid: &str, problem: &ReviewProblem) -> Reply {
 fn mutated(request: &Request<'_>, judgement: &Judgement) -> Reply {
     let allowed = Answer::allow(request.uid);
     let Some(object) = request.object.filter(|_| !judgement.remedies.is_empty()) else {
-        return Reply { answer: allowed, record: Record::of(request, Decision::Allowed, &[]) };
+        return Reply { answer: allowed, record: Record::of(request, Outcome::Allowed, &[]) };
     };
     match patched(allowed, object, judgement) {
-        Ok(answer) => Reply { answer, record: Record::of(request, Decision::Patched, &[]) },
+        Ok(answer) => Reply { answer, record: Record::of(request, Outcome::Patched, &[]) },
         Err(problem) => Reply {
             answer: Answer::refuse(request.uid, 400, format!("flamewarden {problem}")),
             record: Record::unreadable(request.uid, "unmendable"),
@@ -117,13 +117,13 @@ fn patched(answer: Answer, object: &Json<'_>, judgement: &Judgement) -> Result<A
 
 fn validated(request: &Request<'_>, judgement: &Judgement) -> Reply {
     let (answer, decision, findings) = if !judgement.refusals.is_empty() {
-        (Answer::refuse_for(request.uid, &judgement.refusals), Decision::Refused, &judgement.refusals)
+        (Answer::refuse_for(request.uid, &judgement.refusals), Outcome::Refused, &judgement.refusals)
     } else if !judgement.broken_glass.is_empty() {
-        (Answer::allow(request.uid), Decision::BreakGlass, &judgement.broken_glass)
+        (Answer::allow(request.uid), Outcome::BreakGlass, &judgement.broken_glass)
     } else if !judgement.warnings.is_empty() {
-        (Answer::allow(request.uid), Decision::Warned, &judgement.warnings)
+        (Answer::allow(request.uid), Outcome::Warned, &judgement.warnings)
     } else {
-        (Answer::allow(request.uid), Decision::Allowed, &judgement.reported)
+        (Answer::allow(request.uid), Outcome::Allowed, &judgement.reported)
     };
     Reply { answer: answer.warning_of(&judgement.warnings), record: Record::of(request, decision, findings) }
 }

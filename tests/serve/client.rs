@@ -102,8 +102,11 @@ impl Connection {
     }
 
     pub(crate) async fn fetch(&mut self, path: &str) -> Response {
-        let request = Request::get(path).header("host", "x").body(Full::default()).unwrap();
-        self.send(request).await.unwrap()
+        self.try_fetch(path).await.unwrap()
+    }
+
+    pub(crate) async fn try_fetch(&mut self, path: &str) -> hyper::Result<Response> {
+        self.send(Request::get(path).header("host", "x").body(Full::default()).unwrap()).await
     }
 
     /// Whether the server has closed it.

@@ -4,6 +4,7 @@
 
 mod answers;
 mod client;
+mod decisions;
 mod endings;
 mod process;
 mod reload;

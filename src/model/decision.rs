@@ -1,0 +1,93 @@
+//! A decision of the webhook as the controller fetches it: who, what and by which rules; no values, no contents.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// The kinds of answers to a review.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// Yes, as it is.
+    Allowed,
+    /// Yes, and mended.
+    Patched,
+    /// Yes, with a warning.
+    Warned,
+    /// Yes, because the break-glass group asks.
+    BreakGlass,
+    /// No.
+    Refused,
+}
+
+/// One decision of one webhook replica.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Decision {
+    /// Counts the decisions of one run of a replica, from 1.
+    pub number: u64,
+    /// When it was made.
+    pub time: Timestamp,
+    /// What was answered.
+    pub outcome: Outcome,
+    /// Word of the operation.
+    pub operation: String,
+    /// Plural name with subresource.
+    pub resource: String,
+    /// Namespace of the object.
+    pub namespace: String,
+    /// Name of the object; may be empty at CREATE.
+    pub name: String,
+    /// Who asked.
+    pub user: String,
+    /// Ids of the rules.
+    pub rules: Vec<String>,
+    /// What an Event of it would be about, as the request says: the controller of what was refused, or the
+    /// pod that was entered.
+    pub about: Option<Reference>,
+}
+
+/// Another object of the same namespace.
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Reference {
+    /// Group and version.
+    pub api_version: String,
+    /// Kind.
+    pub kind: String,
+    /// Name.
+    pub name: String,
+    /// The API server's own id of the object; empty where the request does not say.
+    pub uid: String,
+}
+
+/// What a replica has to tell.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Decisions {
+    /// Which run of the replica counts; another run counts from 1 again.
+    pub run: String,
+    /// The oldest that nobody has confirmed, in their order.
+    pub decisions: Vec<Decision>,
+    /// The number to confirm with the next question: that of the last of them.
+    pub next: u64,
+    /// How many there is no word of any more, since this run began: they were pushed out before they were fetched.
+    pub lost: u64,
+}
+
+impl Outcome {
+    /// The metric's label.
+    pub fn word(self) -> &'static str {
+        match self {
+            Outcome::Allowed => "allowed",
+            Outcome::Patched => "patched",
+            Outcome::Warned => "warned",
+            Outcome::BreakGlass => "break_glass",
+            Outcome::Refused => "refused",
+        }
+    }
+}
+
+/// Where the webhook gives its decisions.
+pub const DECISIONS_PATH: &str = "/decisions";
+/// The common name of the certificate with which the controller asks for them.
+pub const CONTROLLER_NAME: &str = "flamewarden-controller";
