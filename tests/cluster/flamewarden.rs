@@ -153,7 +153,7 @@ pub(crate) async fn settled(admin: &Caller) {
 
 /// Where a printed object belongs; none for what stands for the program itself, which runs beside the cluster,
 /// and for the optional policy that refuses without the webhook.
-fn collection(object: &Value) -> Option<String> {
+pub(crate) fn collection(object: &Value) -> Option<String> {
     let kind = object["kind"].as_str().unwrap();
     let (group, resource) = match kind {
         "Namespace" => ("/api/v1", "namespaces"),
@@ -323,7 +323,7 @@ fn weaker_runtime() -> Value {
     json!({"apiVersion": "node.k8s.io/v1", "kind": "RuntimeClass", "metadata": {"name": "weaker"}, "handler": "runc"})
 }
 
-fn binding(role: &str) -> Value {
+pub(crate) fn binding(role: &str) -> Value {
     json!({
         "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding", "metadata": {"name": format!("editor-{role}")},
         "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": role},
@@ -335,6 +335,6 @@ fn binding(role: &str) -> Value {
 const CREATORS: [&str; 2] = ["system:serviceaccount:flame:flame-po", "system:serviceaccount:flame-replay:flame-po"];
 /// The user that Flamewarden's controller is.
 pub(crate) const CONTROLLER: &str = "system:serviceaccount:flamewarden-system:flamewarden-controller";
-const WEBHOOK: &str = "system:serviceaccount:flamewarden-system:flamewarden-webhook";
+pub(crate) const WEBHOOK: &str = "system:serviceaccount:flamewarden-system:flamewarden-webhook";
 const ATTACKER: &str = "test-attacker";
 const READY: &[u8] = b"GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";

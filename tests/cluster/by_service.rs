@@ -1,0 +1,256 @@
+//! A cluster of its own that reaches Flamewarden by its Service: two webhook replicas and a controller, which makes
+//! their certificate and registers it. The tests do what kubelet and endpoint controller would.
+
+use std::fs;
+use std::net::{SocketAddr, UdpSocket};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use flamewarden::install::{Endpoint, Settings, manifests};
+use flamewarden::policy::PolicySet;
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::sync::{Mutex, OnceCell};
+use tokio::time::Instant;
+
+use crate::caller::{Caller, PatchKind};
+use crate::control_plane::{ControlPlane, free_ports};
+use crate::flamewarden::{
+    CONTROLLER, WEBHOOK, binding, collection, good_analysis, policy_files, program, write_policies,
+};
+use crate::mounted_secret::mount;
+use crate::part::{Part, Recipe};
+use crate::shared::{PATIENCE, wait_until};
+
+/// The cluster.
+pub(crate) struct ByService {
+    pub(crate) plane: ControlPlane,
+    pub(crate) admin: Caller,
+    folder: PathBuf,
+    _controller: Part,
+    /// Who has them may replace and kill them: one test at a time.
+    pub(crate) replicas: Mutex<Vec<Replica>>,
+}
+
+/// One replica of the webhook, and the EndpointSlice by which it is found.
+pub(crate) struct Replica {
+    pub(crate) part: Part,
+    number: u16,
+    probes: u16,
+    port: u16,
+}
+
+/// Guarded, and not looked after by the controller, so that gates stay.
+pub(crate) const NAMESPACE: &str = "flame-attacks";
+
+/// The cluster, made by the first test that asks.
+pub(crate) async fn by_service() -> &'static ByService {
+    static CLUSTER: OnceCell<ByService> = OnceCell::const_new();
+    CLUSTER.get_or_init(start).await
+}
+
+async fn start() -> ByService {
+    let plane = ControlPlane::start().await;
+    let admin = plane.admin().await;
+    let folder = plane.folder().join("flamewarden");
+    let files = policy_files(&[]);
+    write_policies(&folder.join("policies"), &files);
+    write_policies(&folder.join("controller-policies"), &policy_files(&[NAMESPACE]));
+    let policies = PolicySet::parse(files.iter().map(|(name, text)| (name.as_str(), text.as_str()))).unwrap();
+    let settings = Settings {
+        namespace: SYSTEM.to_owned(),
+        image: format!("registry.example/flamewarden@sha256:{}", "0".repeat(64)),
+        endpoint: Endpoint::Service,
+        files: files.into_iter().collect(),
+    };
+    for namespace in crate::flamewarden::SHARED.iter().chain(crate::flamewarden::DEDICATED) {
+        let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}});
+        admin.create("/api/v1/namespaces", &namespace).await.unwrap();
+    }
+    let bindings = format!("/apis/rbac.authorization.k8s.io/v1/namespaces/{NAMESPACE}/rolebindings");
+    admin.create(&bindings, &binding("edit")).await.unwrap();
+    for object in manifests(&settings, &policies) {
+        if let Some(path) = collection(&object) {
+            admin.create(&path, &object).await.unwrap_or_else(|refusal| panic!("{path}: {}", refusal.message));
+        }
+    }
+    admin.create(&format!("/api/v1/namespaces/{SYSTEM}/services"), &service()).await.unwrap();
+    mount(
+        admin.clone(),
+        format!("/api/v1/namespaces/{SYSTEM}/secrets/flamewarden-webhook-tls"),
+        folder.join("certificates"),
+    );
+    let kubeconfig = plane.kubeconfig(CONTROLLER, None);
+    let [probes] = free_ports();
+    let controller = Part::start(recipe(
+        &folder,
+        "controller",
+        &[
+            "--parts=controller".to_owned(),
+            format!("--policies={}", folder.join("controller-policies").display()),
+            format!("--kubeconfig={}", kubeconfig.display()),
+            format!("--probes=127.0.0.1:{probes}"),
+        ],
+    ));
+    let cluster = ByService { plane, admin, folder, _controller: controller, replicas: Mutex::default() };
+    cluster.begin().await;
+    cluster
+}
+
+impl ByService {
+    async fn begin(&self) {
+        for number in 1..=2 {
+            let replica = self.replica(number).await;
+            self.replicas.lock().await.push(replica);
+        }
+        let pods = format!("/api/v1/namespaces/{NAMESPACE}/pods?dryRun=All");
+        let mut pod = good_analysis("first");
+        pod["metadata"]["name"] = json!("first");
+        // Until the API server has configurations and authority, pods come unmended or are refused.
+        wait_until("pods are mended", PATIENCE, async || {
+            let stored = self.admin.create(&pods, &pod).await.ok()?;
+            stored["spec"]["schedulingGates"].is_array().then_some(())
+        })
+        .await;
+        let editor = self.plane.caller("editor", None).await;
+        wait_until("RBAC knows the editor", PATIENCE, async || editor.get(&pods).await.ok()).await;
+    }
+
+    /// Starts a replica, waits until it is ready, and adds it to the Service.
+    pub(crate) async fn replica(&self, number: u16) -> Replica {
+        let certificates = self.folder.join("certificates");
+        wait_until("the controller has made a certificate", PATIENCE, async || {
+            fs::read(certificates.join("tls.crt")).ok()
+        })
+        .await;
+        let [port, probes] = free_ports();
+        let address = own_address(port);
+        let part = Part::start(recipe(
+            &self.folder,
+            &format!("webhook-{number}"),
+            &[
+                "--parts=webhook".to_owned(),
+                format!("--policies={}", self.folder.join("policies").display()),
+                format!("--certificates={}", certificates.display()),
+                format!("--kubeconfig={}", self.plane.kubeconfig(WEBHOOK, None).display()),
+                format!("--listen={address}"),
+                format!("--probes=127.0.0.1:{probes}"),
+            ],
+        ));
+        let mut replica = Replica { part, number, probes, port };
+        replica.ready().await;
+        self.admin.create(SLICES, &replica.slice()).await.unwrap();
+        replica
+    }
+
+    /// Says that a replica is on its way out, as the endpoint controller does when a pod is being deleted.
+    pub(crate) async fn take_out(&self, replica: &Replica) {
+        let endpoints = json!({"endpoints": [{"addresses": [own_address(0).ip().to_string()],
+            "conditions": {"ready": false, "serving": true, "terminating": true}}]});
+        self.admin.patch(&format!("{SLICES}/{}", replica.name()), PatchKind::Merge, &endpoints).await.unwrap();
+    }
+
+    /// Takes a replica's slice away, as when its pod is gone.
+    pub(crate) async fn forget(&self, replica: &Replica) {
+        self.admin.delete(&format!("{SLICES}/{}", replica.name()), None).await.unwrap();
+    }
+
+    /// Has the serving certificate made anew, and waits until these replicas serve it.
+    pub(crate) async fn renew(&self, replicas: &[Replica]) {
+        let taken = || replicas.iter().map(Replica::certificates).collect::<Vec<_>>();
+        let before = taken();
+        let secret = format!("/api/v1/namespaces/{SYSTEM}/secrets/flamewarden-webhook-tls");
+        self.admin.delete(&secret, None).await.unwrap();
+        wait_until("every replica serves a new certificate", PATIENCE, async || {
+            taken().iter().zip(&before).all(|(now, before)| now > before).then_some(())
+        })
+        .await;
+    }
+}
+
+impl Replica {
+    /// Kills it, starts it again as it was, and tells how long it took from its start until it was ready.
+    pub(crate) async fn killed(&mut self) -> Duration {
+        self.part.signal("KILL");
+        self.part.wait();
+        let recipe = self.part.recipe().clone();
+        let begun = Instant::now();
+        self.part = Part::start(recipe);
+        self.ready().await;
+        begun.elapsed()
+    }
+
+    /// Waits until it says that it is ready.
+    async fn ready(&mut self) {
+        wait_until("the replica is ready", PATIENCE, async || {
+            assert_eq!(self.part.ended(), None, "it ended by itself:\n{}", self.part.log_tail());
+            (self.readiness().await? == *b"HTTP/1.1 200").then_some(())
+        })
+        .await;
+    }
+
+    /// Waits until it says that it is not ready any more.
+    pub(crate) async fn unready(&self) {
+        wait_until("the replica is not ready", PATIENCE, async || {
+            (self.readiness().await? == *b"HTTP/1.1 503").then_some(())
+        })
+        .await;
+    }
+
+    async fn readiness(&self) -> Option<[u8; 12]> {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.probes)).await.ok()?;
+        stream.write_all(b"GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").await.ok()?;
+        let mut answer = [0; 12];
+        stream.read_exact(&mut answer).await.ok()?;
+        Some(answer)
+    }
+
+    /// How many certificates it has taken so far.
+    fn certificates(&self) -> usize {
+        fs::read_to_string(&self.part.recipe().log).unwrap().matches("certificate in force").count()
+    }
+
+    fn name(&self) -> String {
+        format!("webhook-{}", self.number)
+    }
+
+    /// All replicas have one address, and each has its own port; so each has its own slice.
+    fn slice(&self) -> Value {
+        json!({
+            "apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "addressType": "IPv4",
+            "metadata": {"name": self.name(), "labels": {"kubernetes.io/service-name": "flamewarden-webhook"}},
+            "ports": [{"name": "https", "port": self.port, "protocol": "TCP"}],
+            "endpoints": [{"addresses": [own_address(0).ip().to_string()], "conditions": {"ready": true}}],
+        })
+    }
+}
+
+/// The address of this machine towards others: endpoints may not be loopback addresses.
+fn own_address(port: u16) -> SocketAddr {
+    let socket = UdpSocket::bind("0.0.0.0:0").unwrap();
+    // Chooses a route and sends nothing; the address is one of those for documentation.
+    socket.connect("198.51.100.1:9").expect("this machine has no address but loopback ones");
+    SocketAddr::new(socket.local_addr().unwrap().ip(), port)
+}
+
+/// As printed, but for the selector: no pods are behind it.
+fn service() -> Value {
+    json!({
+        "apiVersion": "v1", "kind": "Service", "metadata": {"name": "flamewarden-webhook"},
+        "spec": {"ports": [{"name": "https", "port": 443, "targetPort": "https", "protocol": "TCP"}]},
+    })
+}
+
+fn recipe(folder: &std::path::Path, name: &str, arguments: &[String]) -> Recipe {
+    Recipe {
+        name: name.to_owned(),
+        program: program(),
+        arguments: [&["serve".to_owned()], arguments].concat(),
+        environment: Vec::new(),
+        log: folder.join(format!("{name}.log")),
+    }
+}
+
+const SYSTEM: &str = "flamewarden-system";
+const SLICES: &str = "/apis/discovery.k8s.io/v1/namespaces/flamewarden-system/endpointslices";

@@ -1,0 +1,171 @@
+//! Load and faults on a real API server that reaches two replicas by their Service: `tests/soak` runs the full numbers.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    dead_code,
+    reason = "a test made of the cluster tests' parts, which uses some of them"
+)]
+
+mod by_service;
+mod caller;
+mod control_plane;
+mod flamewarden;
+mod kubelet;
+mod mounted_secret;
+mod part;
+mod pki;
+mod shared;
+mod steady;
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::by_service::{NAMESPACE, by_service};
+use crate::caller::Caller;
+use crate::flamewarden::good_analysis;
+use crate::shared::{run, wait_until};
+use crate::steady::Steady;
+
+/// How much is done: a short form for every change, and the full numbers where `FLAMEWARDEN_SOAK` is set.
+struct Numbers {
+    renewals: usize,
+    replacements: u16,
+    kills: usize,
+    /// Calls between two events.
+    between: usize,
+    /// How long a replica that is told to stop may still take; none where its end is not waited for.
+    drained: Option<Duration>,
+}
+
+const SHORT: Numbers = Numbers { renewals: 2, replacements: 6, kills: 10, between: 200, drained: None };
+const FULL: Numbers =
+    Numbers { renewals: 3, replacements: 10, kills: 50, between: 2000, drained: Some(Duration::from_secs(120)) };
+
+fn numbers() -> Numbers {
+    if std::env::var_os("FLAMEWARDEN_SOAK").is_some() { FULL } else { SHORT }
+}
+
+#[test]
+fn no_call_fails_through_renewals_and_replacements() {
+    run(async {
+        let (cluster, numbers) = (by_service().await, numbers());
+        let mut replicas = cluster.replicas.lock().await;
+        let mut callers = Vec::new();
+        for _ in 0..CALLERS {
+            callers.push(cluster.plane.caller("editor", None).await);
+        }
+        let steady = Steady::begin(CREATES_A_SECOND, move |number| dry_run(callers[number % CALLERS].clone(), number));
+        let mut leaving = Vec::new();
+        let (mut renewals, mut number) = (0, 100);
+        for replacement in 0..numbers.replacements {
+            if renewals < numbers.renewals && replacement % 3 == 1 {
+                cluster.renew(&replicas).await;
+                renewals += 1;
+                steady.go_on(numbers.between).await;
+            }
+            number += 1;
+            let new = cluster.replica(number).await;
+            let mut old = replicas.remove(0);
+            replicas.push(new);
+            // Kubernetes does both at the same time; the signal is on its way while the API server is told.
+            old.part.signal("TERM");
+            cluster.take_out(&old).await;
+            old.unready().await;
+            steady.go_on(numbers.between).await;
+            cluster.forget(&old).await;
+            leaving.push(old);
+        }
+        if let Some(drained) = numbers.drained {
+            for old in &mut leaving {
+                let status = wait_until("the old replica has drained", drained, async || old.part.ended()).await;
+                assert!(status.success(), "{status}:\n{}", old.part.log_tail());
+            }
+        }
+        let tally = steady.end().await;
+        println!(
+            "{} creates ({:.0} a second, two reviews each), {} renewals, {} replacements: p50 {:?}, p99 {:?}, failed {:?}",
+            tally.calls, tally.rate, renewals, numbers.replacements, tally.p50, tally.p99, tally.failed,
+        );
+        assert_eq!((renewals, tally.failed.len()), (numbers.renewals, 0), "{:?}", tally.failed);
+    });
+}
+
+#[test]
+fn kills_under_load_admit_nothing_wrong() {
+    run(async {
+        let (cluster, numbers) = (by_service().await, numbers());
+        let mut replicas = cluster.replicas.lock().await;
+        let caller = cluster.plane.caller("editor", None).await;
+        let steady = Steady::begin(STORED_A_SECOND, move |number| stored(caller.clone(), number));
+        let mut slowest = Duration::ZERO;
+        for kill in 0..numbers.kills {
+            slowest = slowest.max(replicas[kill % 2].killed().await);
+            steady.go_on(STORED_A_SECOND as usize / 2).await;
+        }
+        let tally = steady.end().await;
+        let pods = format!("/api/v1/namespaces/{NAMESPACE}/pods");
+        let list = cluster.admin.get(&pods).await.unwrap();
+        let wrong: Vec<&Value> = list["items"].as_array().unwrap().iter().filter(|pod| !is_right(pod)).collect();
+        println!(
+            "{} creates, {} pods stored, {} kills: ready again after {slowest:?} at most; said besides yes: {:?}",
+            tally.calls,
+            list["items"].as_array().unwrap().len(),
+            numbers.kills,
+            tally.failed,
+        );
+        assert_eq!(wrong, Vec::<&Value>::new());
+        let refused = tally.failed.iter().filter(|(said, _)| said.starts_with("bad pod refused by judgement"));
+        assert!(refused.count() > 0 && !list["items"].as_array().unwrap().is_empty(), "nothing was tried");
+        assert!(slowest < READY, "ready again only after {slowest:?}");
+        cluster.admin.delete(&pods, None).await.unwrap();
+    });
+}
+
+async fn dry_run(caller: Caller, number: usize) -> Result<(), String> {
+    let pod = named(good_analysis(&format!("load-{number}")), &format!("load-{number}"));
+    let path = format!("/api/v1/namespaces/{NAMESPACE}/pods?dryRun=All");
+    let stored = caller.create(&path, &pod).await.map_err(|refusal| refusal.message)?;
+    if is_right(&stored) { Ok(()) } else { Err(format!("unmended: {stored}")) }
+}
+
+/// Every second pod asks for the host's network and must be refused, whatever answers or does not.
+async fn stored(caller: Caller, number: usize) -> Result<(), String> {
+    let path = format!("/api/v1/namespaces/{NAMESPACE}/pods");
+    let mut pod = named(good_analysis(&format!("kill-{number}")), &format!("kill-{number}"));
+    if number.is_multiple_of(2) {
+        return caller.create(&path, &pod).await.map(|_| ()).map_err(|refusal| shape(&refusal.message));
+    }
+    pod["spec"]["hostNetwork"] = json!(true);
+    match caller.create(&path, &pod).await {
+        Ok(_) => Ok(()),
+        Err(refusal) if refusal.message.contains("host-namespaces") => Err("bad pod refused by judgement".to_owned()),
+        Err(refusal) => Err(shape(&refusal.message)),
+    }
+}
+
+/// A message without addresses, which differ each time.
+fn shape(message: &str) -> String {
+    message.split(['\n', '?']).next().unwrap_or_default().chars().take(120).collect()
+}
+
+fn named(mut pod: Value, name: &str) -> Value {
+    pod["metadata"]["name"] = json!(name);
+    pod
+}
+
+/// Whether a pod bears what the mutating side gives it, and nothing that is refused.
+fn is_right(pod: &Value) -> bool {
+    let spec = &pod["spec"];
+    let gates = json!([{"name": "flamewarden.dev/network-policy"}]);
+    let dropped = &spec["containers"][0]["securityContext"]["capabilities"]["drop"];
+    spec["schedulingGates"] == gates && *dropped == json!(["ALL"]) && spec["hostNetwork"] != json!(true)
+}
+
+/// Each is answered by the mutating and the validating side: 200 reviews a second.
+const CREATES_A_SECOND: u32 = 100;
+const STORED_A_SECOND: u32 = 20;
+const CALLERS: usize = 4;
+const READY: Duration = Duration::from_secs(1);
