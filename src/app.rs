@@ -107,7 +107,8 @@ pub async fn start(settings: &Settings, judge: Judge) -> anyhow::Result<Running>
         tasks.spawn(calls.run(metrics.clone()));
     }
     if settings.parts.contains(&Part::Controller) {
-        let controller = controller::start(&settings.controller, policies.set.clone(), drain.clone()).await?;
+        let controller =
+            controller::start(&settings.controller, policies.set.clone(), metrics.clone(), drain.clone()).await?;
         checks.push(controller.check);
         tasks.spawn(controller.running);
     }

@@ -92,6 +92,9 @@ struct Serve {
     /// The controller's name in the election of the leader.
     #[arg(long, value_name = "NAME", env = "HOSTNAME", default_value = "flamewarden-controller")]
     identity: String,
+    /// Where the webhook's replicas are asked for their decisions, instead of where its Service says.
+    #[arg(long, value_name = "ADDR", hide = true)]
+    webhook_address: Vec<SocketAddr>,
     /// Who makes the webhook's certificate.
     #[arg(long, value_enum, default_value = "own")]
     certificate_source: app::CertificateSource,
@@ -149,6 +152,7 @@ impl Serve {
                 namespace: self.namespace,
                 identity: self.identity,
                 timing: LeaseTiming::default(),
+                webhook_addresses: self.webhook_address,
                 certificates: self.certificate_source,
             },
         })

@@ -1,5 +1,6 @@
 //! Edge: everything that is asked of the API server. Only here `kube` is named.
 
+mod events;
 mod foreign;
 mod lease;
 mod watch;
@@ -15,6 +16,7 @@ use kube::core::Request;
 use kube::{Client, Config};
 use serde_json::Value;
 
+pub use events::{Event, Often, Recorder};
 pub use lease::{Leadership, LeaseTiming, campaign, resign};
 pub use watch::{Change, watch};
 
@@ -40,8 +42,22 @@ pub enum Kind {
     NetworkPolicy,
     /// apps/v1
     ReplicaSet,
+    /// apps/v1
+    Deployment,
+    /// apps/v1
+    StatefulSet,
+    /// apps/v1
+    DaemonSet,
+    /// core/v1
+    ReplicationController,
     /// batch/v1
     Job,
+    /// batch/v1
+    CronJob,
+    /// events.k8s.io/v1
+    Event,
+    /// discovery.k8s.io/v1
+    EndpointSlice,
     /// coordination.k8s.io/v1
     Lease,
     /// admissionregistration.k8s.io/v1
@@ -206,6 +222,28 @@ impl ClusterProblem {
     }
 }
 
+impl ClusterProblem {
+    /// Whether an object of that name is there already.
+    pub fn is_there_already(&self) -> bool {
+        self.status().is_some_and(|status| status.reason == "AlreadyExists")
+    }
+
+    /// Whether the same call may succeed a moment later: the API server did not answer, or was too busy to.
+    pub fn may_pass(&self) -> bool {
+        self.status().is_none_or(|status| status.code == 429 || status.code >= 500)
+    }
+
+    fn status(&self) -> Option<&kube::core::Status> {
+        match self {
+            ClusterProblem::Call { source, .. } => match source.as_ref() {
+                kube::Error::Api(status) => Some(status),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+}
+
 /// Less than what lies between the end of a leader's writing and the end of its lease.
 const CALL: Duration = Duration::from_secs(4);
 
@@ -218,7 +256,14 @@ impl Kind {
             Kind::Secret => ("", "v1", "Secret", "secrets"),
             Kind::NetworkPolicy => ("networking.k8s.io", "v1", "NetworkPolicy", "networkpolicies"),
             Kind::ReplicaSet => ("apps", "v1", "ReplicaSet", "replicasets"),
+            Kind::Deployment => ("apps", "v1", "Deployment", "deployments"),
+            Kind::StatefulSet => ("apps", "v1", "StatefulSet", "statefulsets"),
+            Kind::DaemonSet => ("apps", "v1", "DaemonSet", "daemonsets"),
+            Kind::ReplicationController => ("", "v1", "ReplicationController", "replicationcontrollers"),
             Kind::Job => ("batch", "v1", "Job", "jobs"),
+            Kind::CronJob => ("batch", "v1", "CronJob", "cronjobs"),
+            Kind::Event => ("events.k8s.io", "v1", "Event", "events"),
+            Kind::EndpointSlice => ("discovery.k8s.io", "v1", "EndpointSlice", "endpointslices"),
             Kind::Lease => ("coordination.k8s.io", "v1", "Lease", "leases"),
             Kind::ValidatingWebhookConfiguration => {
                 (REGISTRATION, "v1", "ValidatingWebhookConfiguration", "validatingwebhookconfigurations")

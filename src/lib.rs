@@ -5,7 +5,7 @@
 //! Pure: [`model`] (what everybody talks about), [`policy`] (profiles and where they hold), [`isolation`] (network
 //! policies made and judged), [`install`] (what is installed), [`facts`] (what is known), [`rules`] (the one judge).
 //! Edges: [`cluster`] (the API server), [`serve`] (TLS, connections, files). Services, which never import each
-//! other: [`webhook`], [`guard`], [`registration`]. On top: [`app`], [`cli`]; at the side: [`telemetry`].
+//! other: [`webhook`], [`guard`], [`registration`], [`decisions`]. On top: [`app`], [`cli`]; at the side: [`telemetry`].
 //! `tests/layout.rs` holds the imports to this order. `ARCHITECTURE.md` follows a request and a pod through the parts.
 //!
 //! # Invariants
@@ -64,6 +64,7 @@ pub mod app;
 pub mod auditor;
 pub mod cli;
 pub mod cluster;
+pub mod decisions;
 pub mod facts;
 pub mod guard;
 pub mod install;

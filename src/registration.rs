@@ -28,6 +28,8 @@ pub struct Registration {
     pub leadership: Leadership,
     /// Flamewarden's own namespace.
     pub namespace: String,
+    /// Who is told which authority is ours.
+    pub bundle: watch::Sender<Bundle>,
     /// The policies in force; they say which configurations there are.
     pub policies: Arc<ArcSwap<PolicySet>>,
 }
@@ -74,6 +76,13 @@ impl Registration {
             secret::write(&self.cluster, &self.namespace, &kept).await?;
             info!(?renewal, "certificate renewed");
         }
+        self.bundle.send_if_modified(|known| {
+            let changed = *known != kept.bundle;
+            if changed {
+                known.clone_from(&kept.bundle);
+            }
+            changed
+        });
         self.publish(&kept.bundle).await
     }
 

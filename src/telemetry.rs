@@ -35,6 +35,12 @@ pub struct Metrics {
     pub turned_away: Family<ReasonLabels, Counter>,
     /// Decisions that were pushed out of a replica's queue before they were fetched.
     pub decisions_pushed_out: Counter,
+    /// Decisions that no Event can come of any more, as the controller knows.
+    pub decisions_lost: Family<ReasonLabels, Counter>,
+    /// Events written.
+    pub events: Family<ReasonLabels, Counter>,
+    /// Events not written, because the same or too many were a moment before.
+    pub events_suppressed: Counter,
     /// Bytes of review bodies held at this moment.
     pub bytes_in_flight: Gauge,
     /// Last moment of the serving certificate, in seconds since 1970.
@@ -87,6 +93,9 @@ impl Metrics {
             refusals: Family::default(),
             turned_away: Family::default(),
             decisions_pushed_out: Counter::default(),
+            decisions_lost: Family::default(),
+            events: Family::default(),
+            events_suppressed: Counter::default(),
             bytes_in_flight: Gauge::default(),
             certificate_expiry: Gauge::default(),
             policies_valid: Gauge::default(),
@@ -112,6 +121,9 @@ impl Metrics {
         registry.register("admission_turned_away", "Requests turned away unread", self.turned_away.clone());
         let pushed_out = self.decisions_pushed_out.clone();
         registry.register("decisions_pushed_out", "Decisions pushed out of the queue unfetched", pushed_out);
+        registry.register("decisions_lost", "Decisions lost on the way to an Event", self.decisions_lost.clone());
+        registry.register("events", "Events written", self.events.clone());
+        registry.register("events_suppressed", "Events too many to be written", self.events_suppressed.clone());
         registry.register("admission_in_flight_bytes", "Bytes of bodies held", self.bytes_in_flight.clone());
         registry.register(
             "certificate_expiry_timestamp_seconds",

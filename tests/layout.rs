@@ -22,6 +22,7 @@ const PARTS: &[(&str, &[&str])] = &[
     ("webhook", SERVICE),
     ("guard", SERVICE),
     ("registration", SERVICE),
+    ("decisions", SERVICE),
     ("auditor", SERVICE),
     ("app", APP),
     ("cli", CLI),
@@ -44,6 +45,7 @@ const APP: &[&str] = &[
     "webhook",
     "guard",
     "registration",
+    "decisions",
     "auditor",
 ];
 const CLI: &[&str] = &[
@@ -59,6 +61,7 @@ const CLI: &[&str] = &[
     "webhook",
     "guard",
     "registration",
+    "decisions",
     "auditor",
     "app",
     "cli",

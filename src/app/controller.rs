@@ -1,5 +1,6 @@
 //! Edge: composition of the controller: election, guard, registration.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -9,13 +10,15 @@ use futures::future::BoxFuture;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use crate::cluster::{Cluster, Leadership, LeaseTiming, campaign, resign};
+use crate::cluster::{Cluster, Leadership, LeaseTiming, Recorder, campaign, resign};
+use crate::decisions::{DecisionReader, DecisionSettings};
 use crate::facts::Place;
 use crate::guard::{Guard, GuardSettings};
 use crate::install::CONTROLLER;
 use crate::policy::PolicySet;
 use crate::registration::Registration;
-use crate::serve::{Check, Drain};
+use crate::serve::{Bundle, Check, Drain};
+use crate::telemetry::Metrics;
 
 /// What the controller was told.
 #[derive(Debug, Clone)]
@@ -28,6 +31,8 @@ pub struct ControllerSettings {
     pub identity: String,
     /// Timing of the election.
     pub timing: LeaseTiming,
+    /// Where the webhook's replicas are; where its Service says, if nothing is said here.
+    pub webhook_addresses: Vec<SocketAddr>,
     /// Whether the webhook's certificate is ours to make; not where cert-manager or files bring it.
     pub certificates: CertificateSource,
 }
@@ -51,6 +56,7 @@ pub(super) struct Controller {
 pub(super) async fn start(
     settings: &ControllerSettings,
     policies: Arc<ArcSwap<PolicySet>>,
+    metrics: Arc<Metrics>,
     drain: Drain,
 ) -> anyhow::Result<Controller> {
     let cluster = Cluster::connect(settings.kubeconfig.as_deref(), CONTROLLER)
@@ -64,11 +70,25 @@ pub(super) async fn start(
     let mut loops = JoinSet::new();
     let guard = GuardSettings { cluster: cluster.clone(), leadership: leadership.clone(), policies: policies.clone() };
     loops.spawn(Guard::new(guard).run(stopped.clone(), synced));
+    let recorder = Arc::new(Recorder::new(cluster.clone(), &settings.identity));
+    let (bundle, known) = watch::channel(Bundle::default());
+    // Without an authority of our own there is nothing that a webhook would know the controller by.
     if settings.certificates == CertificateSource::Own {
+        let decisions = DecisionSettings {
+            cluster: cluster.clone(),
+            leadership: leadership.clone(),
+            namespace: settings.namespace.clone(),
+            addresses: settings.webhook_addresses.clone(),
+            bundle: known,
+            recorder,
+            metrics,
+        };
+        loops.spawn(DecisionReader::new(decisions).run(stopped.clone()));
         let registration = Registration {
             cluster: cluster.clone(),
             leadership: leadership.clone(),
             namespace: settings.namespace.clone(),
+            bundle,
             policies,
         };
         loops.spawn(registration.run(stopped));

@@ -176,7 +176,7 @@ async fn write(
 }
 
 /// The API's MicroTime.
-fn micro(moment: Timestamp) -> String {
+pub(super) fn micro(moment: Timestamp) -> String {
     format!("{moment:.6}")
 }
 

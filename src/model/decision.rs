@@ -72,6 +72,8 @@ pub struct Decisions {
     pub next: u64,
     /// How many there is no word of any more, since this run began: they were pushed out before they were fetched.
     pub lost: u64,
+    /// Whether the replica is on its way out.
+    pub ending: bool,
 }
 
 impl Outcome {

@@ -56,7 +56,7 @@ impl DecisionQueue {
         let decisions: Vec<Decision> = state.held.iter().take(BATCH).cloned().collect();
         let confirmed = if run == self.run { after.min(state.last) } else { 0 };
         let next = decisions.last().map_or(confirmed, |last| last.number);
-        Decisions { run: self.run.clone(), decisions, next, lost: state.lost }
+        Decisions { run: self.run.clone(), decisions, next, lost: state.lost, ending: false }
     }
 
     /// The same, but waits for the first decision where there is none; the caller gives up when it likes.

@@ -54,7 +54,8 @@ impl DecisionStream {
             waited = timeout(POLL, self.queue.wait(run, after)) => waited.ok(),
             () = self.drain.begun() => None,
         };
-        let decisions = waited.unwrap_or_else(|| self.queue.take(run, after));
+        let mut decisions = waited.unwrap_or_else(|| self.queue.take(run, after));
+        decisions.ending = self.drain.has_begun();
         let mut response = match serde_json::to_vec(&decisions) {
             Ok(text) => Response::new(Full::new(Bytes::from(text))),
             Err(_) => {

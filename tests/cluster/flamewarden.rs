@@ -26,7 +26,8 @@ pub(crate) struct Guarded {
 }
 
 /// Namespaces that the installation guards, shared with other software. A test takes one for itself.
-pub(crate) const SHARED: &[&str] = &["flame", "flame-attacks", "flame-foreign", "flame-replay", "flame-try"];
+pub(crate) const SHARED: &[&str] =
+    &["flame", "flame-attacks", "flame-decisions", "flame-foreign", "flame-replay", "flame-try"];
 /// Namespaces that the installation guards and that hold nothing but analyses.
 pub(crate) const DEDICATED: &[&str] = &["analyses", "analyses-attacks"];
 /// Guarded namespaces that the controller does not look after: there an attack has all the time that it wants
@@ -52,14 +53,28 @@ async fn install(cluster: &'static Cluster) -> Guarded {
     cluster.admin.create("/apis/rbac.authorization.k8s.io/v1/clusterroles", &attacker()).await.unwrap();
     cluster.admin.create("/apis/node.k8s.io/v1/runtimeclasses", &weaker_runtime()).await.unwrap();
     apply(cluster, &prepared.rest).await;
+    share_authority(cluster, &folder.join("certificates")).await;
     let mut replica = Part::start(webhook_recipe(cluster, &folder, prepared.ports));
-    let controller = Part::start(controller_recipe(cluster, &folder, "controller-policies", "controller"));
+    let mut recipe = controller_recipe(cluster, &folder, "controller-policies", "controller");
+    // The API server takes no loopback address as an endpoint of a Service.
+    recipe.arguments.push(format!("--webhook-address=127.0.0.1:{}", prepared.ports[0]));
+    let controller = Part::start(recipe);
     let editor = cluster.plane.caller("editor", None).await;
     answers(&mut replica, prepared.ports[1]).await;
     apply(cluster, &prepared.configurations).await;
     let guarded = Guarded { cluster, editor, _replica: replica, controller };
     guarded.settled().await;
     guarded
+}
+
+/// Gives the controller the authority that the webhook's certificate is of; by default it would make one of its own.
+async fn share_authority(cluster: &Cluster, certificates: &Path) {
+    let text = |file: &str| STANDARD.encode(fs::read(certificates.join(file)).unwrap());
+    let secret = json!({
+        "apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/tls", "metadata": {"name": "flamewarden-authority"},
+        "data": {"tls.crt": text("ca.crt"), "tls.key": text("ca.key")},
+    });
+    cluster.admin.create("/api/v1/namespaces/flamewarden-system/secrets", &secret).await.unwrap();
 }
 
 /// What an installation puts into a cluster, and where its webhook and its probes listen.

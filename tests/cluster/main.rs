@@ -10,6 +10,7 @@
 mod attacks;
 mod caller;
 mod control_plane;
+mod decisions_test;
 mod flame;
 mod flame_replay;
 mod flamewarden;

@@ -82,6 +82,7 @@ impl Place {
                 namespace: "flamewarden-system".to_owned(),
                 identity: "test".to_owned(),
                 timing: LeaseTiming::default(),
+                webhook_addresses: Vec::new(),
                 certificates: CertificateSource::Other,
             },
         }

@@ -1,0 +1,167 @@
+//! Edge: Kubernetes Events, few enough that nobody who is refused often can flood the API server with them.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+use tokio::time::Instant;
+
+use super::lease::micro;
+use super::{Cluster, ClusterProblem, Kind};
+use crate::facts::Place;
+use crate::model::Reference;
+
+/// What is to be told, about which object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Event {
+    /// The namespace of the object, and of the Event.
+    pub namespace: String,
+    /// The object.
+    pub about: Reference,
+    /// Why, in one word that machines can match.
+    pub reason: &'static str,
+    /// What was being done, in one word.
+    pub action: &'static str,
+    /// The same for people: no values of fields.
+    pub note: String,
+    /// What tells this Event from every other about the object; the same one twice is stored once.
+    pub key: String,
+}
+
+/// How often something may be told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Often {
+    /// Each time: what only few may do.
+    Each,
+    /// Once a minute for the same object, reason and note, and in each namespace not more than so many.
+    Seldom,
+}
+
+/// Writes Events.
+pub struct Recorder {
+    cluster: Cluster,
+    instance: String,
+    limits: Mutex<Limits>,
+}
+
+impl Recorder {
+    /// A recorder that writes in the name of this process.
+    pub fn new(cluster: Cluster, instance: &str) -> Self {
+        Recorder { cluster, instance: instance.chars().take(INSTANCE).collect(), limits: Mutex::default() }
+    }
+
+    /// Whether an Event of this kind may be told now; what is answered with yes is counted as told.
+    pub fn admits(&self, event: &Event, often: Often) -> bool {
+        let mut limits = self.limits.lock().unwrap_or_else(PoisonError::into_inner);
+        often == Often::Each || limits.admit(event, Instant::now())
+    }
+
+    /// Writes an Event that was admitted.
+    ///
+    /// # Errors
+    /// It was not stored.
+    pub async fn write(&self, event: &Event) -> Result<(), ClusterProblem> {
+        let object = event.object(&self.instance, Timestamp::now());
+        let place = Place { namespace: event.namespace.clone(), name: event.name() };
+        match self.cluster.store(Kind::Event, &place, &object).await {
+            Err(problem) if problem.is_there_already() => Ok(()),
+            done => done,
+        }
+    }
+}
+
+impl Event {
+    /// A name that is the same for the same Event, so that telling it twice stores it once.
+    fn name(&self) -> String {
+        let hash = Sha256::digest(format!("{}/{}/{}", self.about.uid, self.reason, self.key));
+        let hash: String = hash.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+        let about: String = self.about.name.chars().take(NAME).collect();
+        format!("{}.{hash}", about.trim_end_matches(['.', '-']))
+    }
+
+    fn object(&self, instance: &str, now: Timestamp) -> Value {
+        let note: String = self.note.chars().take(NOTE).collect();
+        let uid = Some(&self.about.uid).filter(|uid| !uid.is_empty());
+        json!({
+            "apiVersion": "events.k8s.io/v1", "kind": "Event",
+            "metadata": {"name": self.name(), "namespace": self.namespace},
+            "eventTime": micro(now),
+            "type": "Warning", "reason": self.reason, "action": self.action, "note": note,
+            "regarding": {
+                "apiVersion": self.about.api_version, "kind": self.about.kind,
+                "namespace": self.namespace, "name": self.about.name, "uid": uid,
+            },
+            "reportingController": "flamewarden.dev/controller", "reportingInstance": instance,
+        })
+    }
+}
+
+/// What was told within the last minute.
+#[derive(Debug, Default)]
+struct Limits {
+    told: BTreeMap<(String, String, &'static str, String), Instant>,
+}
+
+impl Limits {
+    fn admit(&mut self, event: &Event, now: Instant) -> bool {
+        self.told.retain(|_, told| now.duration_since(*told) < MINUTE);
+        let Event { namespace, about, reason, note, .. } = event;
+        let key = (namespace.clone(), about.uid.clone(), *reason, note.clone());
+        let there = self.told.keys().filter(|(told, ..)| told == namespace).count();
+        if there >= MOST || self.told.contains_key(&key) {
+            return false;
+        }
+        self.told.insert(key, now);
+        true
+    }
+}
+
+/// Events that one namespace gets in a minute.
+const MOST: usize = 60;
+const MINUTE: Duration = Duration::from_secs(60);
+/// Bounds of the API server, in bytes; what we write is ASCII but for names that cannot be stored anyway.
+const INSTANCE: usize = 128;
+const NOTE: usize = 1000;
+const NAME: usize = 200;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn event(namespace: &str, uid: &str, note: &str) -> Event {
+        let about = Reference { name: "web".to_owned(), uid: uid.to_owned(), ..Reference::default() };
+        let (namespace, note) = (namespace.to_owned(), note.to_owned());
+        Event { namespace, about, reason: "Refused", action: "Create", note, key: String::new() }
+    }
+
+    #[test]
+    fn the_same_is_told_once_a_minute_and_a_namespace_has_its_share() {
+        let mut limits = Limits::default();
+        let start = Instant::now();
+        for (after, told, want) in [
+            (0, event("a", "1", "x"), true),
+            (59, event("a", "1", "x"), false),
+            (59, event("a", "1", "y"), true),
+            (60, event("a", "1", "x"), true),
+        ] {
+            assert_eq!(limits.admit(&told, start + Duration::from_secs(after)), want, "after {after} s");
+        }
+        let later = start + Duration::from_secs(200);
+        let admitted = (0..100).filter(|uid| limits.admit(&event("a", &uid.to_string(), "x"), later)).count();
+        assert_eq!(admitted, MOST);
+        assert!(limits.admit(&event("b", "1", "x"), later));
+    }
+
+    #[test]
+    fn an_event_is_one_object_however_often_it_is_told() {
+        let told = event("a", "1", "x");
+        let now = Timestamp::UNIX_EPOCH;
+        assert_eq!(told.object("me", now), told.object("me", now));
+        assert_ne!(told.name(), Event { key: "2".to_owned(), ..told.clone() }.name());
+        let long = Event { about: Reference { name: format!("{}-", "x".repeat(199)), ..told.about.clone() }, ..told };
+        assert_eq!(long.name().len(), 199 + 1 + 16);
+    }
+}
