@@ -207,7 +207,7 @@ impl Replica {
     }
 
     /// How many certificates it has taken so far.
-    fn certificates(&self) -> usize {
+    pub(crate) fn certificates(&self) -> usize {
         fs::read_to_string(&self.part.recipe().log).unwrap().matches("certificate in force").count()
     }
 
@@ -252,5 +252,5 @@ fn recipe(folder: &std::path::Path, name: &str, arguments: &[String]) -> Recipe 
     }
 }
 
-const SYSTEM: &str = "flamewarden-system";
+pub(crate) const SYSTEM: &str = "flamewarden-system";
 const SLICES: &str = "/apis/discovery.k8s.io/v1/namespaces/flamewarden-system/endpointslices";

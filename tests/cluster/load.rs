@@ -8,6 +8,7 @@
     reason = "a test made of the cluster tests' parts, which uses some of them"
 )]
 
+mod authority_change;
 mod by_service;
 mod caller;
 mod control_plane;
@@ -23,6 +24,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use crate::authority_change::change_authority;
 use crate::by_service::{NAMESPACE, by_service};
 use crate::caller::Caller;
 use crate::flamewarden::good_analysis;
@@ -62,7 +64,11 @@ fn no_call_fails_through_renewals_and_replacements() {
         let (mut renewals, mut number) = (0, 100);
         for replacement in 0..numbers.replacements {
             if renewals < numbers.renewals && replacement % 3 == 1 {
-                cluster.renew(&replicas).await;
+                // The first is the authority's, with all that it brings; the others are the certificate's.
+                match renewals {
+                    0 => change_authority(cluster, &replicas).await,
+                    _ => cluster.renew(&replicas).await,
+                }
                 renewals += 1;
                 steady.go_on(numbers.between).await;
             }
