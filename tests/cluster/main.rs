@@ -20,6 +20,7 @@ mod killed;
 mod kubelet;
 mod lab;
 mod lifecycle_test;
+mod outage_test;
 mod part;
 mod pki;
 mod plane_test;
