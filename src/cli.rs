@@ -2,6 +2,7 @@
 
 mod audit;
 mod manifests;
+mod release;
 
 use std::io::{self, Write};
 use std::net::SocketAddr;
@@ -42,6 +43,10 @@ enum Command {
     /// Exit codes: 0 nothing is refused; 1 something is; 2 the arguments or policies make no sense;
     /// 3 something could not be read or judged.
     Audit(audit::Audit),
+    /// Frees a cluster of Flamewarden: webhook configurations, finalizers, policies that nobody needs, gates on demand.
+    ///
+    /// Tells each thing that it did. Refuses while a controller is at work.
+    Release(release::Release),
 }
 
 /// Runs the command that the arguments ask for.
@@ -50,6 +55,7 @@ pub fn run() -> ExitCode {
         Command::Serve(serve) => serve.run(),
         Command::Certs(certs) => certs.run(),
         Command::Manifests(manifests) => manifests.run().and_then(|text| print(&text)),
+        Command::Release(release) => release.run(),
         Command::Audit(audit) => return judged(audit.run()),
     };
     match done {

@@ -64,6 +64,10 @@ pub enum Kind {
     ValidatingWebhookConfiguration,
     /// admissionregistration.k8s.io/v1
     MutatingWebhookConfiguration,
+    /// admissionregistration.k8s.io/v1
+    ValidatingAdmissionPolicy,
+    /// admissionregistration.k8s.io/v1
+    ValidatingAdmissionPolicyBinding,
 }
 
 /// What went wrong between us and the API server.
@@ -270,6 +274,12 @@ impl Kind {
             }
             Kind::MutatingWebhookConfiguration => {
                 (REGISTRATION, "v1", "MutatingWebhookConfiguration", "mutatingwebhookconfigurations")
+            }
+            Kind::ValidatingAdmissionPolicy => {
+                (REGISTRATION, "v1", "ValidatingAdmissionPolicy", "validatingadmissionpolicies")
+            }
+            Kind::ValidatingAdmissionPolicyBinding => {
+                (REGISTRATION, "v1", "ValidatingAdmissionPolicyBinding", "validatingadmissionpolicybindings")
             }
         }
     }
