@@ -25,5 +25,6 @@ mod part;
 mod pki;
 mod plane_test;
 mod recording;
+mod removal_test;
 mod shared;
 mod user_rules_test;
