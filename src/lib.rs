@@ -5,7 +5,8 @@
 //! Pure: [`model`] (what everybody talks about), [`policy`] (profiles and where they hold), [`isolation`] (network
 //! policies made and judged), [`install`] (what is installed), [`facts`] (what is known), [`rules`] (the one judge).
 //! Edges: [`cluster`] (the API server), [`serve`] (TLS, connections, files). Services, which never import each
-//! other: [`webhook`], [`guard`], [`registration`], [`decisions`]. On top: [`app`], [`cli`]; at the side: [`telemetry`].
+//! other: [`webhook`], [`guard`], [`registration`], [`decisions`], [`auditor`]. On top: [`app`], [`cli`]; at the side:
+//! [`telemetry`].
 //! `tests/layout.rs` holds the imports to this order. `ARCHITECTURE.md` follows a request and a pod through the parts.
 //!
 //! # Invariants
