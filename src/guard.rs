@@ -1,6 +1,7 @@
 //! The guard: makes each analysis's policy, then lifts the gate; keeps the policy until the pods are gone.
 
 mod act;
+mod adopt;
 mod lift;
 mod observe;
 mod plan;

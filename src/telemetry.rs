@@ -41,6 +41,8 @@ pub struct Metrics {
     pub events: Family<ReasonLabels, Counter>,
     /// Events not written, because the same or too many were a moment before.
     pub events_suppressed: Counter,
+    /// Analysis pods as the guard sees them.
+    pub guard_pods: Family<StateLabels, Gauge>,
     /// Bytes of review bodies held at this moment.
     pub bytes_in_flight: Gauge,
     /// Last moment of the serving certificate, in seconds since 1970.
@@ -83,6 +85,13 @@ pub struct ReasonLabels {
     pub reason: &'static str,
 }
 
+/// How a pod is guarded.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct StateLabels {
+    /// `held`, `open`, `adopted` or `not_conforming`.
+    pub state: &'static str,
+}
+
 impl Metrics {
     /// All metrics, at zero.
     pub fn new() -> Self {
@@ -96,6 +105,7 @@ impl Metrics {
             decisions_lost: Family::default(),
             events: Family::default(),
             events_suppressed: Counter::default(),
+            guard_pods: Family::default(),
             bytes_in_flight: Gauge::default(),
             certificate_expiry: Gauge::default(),
             policies_valid: Gauge::default(),
@@ -124,6 +134,7 @@ impl Metrics {
         registry.register("decisions_lost", "Decisions lost on the way to an Event", self.decisions_lost.clone());
         registry.register("events", "Events written", self.events.clone());
         registry.register("events_suppressed", "Events too many to be written", self.events_suppressed.clone());
+        registry.register("guard_pods", "Analysis pods by how they are guarded", self.guard_pods.clone());
         registry.register("admission_in_flight_bytes", "Bytes of bodies held", self.bytes_in_flight.clone());
         registry.register(
             "certificate_expiry_timestamp_seconds",

@@ -68,9 +68,15 @@ pub(super) async fn start(
     let (synced, knows) = watch::channel(false);
 
     let mut loops = JoinSet::new();
-    let guard = GuardSettings { cluster: cluster.clone(), leadership: leadership.clone(), policies: policies.clone() };
-    loops.spawn(Guard::new(guard).run(stopped.clone(), synced));
     let recorder = Arc::new(Recorder::new(cluster.clone(), &settings.identity));
+    let guard = GuardSettings {
+        cluster: cluster.clone(),
+        leadership: leadership.clone(),
+        policies: policies.clone(),
+        recorder: recorder.clone(),
+        metrics: metrics.clone(),
+    };
+    loops.spawn(Guard::new(guard).run(stopped.clone(), synced));
     let (bundle, known) = watch::channel(Bundle::default());
     // Without an authority of our own there is nothing that a webhook would know the controller by.
     if settings.certificates == CertificateSource::Own {

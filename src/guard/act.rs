@@ -9,14 +9,15 @@ use json_patch::{Patch, PatchOperation, RemoveOperation, TestOperation};
 use serde_json::{Value, json};
 use tracing::{info, warn};
 
+use super::adopt::{self, Adopted, Adoptions};
 use super::lift::{Holder, Refusal, controller, holder, lift_refusals, opening, summary};
 use super::plan::{Identity, Step};
 use super::run::GuardSettings;
-use crate::cluster::{Cluster, ClusterProblem, Kind, Leadership};
-use crate::facts::{Facts, Place};
+use crate::cluster::{Cluster, ClusterProblem, Event, Kind, Leadership, Often, Recorder};
+use crate::facts::{Facts, Gate, Place};
 use crate::isolation::{self, FOREIGN, Foreign, Scope, foreign_refusal};
 use crate::model::labels::ISOLATION_FINALIZER;
-use crate::model::{Json, parse};
+use crate::model::{Json, Reference, parse};
 use crate::policy::PolicySet;
 
 /// How a step ended.
@@ -35,10 +36,22 @@ pub(super) struct Actor {
     leadership: Leadership,
     policies: Arc<PolicySet>,
     uids: Vec<(String, String)>,
+    /// Name, uid and gate.
+    pods: Vec<(String, String, Gate)>,
+    recorder: Arc<Recorder>,
+    adoptions: Adoptions,
 }
 
 impl Actor {
-    pub(super) fn new(settings: &GuardSettings, policies: Arc<PolicySet>, facts: &Facts, identity: &Identity) -> Self {
+    pub(super) fn new(
+        settings: &GuardSettings,
+        policies: Arc<PolicySet>,
+        facts: &Facts,
+        identity: &Identity,
+        adoptions: &Adoptions,
+    ) -> Self {
+        let pods = facts.pods.iter();
+        let pods = pods.filter(|(place, fact)| place.namespace == identity.namespace && fact.app == identity.app);
         let own = facts.policies.iter();
         let own = own.filter(|(place, fact)| place.namespace == identity.namespace && fact.app == identity.app);
         Actor {
@@ -46,6 +59,9 @@ impl Actor {
             leadership: settings.leadership.clone(),
             policies,
             uids: own.map(|(place, policy)| (place.name.clone(), policy.uid.clone())).collect(),
+            pods: pods.map(|(place, pod)| (place.name.clone(), pod.uid.clone(), pod.gate)).collect(),
+            recorder: settings.recorder.clone(),
+            adoptions: adoptions.clone(),
         }
     }
 
@@ -76,6 +92,12 @@ impl Actor {
         }
         let stored = self.cluster.apply(Kind::NetworkPolicy, &place, &policy).await?;
         info!(namespace = place.namespace, app = identity.app, policy = place.name, "isolation policy written");
+        // A pod that runs although nobody ever isolated it is from before the installation.
+        for (name, uid, gate) in self.pods.iter().filter(|_| self.uids.is_empty()) {
+            if *gate == Gate::Open {
+                self.adopt(identity, name, uid).await?;
+            }
+        }
         Ok(Outcome::Stored(Kind::NetworkPolicy, place, stored))
     }
 
@@ -106,7 +128,7 @@ impl Actor {
         let selector = format!("component={component},app={}", identity.app);
         let list = self.cluster.list(Kind::Pod, &identity.namespace, &selector).await?;
         let Ok(list) = parse(list.as_bytes()) else {
-            refuse(identity, "", &Refusal::Unreadable("the list of pods is not acceptable JSON".to_owned()));
+            self.refuse(identity, "", &Refusal::Unreadable("the list of pods is not acceptable JSON".to_owned())).await;
             return Ok(Outcome::Failed);
         };
         let holders = self.holders(identity, &list).await?;
@@ -117,7 +139,7 @@ impl Actor {
             if pod.owner == held_by {
                 all_open &= self.open(identity, name).await?;
             } else {
-                refuse(identity, &name, &Refusal::Taken(held_by.to_owned()));
+                self.refuse(identity, &name, &Refusal::Taken(held_by.to_owned())).await;
                 all_open = false;
             }
         }
@@ -169,20 +191,52 @@ impl Actor {
         Ok(lists)
     }
 
+    /// All that a pod is judged by; none where it is gone.
+    async fn reads(&self, place: &Place) -> Result<Option<Reads>, ClusterProblem> {
+        let Some(pod) = self.cluster.read(Kind::Pod, place).await? else { return Ok(None) };
+        let network_policies = self.cluster.list(Kind::NetworkPolicy, &place.namespace, "").await?;
+        Ok(Some(Reads { pod, network_policies, foreign: self.foreign(&place.namespace).await? }))
+    }
+
+    /// Says how a pod stands that runs although it never had a gate of ours.
+    async fn adopt(&self, identity: &Identity, name: &str, uid: &str) -> Result<(), ClusterProblem> {
+        let place = Place { namespace: identity.namespace.clone(), name: name.to_owned() };
+        let Some(reads) = self.reads(&place).await? else { return Ok(()) };
+        let refusal = reads.judge(&self.policies).err();
+        let adopted = if refusal.is_none() { Adopted::Conforming } else { Adopted::NotConforming };
+        self.adoptions.note(uid, adopted);
+        info!(namespace = identity.namespace, app = identity.app, pod = name, ?adopted, "pod from before adopted");
+        self.tell(&adopt::adopted(identity, pod_reference(name, uid), refusal.as_ref(), Timestamp::now())).await;
+        Ok(())
+    }
+
+    async fn refuse(&self, identity: &Identity, pod: &str, refusal: &Refusal) {
+        let reason = summary(refusal);
+        warn!(namespace = identity.namespace, app = identity.app, pod, reason, "gate stays closed");
+        if let Some((name, uid, _)) = self.pods.iter().find(|(name, ..)| name == pod) {
+            self.tell(&adopt::held(identity, pod_reference(name, uid), refusal, Timestamp::now())).await;
+        }
+    }
+
+    /// An Event that cannot be written keeps nobody from his work.
+    async fn tell(&self, event: &Event) {
+        if !self.recorder.admits(event, Often::Seldom) {
+            return;
+        }
+        if let Err(problem) = self.recorder.write(event).await {
+            warn!(namespace = event.namespace, %problem, "event not written");
+        }
+    }
+
     /// Opens one gate; false where it stays closed.
     async fn open(&self, identity: &Identity, name: String) -> Result<bool, ClusterProblem> {
         let place = Place { namespace: identity.namespace.clone(), name };
-        let Some(pod) = self.cluster.read(Kind::Pod, &place).await? else { return Ok(true) };
-        let reads = Reads {
-            pod,
-            network_policies: self.cluster.list(Kind::NetworkPolicy, &identity.namespace, "").await?,
-            foreign: self.foreign(&identity.namespace).await?,
-        };
+        let Some(reads) = self.reads(&place).await? else { return Ok(true) };
         let patch = match reads.judge(&self.policies) {
             Ok(Some(patch)) => patch,
             Ok(None) => return Ok(true),
             Err(refusal) => {
-                refuse(identity, &place.name, &refusal);
+                self.refuse(identity, &place.name, &refusal).await;
                 return Ok(false);
             }
         };
@@ -218,9 +272,9 @@ impl Reads {
     }
 }
 
-fn refuse(identity: &Identity, pod: &str, refusal: &Refusal) {
-    let reason = summary(refusal);
-    warn!(namespace = identity.namespace, app = identity.app, pod, reason, "gate stays closed");
+fn pod_reference(name: &str, uid: &str) -> Reference {
+    let (api_version, kind) = Kind::Pod.type_names();
+    Reference { api_version, kind: kind.to_owned(), name: name.to_owned(), uid: uid.to_owned() }
 }
 
 /// The patch that takes our finalizer from an object; none where it has none.

@@ -12,10 +12,12 @@ use tokio::time::Instant;
 use tracing::{debug, warn};
 
 use super::act::{Actor, Outcome};
+use super::adopt::Adoptions;
 use super::observe::{Observer, WATCHED};
 use super::plan::{Identity, Memory, Step, plan};
-use crate::cluster::{self, Change, Cluster, Kind, Leadership};
+use crate::cluster::{self, Change, Cluster, Kind, Leadership, Recorder};
 use crate::policy::PolicySet;
+use crate::telemetry::{Metrics, StateLabels};
 
 /// What the guard works with.
 pub struct GuardSettings {
@@ -25,6 +27,10 @@ pub struct GuardSettings {
     pub leadership: Leadership,
     /// The policies in force.
     pub policies: Arc<ArcSwap<PolicySet>>,
+    /// What writes Events.
+    pub recorder: Arc<Recorder>,
+    /// Where pods are counted.
+    pub metrics: Arc<Metrics>,
 }
 
 /// The guard of all guarded namespaces.
@@ -33,6 +39,7 @@ pub struct Guard {
     watched: BTreeSet<String>,
     observer: Observer,
     memory: Memory,
+    adoptions: Adoptions,
     busy: BTreeSet<Identity>,
     rests: BTreeMap<Identity, Rest>,
     room: Arc<Semaphore>,
@@ -55,6 +62,7 @@ impl Guard {
             watched: BTreeSet::new(),
             observer: Observer::default(),
             memory: Memory::default(),
+            adoptions: Adoptions::default(),
             busy: BTreeSet::new(),
             rests: BTreeMap::new(),
             room: Arc::new(Semaphore::new(SIDE_BY_SIDE)),
@@ -119,6 +127,9 @@ impl Guard {
     /// Starts every step that is due; gives the moment at which to look again at the latest.
     fn start(&mut self, steps: &mut Steps) -> Instant {
         let (now, moment) = (Instant::now(), Timestamp::now());
+        for (state, count) in self.adoptions.count(self.observer.facts()) {
+            self.settings.metrics.guard_pods.get_or_create(&StateLabels { state }).set(count);
+        }
         let mut next = now + LOOK_AGAIN;
         if !self.settings.leadership.holds() {
             return now + LOOK_FOR_LEADERSHIP;
@@ -140,7 +151,7 @@ impl Guard {
             }
             debug!(namespace = identity.namespace, app = identity.app, ?step, "guard acts");
             self.busy.insert(identity.clone());
-            let actor = Actor::new(&self.settings, policies.clone(), self.observer.facts(), &identity);
+            let actor = Actor::new(&self.settings, policies.clone(), self.observer.facts(), &identity, &self.adoptions);
             let room = self.room.clone();
             steps.spawn(async move {
                 let _place = room.acquire_owned().await;

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::flamewarden::{good_analysis, guarded};
+use crate::flamewarden::{BEFORE, good_analysis, guarded};
 use crate::shared::{Cluster, PATIENCE, run, wait_until};
 
 #[test]
@@ -51,9 +51,7 @@ fn each_use_of_break_glass_has_an_event_at_the_pod_and_a_forged_owner_none() {
         let bindings = format!("/apis/rbac.authorization.k8s.io/v1/namespaces/{NAMESPACE}/rolebindings");
         admin.create(&bindings, &binding).await.unwrap();
         let pods = format!("{CORE}/pods");
-        let mut pod = good_analysis("entered");
-        pod["metadata"]["name"] = json!("entered");
-        pod["spec"]["containers"][0]["resources"] = json!({"requests": {"cpu": "1"}, "limits": {"cpu": "1"}});
+        let pod = analysis("entered", "entered");
         guarded.editor.create(&pods, &pod).await.unwrap();
         let running = |pod: &Value| (pod["status"]["phase"] == "Running").then(|| pod["metadata"]["uid"].clone());
         let uid = guarded.cluster.read(&format!("{pods}/entered"), running).await;
@@ -85,6 +83,43 @@ fn each_use_of_break_glass_has_an_event_at_the_pod_and_a_forged_owner_none() {
         let forged = events["items"].as_array().unwrap().iter().find(|event| event["regarding"]["name"] == "nobody");
         assert_eq!(forged, None);
     });
+}
+
+#[test]
+fn a_gate_that_stays_closed_and_a_pod_from_before_have_events_at_the_pods() {
+    run(async {
+        let guarded = guarded().await;
+        let pods = format!("{CORE}/pods");
+        let first = guarded.editor.create(&pods, &analysis("holder", "twice")).await.unwrap();
+        guarded
+            .cluster
+            .read(&format!("{pods}/holder"), |pod| (pod["status"]["phase"] == "Running").then_some(()))
+            .await;
+        let second = guarded.editor.create(&pods, &analysis("late", "twice")).await.unwrap();
+        let before = guarded.cluster.admin.get(&format!("{pods}/{BEFORE}")).await.unwrap();
+        let holder = first["metadata"]["uid"].as_str().unwrap();
+        let held = format!(
+            "Flamewarden keeps the gate closed: pods of another owner (uid {holder}) have this identity and were first"
+        );
+        let adopted = "It started before Flamewarden guarded it and is isolated from now on, but would be refused: ";
+        for (reason, pod, note) in [("GateHeld", &second, held.as_str()), ("NotConforming", &before, adopted)] {
+            let event = event(guarded.cluster, reason, "Pod").await;
+            let about = json!([event["regarding"]["name"], event["regarding"]["uid"]]);
+            assert_eq!(about, json!([pod["metadata"]["name"], pod["metadata"]["uid"]]), "{event}");
+            let told = event["note"].as_str().unwrap();
+            assert!(told.starts_with(note), "{told}");
+            // It never had the gate, and could not get it any more.
+            assert!(!told.contains("network-gate"), "{told}");
+        }
+    });
+}
+
+/// An analysis that says itself what the namespace's limit range would say otherwise.
+fn analysis(name: &str, id: &str) -> Value {
+    let mut pod = good_analysis(id);
+    pod["metadata"]["name"] = json!(name);
+    pod["spec"]["containers"][0]["resources"] = json!({"requests": {"cpu": "1"}, "limits": {"cpu": "1"}});
+    pod
 }
 
 /// Waits for the Event with a reason about a kind of object.

@@ -30,6 +30,8 @@ pub(crate) const SHARED: &[&str] =
     &["flame", "flame-attacks", "flame-decisions", "flame-foreign", "flame-replay", "flame-try"];
 /// Namespaces that the installation guards and that hold nothing but analyses.
 pub(crate) const DEDICATED: &[&str] = &["analyses", "analyses-attacks"];
+/// An analysis in `flame-decisions` from before the installation.
+pub(crate) const BEFORE: &str = "before";
 /// Guarded namespaces that the controller does not look after: there an attack has all the time that it wants
 /// between a pod's creation and the lifting of its gate.
 const UNATTENDED: &[&str] = &["flame-attacks", "analyses-attacks"];
@@ -54,6 +56,9 @@ async fn install(cluster: &'static Cluster) -> Guarded {
     cluster.admin.create("/apis/node.k8s.io/v1/runtimeclasses", &weaker_runtime()).await.unwrap();
     apply(cluster, &prepared.rest).await;
     share_authority(cluster, &folder.join("certificates")).await;
+    let mut before = good_analysis(BEFORE);
+    before["metadata"]["name"] = json!(BEFORE);
+    cluster.admin.create("/api/v1/namespaces/flame-decisions/pods", &before).await.unwrap();
     let mut replica = Part::start(webhook_recipe(cluster, &folder, prepared.ports));
     let mut recipe = controller_recipe(cluster, &folder, "controller-policies", "controller");
     // The API server takes no loopback address as an endpoint of a Service.
