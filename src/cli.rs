@@ -3,6 +3,7 @@
 mod audit;
 mod manifests;
 mod release;
+mod test;
 
 use std::io::{self, Write};
 use std::net::SocketAddr;
@@ -21,7 +22,7 @@ use crate::webhook::ReviewLimits;
 /// Keeps untrusted FLAME analyses contained in Kubernetes.
 ///
 /// Exit codes: 0 all is well; 1 it could not be done, with the reason on standard error;
-/// 2 the arguments make no sense. `audit` has its own.
+/// 2 the arguments make no sense. `audit` and `test` have their own.
 #[derive(Parser)]
 #[command(name = "flamewarden", version, max_term_width = 100)]
 struct Arguments {
@@ -47,6 +48,10 @@ enum Command {
     ///
     /// Tells each thing that it did. Refuses while a controller is at work.
     Release(release::Release),
+    /// Runs policies against example requests with the answers expected of them.
+    ///
+    /// Exit codes: 0 all answers are as expected; 1 one isn't; 2 the arguments, policies or tests make no sense.
+    Test(test::Test),
 }
 
 /// Runs the command that the arguments ask for.
@@ -57,6 +62,7 @@ pub fn run() -> ExitCode {
         Command::Manifests(manifests) => manifests.run().and_then(|text| print(&text)),
         Command::Release(release) => release.run(),
         Command::Audit(audit) => return judged(audit.run()),
+        Command::Test(test) => return judged(test.run()),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

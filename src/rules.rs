@@ -15,7 +15,7 @@ pub use judge::{Case, Target, judge};
 pub use judgement::Judgement;
 pub use mend::{MendProblem, mend};
 pub use object::OBJECT_RULES;
-pub use pod::{FIRM_RULES, POD_RULES, PodCase, PodRule, Stage, pod_findings};
+pub use pod::{FIRM_RULES, POD_RULES, PodCase, PodRule, Stage, pod_findings, unclassified_fields};
 pub use request::{Hold, REQUEST_RULES, RequestRule, TargetRef, target_of};
 pub use users::{take_users_findings, users_rules_for};
 

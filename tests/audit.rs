@@ -239,3 +239,31 @@ fn a_user_or_policies_that_make_no_sense_end_in_two() {
         assert_eq!((output.status.code(), said.contains(says)), (Some(2), true), "{said}");
     }
 }
+
+#[test]
+fn a_comparison_names_what_would_be_answered_differently() {
+    let stricter = FILES[0].1.replace("graceMaximum: 30", "graceMaximum: 30\n  modes: {labels: audit}");
+    let folder = folder(&[
+        ("new/a.yaml", stricter.replace("images:\n    digest: any", "images:\n    digest: required").as_str()),
+        ("new/g.yaml", FILES[1].1),
+        ("new/i.yaml", FILES[2].1),
+    ]);
+    let role = "\n---\n{kind: Role, apiVersion: rbac.authorization.k8s.io/v1, metadata: {name: r}}\n";
+    let labelled =
+        ANALYSIS.replace("app: analysis-a", "app: analysis-a, k8s-app: dns").replace("{name: a,", "{name: b,");
+    let input = format!("{ANALYSIS}---\n{labelled}{role}");
+    let (code, report) = report(&folder, &["--compare", "--policy", "new"], &input);
+    assert_eq!(code, 1);
+    let wanted = json!({
+        "apiVersion": "flamewarden.dev/audit/v1alpha1", "kind": "PolicyComparison", "judged": 2, "problems": [],
+        "differences": [
+            {"file": "-", "document": 1, "object": "Pod flame/a", "before": "mended", "after": "refused",
+             "onlyBefore": [], "onlyAfter": [["refused", "image-digest"]]},
+            {"file": "-", "document": 2, "object": "Pod flame/b", "before": "refused", "after": "refused",
+             "onlyBefore": [["refused", "labels"]], "onlyAfter": [["refused", "image-digest"], ["reported", "labels"]]},
+        ],
+    });
+    assert_eq!(report, wanted);
+    let (code, report) = self::report(&folder, &["--compare", "--policy", "policies"], &input);
+    assert_eq!((code, &report["differences"]), (0, &json!([])));
+}

@@ -1,13 +1,16 @@
 //! Asks the judge about each object as both sides of the webhook would: judged, mended, judged again.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 use json_patch::Patch;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{Entry, Outcome, Problem, Report, Subject, Summary};
 use crate::install::is_sent;
-use crate::isolation::{Foreign, Scope, could_select};
-use crate::model::{FieldPath, Finding, Json, Operation, PodView, Request, Resource, Segment, Severity, User, parse};
+use crate::isolation::{Foreign, Scope, foreign_refusal};
+use crate::model::{FieldPath, Finding, Json, Operation, PodView, Request, Resource, Segment, User, parse};
 use crate::policy::{Mode, PolicySet};
 use crate::rules::{
     Case, Judgement, RuleProblem, Target, UserRules, judge, mend, take_users_findings, users_rules_for,
@@ -36,6 +39,45 @@ pub struct Asker {
 #[derive(Debug, Default)]
 pub(super) struct Verdict {
     pub(super) findings: Vec<(Outcome, Finding)>,
+}
+
+/// The answer to a request, both sides of the webhook taken together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Decision {
+    /// Admitted as it is, perhaps with a warning.
+    Allowed,
+    /// Admitted, mended.
+    Mended,
+    /// Refused.
+    Refused,
+}
+
+impl Decision {
+    /// As reports and tests write it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Decision::Allowed => "allowed",
+            Decision::Mended => "mended",
+            Decision::Refused => "refused",
+        }
+    }
+}
+
+impl Verdict {
+    /// The decision, and the rules that made it: those that refuse, or mend, or else warn.
+    pub(super) fn answer(&self) -> (Decision, BTreeSet<String>) {
+        let rules = |wanted: Outcome| -> BTreeSet<String> {
+            let findings = self.findings.iter().filter(|(outcome, _)| *outcome == wanted);
+            findings.map(|(_, finding)| finding.rule.to_string()).collect()
+        };
+        let worst = self.findings.iter().map(|(outcome, _)| *outcome).min();
+        match worst {
+            Some(Outcome::Refused) => (Decision::Refused, rules(Outcome::Refused)),
+            Some(Outcome::Mended) => (Decision::Mended, rules(Outcome::Mended)),
+            _ => (Decision::Allowed, rules(Outcome::Warning)),
+        }
+    }
 }
 
 /// What an object is to the auditor.
@@ -114,25 +156,31 @@ impl<'a> Auditor<'a> {
         if self.policies.tenancy(&namespace).is_none() {
             return Standing::Unguarded;
         }
-        Standing::Judged(self.verdict(&object, &Place { group, resource, namespace }))
+        let place = Place { group, resource, namespace };
+        Standing::Judged(self.verdict(&self.request(&object, &place), Target::Unneeded))
     }
 
-    fn verdict(&self, object: &Json<'_>, place: &Place) -> Verdict {
-        let first = self.judgement(&self.request(object, place));
+    /// What both sides of the webhook would make of a request.
+    pub(super) fn verdict(&self, request: &Request<'_>, target: Target<'_>) -> Verdict {
+        let first = self.judgement(request, target);
+        let Some(object) = request.object else { return self.sorted(None, &[], first) };
         if first.remedies.is_empty() {
-            return self.sorted(object, &[], first);
+            return self.sorted(Some(object), &[], first);
         }
         // Where nothing can be mended the webhook refuses, and the first judgement says for what.
         let mended = mend(object, &first.remedies).ok().and_then(|patch| applied(object, &patch));
-        let Some(mended) = mended else { return self.sorted(object, &[], first) };
+        let Some(mended) = mended else { return self.sorted(Some(object), &[], first) };
         match parse(mended.as_bytes()) {
-            Ok(after) => self.sorted(object, &first.refusals, self.judgement(&self.request(&after, place))),
-            Err(_) => self.sorted(object, &[], first),
+            Ok(after) => {
+                let again = self.judgement(&Request { object: Some(&after), ..request.clone() }, target);
+                self.sorted(Some(object), &first.refusals, again)
+            }
+            Err(_) => self.sorted(Some(object), &[], first),
         }
     }
 
-    fn judgement(&self, request: &Request<'_>) -> Judgement {
-        let case = Case { policies: self.policies, target: Target::Unneeded, now: self.now };
+    fn judgement(&self, request: &Request<'_>, target: Target<'_>) -> Judgement {
+        let case = Case { policies: self.policies, target, now: self.now };
         let mut judgement = judge(request, &case);
         if !users_rules_for(request, &self.rules, self.policies).is_empty() {
             let findings = self.rules.evaluate(request, is_guarded(request, self.policies));
@@ -142,15 +190,21 @@ impl<'a> Auditor<'a> {
     }
 
     /// The last judgement's findings by outcome, and before them those of the first that mending took away.
-    fn sorted(&self, object: &Json<'_>, before: &[Finding], last: Judgement) -> Verdict {
+    fn sorted(&self, object: Option<&Json<'_>>, before: &[Finding], last: Judgement) -> Verdict {
         let gone = before.iter().filter(|found| !last.refusals.iter().any(|left| left.is_same(found)));
         let mut findings: Vec<_> = gone.map(|found| (Outcome::Mended, found.clone())).collect();
         findings.extend(last.refusals.into_iter().map(|found| (Outcome::Refused, found)));
         for found in last.warnings {
-            findings
-                .push((if self.is_mended_later(object, &found) { Outcome::Mended } else { Outcome::Warning }, found));
+            findings.push((
+                if object.is_some_and(|object| self.is_mended_later(object, &found)) {
+                    Outcome::Mended
+                } else {
+                    Outcome::Warning
+                },
+                found,
+            ));
         }
-        findings.extend(last.reported.into_iter().map(|found| (Outcome::Reported, found)));
+        findings.extend(last.reported.into_iter().chain(last.broken_glass).map(|found| (Outcome::Reported, found)));
         findings.sort_by_key(|(outcome, _)| *outcome);
         Verdict { findings }
     }
@@ -167,13 +221,8 @@ impl<'a> Auditor<'a> {
 
     /// A policy of the whole cluster is never refused; while it could select an analysis, gates stay closed.
     fn cluster_wide(&self, kind: &Foreign, object: &Json<'_>) -> Verdict {
-        if !could_select(kind, object, self.policies) {
-            return Verdict::default();
-        }
-        let why = "it could select an analysis; while it is there, the gates of analyses stay closed unless the \
-            profile names it in `network.trusted`";
-        let finding = Finding::new("network-policy", FieldPath::of(&["spec"]), object.get("spec"), why);
-        Verdict { findings: vec![(Outcome::Reported, Finding { severity: Severity::Critical, ..finding })] }
+        let finding = foreign_refusal(kind, object, self.policies);
+        Verdict { findings: finding.into_iter().map(|finding| (Outcome::Reported, finding)).collect() }
     }
 
     fn namespace<'o>(&'o self, object: &'o Json<'_>) -> Option<&'o str> {

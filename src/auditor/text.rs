@@ -1,8 +1,9 @@
 //! The report as text for people: one object after the other, what is mended in one line, then the counts.
 
+use std::collections::BTreeSet;
 use std::fmt::Write;
 
-use super::{Entry, Outcome, Report};
+use super::{Comparison, Decision, Entry, Failure, Hindrance, Outcome, Preflight, Problem, Report};
 
 /// Whether the text may carry colours; off where it does not go to a terminal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,19 +35,73 @@ pub fn text(report: &Report, colours: Colours) -> String {
         }
         add(&mut out, "");
     }
-    for problem in &report.problems {
+    add_problems(&mut out, &report.problems, colours);
+    add(&mut out, &counts(report));
+    out
+}
+
+/// A comparison as text: each object whose answers differ, and what differs.
+pub fn comparison_text(comparison: &Comparison, colours: Colours) -> String {
+    let mut out = String::new();
+    let width = comparison.differences.iter().map(|it| it.object.len()).max().unwrap_or_default();
+    for it in &comparison.differences {
+        let colour = if it.after == Decision::Refused { RED } else { YELLOW };
+        let answers = format!("{:7} -> {:7}", it.before.word(), it.after.word());
+        let rules = |sign: char, found: &BTreeSet<(Outcome, String)>| -> Vec<String> {
+            found.iter().map(|(outcome, rule)| format!("{sign}{rule} ({})", outcome.words())).collect()
+        };
+        let rules = [rules('-', &it.only_before), rules('+', &it.only_after)].concat().join(", ");
+        add(&mut out, &format!("{:width$}  {}  {rules}", it.object, colours.paint(&answers, colour)));
+    }
+    add_problems(&mut out, &comparison.problems, colours);
+    let count = format!("judged: {}; answered differently: {}", comparison.judged, comparison.differences.len());
+    add(&mut out, &count);
+    out
+}
+
+/// What stands in the way, as text.
+pub fn preflight_text(preflight: &Preflight, colours: Colours) -> String {
+    let mut out = String::new();
+    for Hindrance { object, message, .. } in &preflight.hindrances {
+        add(&mut out, &format!("{}  {object}: {message}", colours.paint("in the way", RED)));
+    }
+    for pod in &preflight.adopted {
+        add(&mut out, &format!("{}  Pod {pod}: it conforms", colours.paint("adopted   ", GREEN)));
+    }
+    add_problems(&mut out, &preflight.problems, colours);
+    let (ways, pods) = (preflight.hindrances.len(), preflight.adopted.len());
+    add(&mut out, &format!("Kubernetes {}; in the way: {ways}; pods to adopt: {pods}", preflight.version));
+    out
+}
+
+/// Failed test cases as text, by file, and how many there were.
+pub fn failures_text(files: &[(String, Vec<Failure>)], cases: usize) -> String {
+    let mut out = String::new();
+    for (file, failures) in files.iter().filter(|(_, failures)| !failures.is_empty()) {
+        add(&mut out, file);
+        for Failure { case, expected, got } in failures {
+            add(&mut out, &format!("  {case}"));
+            add(&mut out, &format!("    expected  {expected}"));
+            add(&mut out, &format!("    got       {got}"));
+        }
+    }
+    let failed: usize = files.iter().map(|(_, failures)| failures.len()).sum();
+    add(&mut out, &format!("cases: {cases}; failed: {failed}"));
+    out
+}
+
+fn add_problems(out: &mut String, problems: &[Problem], colours: Colours) {
+    for problem in problems {
         let place = match (problem.line, problem.document) {
             (Some(line), _) => format!("{}:{line}", problem.file),
             (None, Some(document)) => format!("{}, document {document}", problem.file),
             (None, None) => problem.file.clone(),
         };
-        add(&mut out, &format!("{}  {place}: {}", colours.paint("error", RED), problem.message));
+        add(out, &format!("{}  {place}: {}", colours.paint("error", RED), problem.message));
     }
-    if !report.problems.is_empty() {
-        add(&mut out, "");
+    if !problems.is_empty() {
+        add(out, "");
     }
-    add(&mut out, &counts(report));
-    out
 }
 
 fn line(entry: &Entry, width: usize, colours: Colours) -> String {

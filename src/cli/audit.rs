@@ -1,12 +1,16 @@
 //! Edge: `flamewarden audit`: judges manifests and prints what would become of them.
 
 use std::io::{self, IsTerminal};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use clap::{Args, ValueEnum};
+use serde::Serialize;
 
-use crate::auditor::{Asker, Auditor, Colours, gather, subjects, text};
+use crate::auditor::{
+    Asker, Auditor, Colours, compare, comparison_text, gather, live_subjects, preflight, preflight_text, subjects, text,
+};
+use crate::cluster::Cluster;
 use crate::policy::PolicySet;
 use crate::serve::read_policies;
 
@@ -28,6 +32,21 @@ pub(super) struct Audit {
     /// The namespace of objects that name none.
     #[arg(long, short, value_name = "NAME")]
     namespace: Option<String>,
+    /// Folder of other policies: says which objects would be answered differently under them.
+    #[arg(long, value_name = "DIR", requires = "compare")]
+    policy: Option<PathBuf>,
+    /// Compares the policies of `--policy` with those of `--policies`; exit code 1 where an answer differs.
+    #[arg(long, requires = "policy")]
+    compare: bool,
+    /// Compares on the pods, workloads and network policies of the guarded namespaces too.
+    #[arg(long, requires = "compare")]
+    cluster: bool,
+    /// Says what in the cluster stands in the way of installing, or of a new minor of Kubernetes.
+    #[arg(long, conflicts_with_all = ["files", "compare"])]
+    preflight: bool,
+    /// How to reach the API server, for `--preflight` and `--cluster`; without it, as a pod does.
+    #[arg(long, value_name = "FILE", env = "KUBECONFIG")]
+    kubeconfig: Option<PathBuf>,
     /// How the report is written.
     #[arg(long, short, value_enum, default_value = "text")]
     output: Output,
@@ -35,7 +54,7 @@ pub(super) struct Audit {
 
 /// How a report is written.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum Output {
+enum Output {
     /// For people.
     Text,
     /// For programs: `flamewarden.dev/audit/v1alpha1`.
@@ -46,25 +65,59 @@ impl Audit {
     /// The text to print and the exit code.
     pub(super) fn run(self) -> anyhow::Result<(String, u8)> {
         let policies = read(&self.policies)?;
+        let now = jiff::Timestamp::now();
         let asker = Asker { user: self.user, groups: self.groups, namespace: self.namespace };
-        let auditor = Auditor::new(&policies, asker, jiff::Timestamp::now())?;
-        let report = auditor.report(gather(&self.files).iter().flat_map(subjects));
-        let shown = match self.output {
-            Output::Text => text(&report, colours()),
-            Output::Json => serde_json::to_string_pretty(&report).context("cannot write the report as JSON")? + "\n",
-        };
-        Ok((shown, report.exit_code()))
+        let auditor = Auditor::new(&policies, asker.clone(), now)?;
+        if self.preflight {
+            let found =
+                in_cluster(self.kubeconfig.as_deref(), async |cluster| preflight(&cluster, &policies, now).await)?;
+            let shown = self.output.of(&found, |colours| preflight_text(&found, colours))?;
+            return Ok((shown, found.exit_code()));
+        }
+        // A cluster that is asked for stands in for standard input.
+        let sources = if self.cluster && self.files.is_empty() { Vec::new() } else { gather(&self.files) };
+        let mut subjects: Vec<_> = sources.iter().flat_map(subjects).collect();
+        if self.cluster {
+            let live = in_cluster(self.kubeconfig.as_deref(), async |cluster| live_subjects(&cluster, &policies).await);
+            subjects.extend(live?);
+        }
+        if let Some(folder) = self.policy {
+            let others = read(&folder)?;
+            let comparison = compare(subjects, &auditor, &Auditor::new(&others, asker, now)?);
+            let shown = self.output.of(&comparison, |colours| comparison_text(&comparison, colours))?;
+            return Ok((shown, comparison.exit_code()));
+        }
+        let report = auditor.report(subjects);
+        Ok((self.output.of(&report, |colours| text(&report, colours))?, report.exit_code()))
+    }
+}
+
+/// Asks a cluster with a connection of our own.
+fn in_cluster<T>(kubeconfig: Option<&Path>, ask: impl AsyncFnOnce(Cluster) -> T) -> anyhow::Result<T> {
+    // A second call finds the provider in place, which is all that is wanted.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async { Ok(ask(Cluster::connect(kubeconfig, "flamewarden-audit").await?).await) })
+}
+
+impl Output {
+    /// What was found, in that form.
+    fn of(self, found: &impl Serialize, text: impl FnOnce(Colours) -> String) -> anyhow::Result<String> {
+        match self {
+            Output::Text => Ok(text(colours())),
+            Output::Json => Ok(serde_json::to_string_pretty(found).context("cannot write the report as JSON")? + "\n"),
+        }
     }
 }
 
 /// The policies of a folder.
-pub(super) fn read(folder: &std::path::Path) -> anyhow::Result<PolicySet> {
+pub(super) fn read(folder: &Path) -> anyhow::Result<PolicySet> {
     let files = read_policies(folder)?;
     Ok(PolicySet::parse(files.iter().map(|(name, text)| (name.as_str(), text.as_str())))?)
 }
 
 /// Colours for a terminal whose user did not ask for none (no-color.org).
-pub(super) fn colours() -> Colours {
+fn colours() -> Colours {
     let wanted = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     if wanted && io::stdout().is_terminal() { Colours::On } else { Colours::Off }
 }

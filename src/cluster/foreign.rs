@@ -29,7 +29,10 @@ impl Cluster {
     }
 
     /// What stands at a path; none where nothing does.
-    async fn read_path(&self, path: &str) -> Result<Option<String>, ClusterProblem> {
+    ///
+    /// # Errors
+    /// Anything but an answer that it is there or isn't.
+    pub async fn read_path(&self, path: &str) -> Result<Option<String>, ClusterProblem> {
         let problem = |cause| ClusterProblem::Path { path: path.to_owned(), source: Box::new(cause) };
         let request = http::Request::get(path).body(Vec::new());
         let request = request.map_err(|cause| problem(kube::Error::HttpError(cause)))?;

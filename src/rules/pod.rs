@@ -25,6 +25,7 @@ mod privilege_escalation;
 mod privileged;
 mod probes;
 mod proc_mount;
+mod published;
 mod pull_secret;
 mod read_only_root;
 mod resources;
@@ -41,6 +42,8 @@ mod user_namespace;
 mod volumes;
 
 use std::borrow::Cow;
+
+pub use published::unclassified_fields;
 
 use super::Control;
 use crate::model::{Edit, FieldPath, Finding, PodView, Severity};

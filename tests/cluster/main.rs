@@ -8,6 +8,7 @@
 )]
 
 mod attacks;
+mod audit_test;
 mod caller;
 mod control_plane;
 mod decisions_test;
