@@ -54,20 +54,22 @@ impl Leadership {
     }
 }
 
-/// Takes part in the election under the name `me` until the task is dropped. `turned` is told of each change.
+/// Takes part in the election under the name `me` until the task is dropped.
 pub async fn campaign(cluster: Cluster, place: Place, me: String, timing: LeaseTiming, leadership: Leadership) {
     let mut seen = Observed::default();
+    let mut told = false;
     loop {
         let sent = Instant::now();
-        let led = leadership.holds();
         match attempt(&cluster, &place, &me, timing, &mut seen).await {
             Ok(Turn::Lead) => leadership.set(Some(sent + timing.deadline)),
             Ok(Turn::Follow) => leadership.set(None),
             // What was granted runs out by itself.
             Err(problem) => warn!(lease = %place.name, %problem, "lease not renewed"),
         }
-        if led != leadership.holds() {
-            info!(lease = %place.name, me, leads = !led, "leadership changed");
+        // Compared with what was told last: leadership also ends by the passing of time alone.
+        let leads = leadership.holds();
+        if std::mem::replace(&mut told, leads) != leads {
+            info!(lease = %place.name, me, leads, "leadership changed");
         }
         tokio::time::sleep(timing.retry).await;
     }

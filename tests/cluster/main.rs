@@ -20,6 +20,7 @@ mod guard_test;
 mod killed;
 mod kubelet;
 mod lab;
+mod leader_test;
 mod lifecycle_test;
 mod outage_test;
 mod part;
