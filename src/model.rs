@@ -12,7 +12,7 @@ mod yaml;
 pub mod labels;
 
 pub use decision::{CONTROLLER_NAME, DECISIONS_PATH, Decision, Decisions, Outcome, Reference};
-pub use finding::{Edit, Finding, Severity};
+pub use finding::{Edit, Finding, Hold, Severity};
 pub use image::{ImageProblem, ImageRef};
 pub use json::{Json, ParseProblem, parse};
 pub use path::{FieldPath, Segment};

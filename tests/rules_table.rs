@@ -11,8 +11,9 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::PathBuf;
 
+use flamewarden::model::{Hold, Severity};
 use flamewarden::policy::Role;
-use flamewarden::rules::{Control, FIRM_RULES, Hold, OBJECT_RULES, POD_RULES, PodRule, REQUEST_RULES, RequestRule};
+use flamewarden::rules::{Control, FIRM_RULES, OBJECT_RULES, POD_RULES, PodRule, REQUEST_RULES, RequestRule};
 
 #[test]
 fn the_table_is_what_the_code_says() {
@@ -91,7 +92,7 @@ fn path(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(name)
 }
 
-fn word(severity: flamewarden::model::Severity) -> String {
+fn word(severity: Severity) -> String {
     format!("{severity:?}").to_lowercase()
 }
 

@@ -22,6 +22,15 @@ pub enum Severity {
     Critical,
 }
 
+/// Whether a profile can soften what a rule finds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hold {
+    /// It always enforces: isolation, gates and identity rest on it.
+    Always,
+    /// A profile may give it a mode and exceptions.
+    AsProfileSays,
+}
+
 /// One thing that is wrong with one object: which rule, where, what stands there, what to do.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Finding {
@@ -29,6 +38,8 @@ pub struct Finding {
     pub rule: Cow<'static, str>,
     /// As the rule says.
     pub severity: Severity,
+    /// As the rule says; [`Hold::Always`] where nobody has said.
+    pub hold: Hold,
     /// Where it stands.
     pub path: FieldPath,
     /// What stands there, as JSON and shortened; `absent` for nothing.
@@ -56,6 +67,7 @@ impl Finding {
         Finding {
             rule: Cow::Borrowed(rule),
             severity: Severity::High,
+            hold: Hold::Always,
             path,
             value: value.map_or_else(|| "absent".to_owned(), Json::to_string),
             message: message.into(),

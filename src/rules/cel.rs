@@ -28,6 +28,7 @@ mod meter;
 mod node;
 mod numbers;
 mod pattern;
+mod problem;
 mod quantity;
 mod rule;
 mod rules;

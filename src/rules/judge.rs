@@ -1,34 +1,10 @@
 //! The judge: a case and a request in, a judgement out. This file says which requests are judged where.
 
-use jiff::Timestamp;
-
+use super::case::Case;
 use super::judgement::Judgement;
+use super::unfit::unfit;
 use super::{object, request as requests};
-use crate::model::{Json, Operation, Request};
-use crate::policy::PolicySet;
-
-/// Everything besides the request that a judgement may depend on.
-pub struct Case<'a> {
-    /// The policies in force.
-    pub policies: &'a PolicySet,
-    /// The object that a request names without bringing it along; [`target_of`](super::target_of) says which.
-    pub target: Target<'a>,
-    /// The moment of the judgement.
-    pub now: Timestamp,
-}
-
-/// The stored object that a CONNECT, an eviction, a binding or a token names.
-#[derive(Debug, Clone, Copy)]
-pub enum Target<'a> {
-    /// The request brings all that is judged.
-    Unneeded,
-    /// Read from the API server for this request.
-    Found(&'a Json<'a>),
-    /// The API server knows no such object.
-    Missing,
-    /// It could not be read; nobody knows.
-    Unread,
-}
+use crate::model::{Operation, Request};
 
 /// Judges one admission request against the policies.
 pub fn judge(request: &Request<'_>, case: &Case<'_>) -> Judgement {
@@ -48,7 +24,55 @@ pub fn judge(request: &Request<'_>, case: &Case<'_>) -> Judgement {
             requests::judge_connection(request, case)
         }
         ("", "serviceaccounts", "token", Create) => requests::judge_token(request, case),
-        ("", "pods" | "bindings", ..) | ("", "serviceaccounts", "token", _) => requests::unfit(request),
+        ("", "pods" | "bindings", ..) | ("", "serviceaccounts", "token", _) => unfit(request),
         _ => object::judge_object(request, case, tenancy),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::judgement::{Enforced, Scales};
+    use super::super::{OBJECT_RULES, POD_RULES, REQUEST_RULES};
+    use super::*;
+    use crate::model::{FieldPath, Finding};
+    use crate::policy::PolicySet;
+
+    #[test]
+    fn modes_and_exceptions_soften_only_what_they_may() {
+        let exception = |rule: &str| {
+            format!("{{rule: {rule}, app: analysis-1, owner: o, reason: r, expires: 2027-01-01T00:00:00Z}}")
+        };
+        let rules =
+            ["identity", "network-gate", "identity-change", "binding", "network-policy", "connection", "seccomp"];
+        let softened: Vec<String> = rules.iter().map(|rule| format!("{rule}: audit")).collect();
+        let excepted: Vec<String> = rules.iter().map(|rule| exception(rule)).collect();
+        let shipped = include_str!("../../policies/flame-analysis.yaml");
+        let modes = format!("{shipped}\n  modes: {{{}}}\n", softened.join(", "));
+        let exceptions = format!("{shipped}\n  exceptions: [{}]\n", excepted.join(", "));
+        for text in [modes, exceptions] {
+            let policies = PolicySet::parse([
+                ("a", text.as_str()),
+                ("g", include_str!("../../policies/flame-gateway.yaml")),
+                ("i", include_str!("../../tests/fixtures/installation.yaml")),
+            ])
+            .unwrap();
+            let now = "2026-11-21T00:00:00Z".parse().unwrap();
+            let scales = Scales { profile: &policies.analysis, app: "analysis-1", now };
+            let mut judgement = Judgement::default();
+            for rule in rules {
+                judgement.weigh(found_by(rule), &scales, Enforced::Refused);
+            }
+            let ids = |findings: &[Finding]| findings.iter().map(|f| f.rule.to_string()).collect::<Vec<_>>();
+            assert_eq!(ids(&judgement.refusals), rules[..5]);
+            assert_eq!(ids(&judgement.reported), rules[5..]);
+        }
+    }
+
+    fn found_by(id: &'static str) -> Finding {
+        if let Some(rule) = POD_RULES.iter().find(|rule| rule.id == id) {
+            return rule.stamped(Finding::new(id, FieldPath::default(), None, "m"));
+        }
+        let rule = REQUEST_RULES.iter().chain(OBJECT_RULES).find(|rule| rule.id == id).unwrap();
+        rule.finds(FieldPath::default(), None, "m")
     }
 }

@@ -2,9 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::pod::FIRM_RULES;
-use super::request::{Hold, rule_of};
-use crate::model::{Edit, Finding};
+use crate::model::{Edit, Finding, Hold};
 use crate::policy::{Mode, Profile};
 
 /// What the judge says of one request.
@@ -49,8 +47,7 @@ impl Judgement {
 
     /// Puts a finding where its rule's mode and the exceptions want it.
     pub(super) fn weigh(&mut self, finding: Finding, scales: &Scales<'_>, enforced: Enforced) {
-        let always = FIRM_RULES.contains(&finding.rule.as_ref())
-            || rule_of(&finding.rule).is_some_and(|rule| rule.hold == Hold::Always);
+        let always = finding.hold == Hold::Always;
         if !always && scales.profile.exception(&finding.rule, scales.app, scales.now).is_some() {
             self.reported.push(finding);
             return;
@@ -77,45 +74,6 @@ impl Judgement {
     ) {
         for finding in findings {
             self.weigh(finding, scales, enforced);
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::model::FieldPath;
-    use crate::policy::PolicySet;
-
-    #[test]
-    fn modes_and_exceptions_soften_only_what_they_may() {
-        let exception = |rule: &str| {
-            format!("{{rule: {rule}, app: analysis-1, owner: o, reason: r, expires: 2027-01-01T00:00:00Z}}")
-        };
-        let rules =
-            ["identity", "network-gate", "identity-change", "binding", "network-policy", "connection", "seccomp"];
-        let softened: Vec<String> = rules.iter().map(|rule| format!("{rule}: audit")).collect();
-        let excepted: Vec<String> = rules.iter().map(|rule| exception(rule)).collect();
-        let shipped = include_str!("../../policies/flame-analysis.yaml");
-        let modes = format!("{shipped}\n  modes: {{{}}}\n", softened.join(", "));
-        let exceptions = format!("{shipped}\n  exceptions: [{}]\n", excepted.join(", "));
-        for text in [modes, exceptions] {
-            let policies = PolicySet::parse([
-                ("a", text.as_str()),
-                ("g", include_str!("../../policies/flame-gateway.yaml")),
-                ("i", include_str!("../../tests/fixtures/installation.yaml")),
-            ])
-            .unwrap();
-            let now = "2026-11-21T00:00:00Z".parse().unwrap();
-            let scales = Scales { profile: &policies.analysis, app: "analysis-1", now };
-            let mut judgement = Judgement::default();
-            for rule in rules {
-                let finding = Finding::new(rule, FieldPath::default(), None, "m");
-                judgement.weigh(finding, &scales, Enforced::Refused);
-            }
-            let ids = |findings: &[Finding]| findings.iter().map(|f| f.rule.to_string()).collect::<Vec<_>>();
-            assert_eq!(ids(&judgement.refusals), rules[..5]);
-            assert_eq!(ids(&judgement.reported), rules[5..]);
         }
     }
 }

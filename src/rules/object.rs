@@ -10,9 +10,11 @@ mod writing;
 
 pub(super) use selection::is_guarded_service;
 
-use super::judge::Case;
+use super::case::Case;
 use super::judgement::Judgement;
-use super::request::{RequestRule, drops_isolation, unfit};
+use super::request::drops_isolation;
+use super::rule::RequestRule;
+use super::unfit::unfit;
 use crate::model::{Operation, Request};
 use crate::policy::Tenancy;
 

@@ -46,7 +46,7 @@ use std::borrow::Cow;
 pub use published::unclassified_fields;
 
 use super::Control;
-use crate::model::{Edit, FieldPath, Finding, PodView, Severity};
+use crate::model::{Edit, FieldPath, Finding, Hold, PodView, Severity};
 use crate::policy::{Profile, Role, Sidecar};
 
 /// One rule on pods. A finding carries its own remedy, so that what is found and what is mended cannot differ.
@@ -134,7 +134,7 @@ pub fn pod_findings(pod: &PodView<'_>, profile: &Profile, stage: Stage) -> Vec<F
     let case = PodCase { profile, app: pod.label("app").unwrap_or_default(), stage };
     let mut findings = Vec::new();
     for rule in POD_RULES.iter().filter(|rule| rule.roles.contains(&profile.role)) {
-        findings.extend((rule.check)(pod, &case).into_iter().map(|finding| stamped(finding, rule)));
+        findings.extend((rule.check)(pod, &case).into_iter().map(|finding| rule.stamped(finding)));
     }
     withhold(pod, &mut findings);
     findings
@@ -142,6 +142,16 @@ pub fn pod_findings(pod: &PodView<'_>, profile: &Profile, stage: Stage) -> Vec<F
 
 const ANALYSIS: &[Role] = &[Role::Analysis];
 const BOTH: &[Role] = &[Role::Analysis, Role::Gateway];
+
+impl PodRule {
+    /// A finding of this rule with all that the rule says of its findings.
+    pub(super) fn stamped(&self, mut finding: Finding) -> Finding {
+        finding.rule = Cow::Borrowed(self.id);
+        finding.severity = self.severity;
+        finding.hold = if FIRM_RULES.contains(&self.id) { Hold::Always } else { Hold::AsProfileSays };
+        finding
+    }
+}
 
 impl PodCase<'_> {
     /// The profile's sidecar of that name.
@@ -157,12 +167,6 @@ impl PodCase<'_> {
             None => listed == name,
         })
     }
-}
-
-fn stamped(mut finding: Finding, rule: &PodRule) -> Finding {
-    finding.rule = Cow::Borrowed(rule.id);
-    finding.severity = rule.severity;
-    finding
 }
 
 /// Takes remedies back that would hide what has none.

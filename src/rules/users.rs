@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
+use super::case::Case;
 use super::cel::{UserFinding, UserRule, UserRules};
-use super::judge::Case;
 use super::judgement::Judgement;
 use crate::model::{FieldPath, PodView, Request};
 use crate::policy::{Mode, PolicySet, Profile};

@@ -1,6 +1,7 @@
 //! `+ - * / %`: whole numbers never overflow silently, text and lists are joined.
 
-use super::meter::{Meter, Problem};
+use super::meter::Meter;
+use super::problem::Problem;
 use super::value::Value;
 
 pub(super) fn add(args: &[Value], meter: &mut Meter) -> Result<Value, Problem> {

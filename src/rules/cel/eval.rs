@@ -1,7 +1,8 @@
 //! Evaluates a checked expression with cel-go's meaning: errors are values that `||` and `&&` may absorb.
 
-use super::meter::{Meter, Problem};
+use super::meter::Meter;
 use super::node::{Fold, Node, What};
+use super::problem::Problem;
 use super::value::Value;
 
 /// What an expression can see.

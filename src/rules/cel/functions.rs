@@ -3,7 +3,8 @@
 use std::cmp::Ordering;
 
 use super::kind::Kind;
-use super::meter::{Meter, Problem};
+use super::meter::Meter;
+use super::problem::Problem;
 use super::quantity::{Amount, NoAmount};
 use super::value::Value;
 use super::{arithmetic, numbers, texts};

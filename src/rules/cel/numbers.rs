@@ -1,6 +1,7 @@
 //! Conversions between numbers, texts and truth values, as Go's strconv does them.
 
-use super::meter::{Meter, Problem};
+use super::meter::Meter;
+use super::problem::Problem;
 use super::value::Value;
 
 pub(super) fn int(args: &[Value], _: &mut Meter) -> Result<Value, Problem> {

@@ -7,10 +7,11 @@ use std::sync::atomic::AtomicBool;
 use super::check::{Names, check};
 use super::eval::{Run, Scope};
 use super::kind::Kind;
-use super::meter::{Meter, Problem, Stop};
+use super::meter::Meter;
 use super::node::Node;
+use super::problem::{Problem, Stop};
 use super::scope::UserInput;
-use crate::model::{FieldPath, Finding, Json, Operation, Request, Segment, Severity};
+use crate::model::{FieldPath, Finding, Hold, Json, Operation, Request, Segment, Severity};
 use crate::policy::{Mode, ResourceRule, RuleSpec, Validation};
 
 /// A user's rule that was checked as a whole.
@@ -134,6 +135,7 @@ impl UserRule {
         Finding {
             rule: Cow::Owned(self.name.clone()),
             severity: self.severity,
+            hold: Hold::AsProfileSays,
             path: self.path.clone(),
             value: value.to_owned(),
             message,

@@ -1,6 +1,7 @@
 //! Functions on texts; places count characters, as in cel-go's `ext.Strings`.
 
-use super::meter::{Meter, Problem};
+use super::meter::Meter;
+use super::problem::Problem;
 use super::value::Value;
 
 pub(super) fn starts_with(args: &[Value], meter: &mut Meter) -> Result<Value, Problem> {

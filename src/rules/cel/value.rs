@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::meter::Problem;
+use super::problem::Problem;
 use super::quantity::Amount;
 use crate::model::Json;
 
@@ -118,6 +118,14 @@ impl Value {
             Value::Map(entries) => sum(&mut entries.values()),
             _ => 1,
         }
+    }
+}
+
+impl Problem {
+    /// No function of that name takes values of these kinds.
+    pub(super) fn overload(name: &str, values: &[&Value]) -> Self {
+        let kinds: Vec<_> = values.iter().map(|value| value.kind()).collect();
+        Problem::Error(format!("no such overload: {name}({})", kinds.join(", ")))
     }
 }
 

@@ -1,12 +1,13 @@
 //! ConfigMaps and Secrets that guarded pods use: only the creators make, change and delete them.
 
 use super::writing::Writing;
-use crate::model::{Request, Severity, labels};
+use crate::model::{Hold, Request, Severity, labels};
 use crate::policy::{PolicySet, Profile, Role};
 use crate::rules::caller::{CLEANERS, is_controller};
-use crate::rules::judge::Case;
+use crate::rules::case::Case;
 use crate::rules::judgement::{Enforced, Judgement, Scales};
-use crate::rules::request::{Hold, RequestRule, unfit};
+use crate::rules::rule::RequestRule;
+use crate::rules::unfit::unfit;
 
 pub(super) const CREATOR: RequestRule = RequestRule {
     id: "configuration-creator",

@@ -2,12 +2,13 @@
 
 use super::selection::bears_identity;
 use super::writing::Writing;
-use crate::model::{Json, Request, Severity};
+use crate::model::{Hold, Json, Request, Severity};
 use crate::policy::PolicySet;
 use crate::rules::caller::{CLEANERS, is_controller};
-use crate::rules::judge::Case;
+use crate::rules::case::Case;
 use crate::rules::judgement::Judgement;
-use crate::rules::request::{Hold, RequestRule, unfit};
+use crate::rules::rule::RequestRule;
+use crate::rules::unfit::unfit;
 
 pub(super) const WRITER: RequestRule = RequestRule {
     id: "endpoints-writer",

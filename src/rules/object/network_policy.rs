@@ -2,13 +2,14 @@
 
 use super::writing::Writing;
 use crate::isolation::{self, Foreign, Scope, added_reach, judge_foreign, judge_policy, narrowed};
-use crate::model::{Finding, Json, Request, Severity, labels};
+use crate::model::{Finding, Hold, Json, Request, Severity, labels};
 use crate::policy::PolicySet;
 use crate::rules::Control;
 use crate::rules::caller::{CLEANERS, breaks_glass, is_controller};
-use crate::rules::judge::Case;
+use crate::rules::case::Case;
 use crate::rules::judgement::{Enforced, Judgement, Scales};
-use crate::rules::request::{Hold, RequestRule, unfit};
+use crate::rules::rule::RequestRule;
+use crate::rules::unfit::unfit;
 
 pub(super) const OWN: RequestRule = RequestRule {
     id: "isolation-policy",

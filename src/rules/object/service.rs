@@ -2,12 +2,14 @@
 
 use super::selection::is_guarded_service;
 use super::writing::Writing;
-use crate::model::{FieldPath, Finding, Json, Operation, Request, Severity, labels};
+use crate::model::{FieldPath, Finding, Hold, Json, Operation, Request, Severity, labels};
 use crate::rules::Control;
 use crate::rules::caller::{CLEANERS, is_controller};
-use crate::rules::judge::Case;
+use crate::rules::case::Case;
 use crate::rules::judgement::{Enforced, Judgement, Scales};
-use crate::rules::request::{Hold, RequestRule, same_before, unfit};
+use crate::rules::request::same_before;
+use crate::rules::rule::RequestRule;
+use crate::rules::unfit::unfit;
 
 pub(super) const CREATOR: RequestRule = RequestRule {
     id: "service-creator",

@@ -4,10 +4,11 @@ use super::writing::Writing;
 use crate::model::{FieldPath, Finding, Json, PodView, Request};
 use crate::policy::{PolicySet, Role, Tenancy};
 use crate::rules::caller::{TEMPLATE_CONTROLLERS, is_controller};
-use crate::rules::judge::Case;
+use crate::rules::case::Case;
 use crate::rules::judgement::{Enforced, Judgement, Scales};
 use crate::rules::pod::{Stage, pod_findings};
-use crate::rules::request::{GATEWAY_CREATOR, Maker, same_before, unfit, unlabelled_findings};
+use crate::rules::request::{GATEWAY_CREATOR, Maker, same_before, unlabelled_findings};
+use crate::rules::unfit::unfit;
 
 /// Whether a resource carries a pod template.
 pub(super) fn carries_template(group: &str, name: &str) -> bool {

@@ -1,11 +1,12 @@
 //! Bindings: who puts a guarded pod on a node, and which labels come with it.
 
 use super::target::{PodTarget, pod_target};
-use super::{Hold, RequestRule, unfit};
-use crate::model::{FieldPath, Finding, Json, Request, Severity, labels};
+use crate::model::{FieldPath, Finding, Hold, Json, Request, Severity, labels};
 use crate::policy::PolicySet;
-use crate::rules::judge::Case;
+use crate::rules::case::Case;
 use crate::rules::judgement::Judgement;
+use crate::rules::rule::RequestRule;
+use crate::rules::unfit::unfit;
 
 pub(super) const BINDING: RequestRule = RequestRule {
     id: "binding",

@@ -1,9 +1,9 @@
 //! What an update may change about a guarded object besides its contents: labels of identity, gates, finalizers, owners.
 
-use crate::model::{FieldPath, Finding, Json, Request, Segment, Severity, labels};
+use crate::model::{FieldPath, Finding, Hold, Json, Request, Segment, Severity, labels};
 use crate::policy::PolicySet;
 use crate::rules::caller::{GARBAGE_COLLECTOR, WORKLOAD_CONTROLLERS, breaks_glass, is_controller};
-use crate::rules::request::{Hold, RequestRule};
+use crate::rules::rule::RequestRule;
 
 pub(super) const IDENTITY: RequestRule = RequestRule {
     id: "identity-change",

@@ -3,13 +3,14 @@
 use std::borrow::Cow;
 
 use super::target::{PodTarget, pod_target, target_of};
-use super::{Hold, RequestRule, unfit};
-use crate::model::{FieldPath, Finding, Json, PodView, Request, Severity, labels};
+use crate::model::{FieldPath, Finding, Hold, Json, PodView, Request, Severity, labels};
 use crate::policy::PolicySet;
 use crate::rules::caller::breaks_glass;
-use crate::rules::judge::Case;
+use crate::rules::case::Case;
 use crate::rules::judgement::{Enforced, Judgement, Scales};
 use crate::rules::object::is_guarded_service;
+use crate::rules::rule::RequestRule;
+use crate::rules::unfit::unfit;
 
 pub(super) const CONNECTION: RequestRule = RequestRule {
     id: "connection",

@@ -1,11 +1,12 @@
 //! Pods deleted and evicted: not at once while their container may run.
 
 use super::target::{PodTarget, pod_target};
-use super::{Hold, RequestRule, unfit};
-use crate::model::{FieldPath, Finding, Json, PodView, Request, Severity, labels};
+use crate::model::{FieldPath, Finding, Hold, Json, PodView, Request, Severity, labels};
 use crate::rules::caller::{NAMESPACE_CONTROLLER, POD_COLLECTOR, breaks_glass, is_controller, is_kubelet_of};
-use crate::rules::judge::Case;
+use crate::rules::case::Case;
 use crate::rules::judgement::Judgement;
+use crate::rules::rule::RequestRule;
+use crate::rules::unfit::unfit;
 
 pub(super) const FORCED: RequestRule = RequestRule {
     id: "forced-deletion",

@@ -2,13 +2,14 @@
 
 use super::change::{drops_isolation, gate_lifts, identity_changes, only_ends, owner_changes, same_before};
 use super::unlabelled::{Maker, unlabelled_findings};
-use super::{Hold, RequestRule, unfit};
-use crate::model::{FieldPath, PodView, Request, Severity};
+use crate::model::{FieldPath, Hold, PodView, Request, Severity};
 use crate::policy::{PolicySet, Profile, Role, Tenancy};
 use crate::rules::caller::{WORKLOAD_CONTROLLERS, is_controller};
-use crate::rules::judge::Case;
+use crate::rules::case::Case;
 use crate::rules::judgement::{Enforced, Judgement, Scales};
 use crate::rules::pod::{Stage, pod_findings};
+use crate::rules::rule::RequestRule;
+use crate::rules::unfit::unfit;
 
 pub(in crate::rules) const GATEWAY_CREATOR: RequestRule = RequestRule {
     id: "gateway-creator",

@@ -3,12 +3,13 @@
 use std::collections::BTreeSet;
 
 use super::change::drops_isolation;
-use super::{Hold, RequestRule, unfit};
-use crate::model::{FieldPath, Finding, Json, PodView, Request, Severity};
+use crate::model::{FieldPath, Finding, Hold, Json, PodView, Request, Severity};
 use crate::policy::PolicySet;
 use crate::rules::caller::{NODE_CONTROLLER, POD_COLLECTOR, is_controller, is_kubelet_of};
-use crate::rules::judge::Case;
+use crate::rules::case::Case;
 use crate::rules::judgement::Judgement;
+use crate::rules::rule::RequestRule;
+use crate::rules::unfit::unfit;
 
 pub(super) const STATUS: RequestRule = RequestRule {
     id: "pod-status",

@@ -4,11 +4,11 @@ use std::borrow::Cow;
 
 use super::binding::binds_as_schedulers_do;
 use super::deletion::asks_for_haste;
-use super::{Hold, RequestRule};
-use crate::model::{FieldPath, Finding, Json, Operation, Request, Severity};
+use crate::model::{FieldPath, Finding, Hold, Json, Operation, Request, Severity};
 use crate::policy::PolicySet;
 use crate::rules::caller::is_kubelet;
-use crate::rules::judge::{Case, Target};
+use crate::rules::case::{Case, Target};
+use crate::rules::rule::RequestRule;
 
 pub(super) const TARGET: RequestRule = RequestRule {
     id: "target-known",

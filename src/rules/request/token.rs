@@ -3,12 +3,13 @@
 use std::borrow::Cow;
 
 use super::target::{PodTarget, bound_pod, pod_target};
-use super::{Hold, RequestRule, unfit};
-use crate::model::{FieldPath, Finding, Json, PodView, Request, Severity};
+use crate::model::{FieldPath, Finding, Hold, Json, PodView, Request, Severity};
 use crate::policy::Profile;
 use crate::rules::caller::is_kubelet;
-use crate::rules::judge::Case;
+use crate::rules::case::Case;
 use crate::rules::judgement::{Enforced, Judgement, Scales};
+use crate::rules::rule::RequestRule;
+use crate::rules::unfit::unfit;
 
 pub(super) const TOKEN: RequestRule = RequestRule {
     id: "service-account-token-request",

@@ -2,9 +2,9 @@
 
 use std::borrow::Cow;
 
-use super::{Hold, RequestRule};
-use crate::model::{FieldPath, Finding, ImageRef, Json, PodView, Severity, labels};
+use crate::model::{FieldPath, Finding, Hold, ImageRef, Json, PodView, Severity, labels};
 use crate::policy::{PolicySet, Tenancy};
+use crate::rules::rule::RequestRule;
 
 pub(super) const IMAGE_LABEL: RequestRule = RequestRule {
     id: "analysis-image-label",
