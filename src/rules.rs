@@ -10,6 +10,7 @@ mod object;
 mod pod;
 mod request;
 mod rule;
+mod selection;
 mod unfit;
 mod users;
 

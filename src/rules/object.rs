@@ -3,12 +3,9 @@
 mod configuration;
 mod endpoints;
 mod network_policy;
-mod selection;
 mod service;
 mod workload;
 mod writing;
-
-pub(super) use selection::is_guarded_service;
 
 use super::case::Case;
 use super::judgement::Judgement;

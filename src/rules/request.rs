@@ -4,6 +4,7 @@ mod binding;
 mod change;
 mod connection;
 mod deletion;
+mod named;
 mod pod;
 mod status;
 mod target;
@@ -38,6 +39,6 @@ pub const REQUEST_RULES: &[&RequestRule] = &[
     &deletion::FORCED,
     &binding::BINDING,
     &connection::CONNECTION,
-    &target::TARGET,
+    &named::TARGET,
     &token::TOKEN,
 ];

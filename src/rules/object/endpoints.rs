@@ -1,6 +1,5 @@
 //! Endpoints and EndpointSlices of guarded Services: only Kubernetes' own controllers write them.
 
-use super::selection::bears_identity;
 use super::writing::Writing;
 use crate::model::{Hold, Json, Request, Severity};
 use crate::policy::PolicySet;
@@ -8,6 +7,7 @@ use crate::rules::caller::{CLEANERS, is_controller};
 use crate::rules::case::Case;
 use crate::rules::judgement::Judgement;
 use crate::rules::rule::RequestRule;
+use crate::rules::selection::bears_identity;
 use crate::rules::unfit::unfit;
 
 pub(super) const WRITER: RequestRule = RequestRule {

@@ -1,6 +1,5 @@
 //! Services of guarded identities: by whom, and of which shape.
 
-use super::selection::is_guarded_service;
 use super::writing::Writing;
 use crate::model::{FieldPath, Finding, Hold, Json, Operation, Request, Severity, labels};
 use crate::rules::Control;
@@ -9,6 +8,7 @@ use crate::rules::case::Case;
 use crate::rules::judgement::{Enforced, Judgement, Scales};
 use crate::rules::request::same_before;
 use crate::rules::rule::RequestRule;
+use crate::rules::selection::is_guarded_service;
 use crate::rules::unfit::unfit;
 
 pub(super) const CREATOR: RequestRule = RequestRule {

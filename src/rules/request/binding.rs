@@ -1,6 +1,6 @@
 //! Bindings: who puts a guarded pod on a node, and which labels come with it.
 
-use super::target::{PodTarget, pod_target};
+use super::named::{PodTarget, pod_target};
 use crate::model::{FieldPath, Finding, Hold, Json, Request, Severity, labels};
 use crate::policy::PolicySet;
 use crate::rules::case::Case;

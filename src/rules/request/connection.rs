@@ -2,14 +2,14 @@
 
 use std::borrow::Cow;
 
-use super::target::{PodTarget, pod_target, target_of};
+use super::named::{PodTarget, named, pod_target};
 use crate::model::{FieldPath, Finding, Hold, Json, PodView, Request, Severity, labels};
 use crate::policy::PolicySet;
 use crate::rules::caller::breaks_glass;
 use crate::rules::case::Case;
 use crate::rules::judgement::{Enforced, Judgement, Scales};
-use crate::rules::object::is_guarded_service;
 use crate::rules::rule::RequestRule;
+use crate::rules::selection::is_guarded_service;
 use crate::rules::unfit::unfit;
 
 pub(super) const CONNECTION: RequestRule = RequestRule {
@@ -23,7 +23,7 @@ pub(super) const CONNECTION: RequestRule = RequestRule {
 
 /// Judges a CONNECT to a pod or through a Service.
 pub(in crate::rules) fn judge_connection(request: &Request<'_>, case: &Case<'_>) -> Judgement {
-    if target_of(request, case.policies).is_none() {
+    if named(request).is_none_or(|(_, name)| name.is_empty()) {
         return unfit(request);
     }
     let object = match pod_target(request, case) {

@@ -1,6 +1,6 @@
 //! Pods deleted and evicted: not at once while their container may run.
 
-use super::target::{PodTarget, pod_target};
+use super::named::{PodTarget, pod_target};
 use crate::model::{FieldPath, Finding, Hold, Json, PodView, Request, Severity, labels};
 use crate::rules::caller::{NAMESPACE_CONTROLLER, POD_COLLECTOR, breaks_glass, is_controller, is_kubelet_of};
 use crate::rules::case::Case;

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::target::{PodTarget, bound_pod, pod_target};
+use super::named::{PodTarget, bound_pod, pod_target};
 use crate::model::{FieldPath, Finding, Hold, Json, PodView, Request, Severity};
 use crate::policy::Profile;
 use crate::rules::caller::is_kubelet;

@@ -5,7 +5,7 @@ use crate::model::{Json, labels};
 use crate::policy::PolicySet;
 
 /// Whether a Service bears a guarded identity's name or labels, or its selector could match a guarded pod.
-pub(in crate::rules) fn is_guarded_service(service: &Json<'_>, policies: &PolicySet) -> bool {
+pub(super) fn is_guarded_service(service: &Json<'_>, policies: &PolicySet) -> bool {
     bears_identity(service, policies) || leads_to_guarded(service, policies)
 }
 
