@@ -23,6 +23,8 @@
 //!     `our_own_policies_let_no_analysis_reach_more_than_its_profile`
 //!   - `tests/isolation/union.rs`: `any_policy_that_selects_the_pod_keeps_its_gate_when_it_adds_reach`
 //!   - `tests/cluster/guard_test.rs`: `a_gate_stays_while_another_network_s_policy_could_select_the_pod`
+//!   - `tests/cluster/interleaved.rs`:
+//!     `wide_policies_and_pods_interleaved_never_leave_a_lifted_gate_under_a_wide_union`
 //! - I3 Identity labels never change, by any verb or subresource; an owner reference may go when its owner is deleted
 //!   with orphans, and come only from the identity's owner.
 //!   - `tests/requests/changes.rs`: `identity_labels_never_change`,

@@ -194,8 +194,10 @@ impl Actor {
     /// All that a pod is judged by; none where it is gone.
     async fn reads(&self, place: &Place) -> Result<Option<Reads>, ClusterProblem> {
         let Some(pod) = self.cluster.read(Kind::Pod, place).await? else { return Ok(None) };
+        let foreign = self.foreign(&place.namespace).await?;
+        // Last, since nothing binds the lift to what it says: a policy that is stored after it is not seen.
         let network_policies = self.cluster.list(Kind::NetworkPolicy, &place.namespace, "").await?;
-        Ok(Some(Reads { pod, network_policies, foreign: self.foreign(&place.namespace).await? }))
+        Ok(Some(Reads { pod, network_policies, foreign }))
     }
 
     /// Says how a pod stands that runs although it never had a gate of ours.
@@ -232,8 +234,8 @@ impl Actor {
     async fn open(&self, identity: &Identity, name: String) -> Result<bool, ClusterProblem> {
         let place = Place { namespace: identity.namespace.clone(), name };
         let Some(reads) = self.reads(&place).await? else { return Ok(true) };
-        let patch = match reads.judge(&self.policies) {
-            Ok(Some(patch)) => patch,
+        let Lift { patch, policies } = match reads.judge(&self.policies) {
+            Ok(Some(lift)) => lift,
             Ok(None) => return Ok(true),
             Err(refusal) => {
                 self.refuse(identity, &place.name, &refusal).await;
@@ -244,9 +246,16 @@ impl Actor {
             return Ok(false);
         }
         self.cluster.change(Kind::Pod, &place, patch).await?;
-        info!(namespace = place.namespace, pod = place.name, "gate lifted");
+        info!(namespace = place.namespace, pod = place.name, policies, "gate lifted");
         Ok(true)
     }
+}
+
+/// How a gate is opened.
+struct Lift {
+    patch: Patch,
+    /// The version of the list of network policies that it was judged by.
+    policies: String,
 }
 
 /// What one gate is judged by, all of it read for this.
@@ -257,8 +266,8 @@ struct Reads {
 }
 
 impl Reads {
-    /// The patch that opens the gate, none where it is open, or why it stays.
-    fn judge(&self, policies: &PolicySet) -> Result<Option<Patch>, Refusal> {
+    /// How the gate is opened, none where it is open, or why it stays.
+    fn judge(&self, policies: &PolicySet) -> Result<Option<Lift>, Refusal> {
         let unreadable = |what: &str| Refusal::Unreadable(format!("{what} is not acceptable JSON"));
         let pod = parse(self.pod.as_bytes()).map_err(|_| unreadable("the pod"))?;
         let list = parse(self.network_policies.as_bytes()).map_err(|_| unreadable("the list of network policies"))?;
@@ -268,7 +277,11 @@ impl Reads {
             let items = list.get("items").map_or(&[][..], |items| items.items());
             findings.extend(items.iter().filter_map(|item| foreign_refusal(kind, item, policies)));
         }
-        if findings.is_empty() { Ok(opening(&pod)) } else { Err(Refusal::Findings(findings)) }
+        if !findings.is_empty() {
+            return Err(Refusal::Findings(findings));
+        }
+        let version = list.text_at(&["metadata", "resourceVersion"]).unwrap_or_default();
+        Ok(opening(&pod).map(|patch| Lift { patch, policies: version.to_owned() }))
     }
 }
 

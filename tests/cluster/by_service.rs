@@ -28,7 +28,8 @@ pub(crate) struct ByService {
     pub(crate) plane: ControlPlane,
     pub(crate) admin: Caller,
     folder: PathBuf,
-    _controller: Part,
+    /// Who has them may stop them.
+    pub(crate) controllers: Mutex<Vec<Part>>,
     /// Who has them may replace and kill them: one test at a time.
     pub(crate) replicas: Mutex<Vec<Replica>>,
 }
@@ -81,19 +82,8 @@ async fn start() -> ByService {
         format!("/api/v1/namespaces/{SYSTEM}/secrets/flamewarden-webhook-tls"),
         folder.join("certificates"),
     );
-    let kubeconfig = plane.kubeconfig(CONTROLLER, None);
-    let [probes] = free_ports();
-    let controller = Part::start(recipe(
-        &folder,
-        "controller",
-        &[
-            "--parts=controller".to_owned(),
-            format!("--policies={}", folder.join("controller-policies").display()),
-            format!("--kubeconfig={}", kubeconfig.display()),
-            format!("--probes=127.0.0.1:{probes}"),
-        ],
-    ));
-    let cluster = ByService { plane, admin, folder, _controller: controller, replicas: Mutex::default() };
+    let cluster = ByService { plane, admin, folder, controllers: Mutex::default(), replicas: Mutex::default() };
+    cluster.add_controller("first").await;
     cluster.begin().await;
     cluster
 }
@@ -115,6 +105,23 @@ impl ByService {
         .await;
         let editor = self.plane.caller("editor", None).await;
         wait_until("RBAC knows the editor", PATIENCE, async || editor.get(&pods).await.ok()).await;
+    }
+
+    /// Starts a replica of the controller under a name of its own in the election.
+    pub(crate) async fn add_controller(&self, identity: &str) {
+        let [probes] = free_ports();
+        let controller = Part::start(recipe(
+            &self.folder,
+            &format!("controller-{identity}"),
+            &[
+                "--parts=controller".to_owned(),
+                format!("--policies={}", self.folder.join("controller-policies").display()),
+                format!("--kubeconfig={}", self.plane.kubeconfig(CONTROLLER, None).display()),
+                format!("--probes=127.0.0.1:{probes}"),
+                format!("--identity={identity}"),
+            ],
+        ));
+        self.controllers.lock().await.push(controller);
     }
 
     /// Starts a replica, waits until it is ready, and adds it to the Service.

@@ -13,10 +13,12 @@ mod by_service;
 mod caller;
 mod control_plane;
 mod flamewarden;
+mod interleaved;
 mod kubelet;
 mod mounted_secret;
 mod part;
 mod pki;
+mod recording;
 mod shared;
 mod steady;
 
@@ -38,13 +40,21 @@ struct Numbers {
     kills: usize,
     /// Calls between two events.
     between: usize,
+    /// Pairs of a wide policy and a pod.
+    rounds: usize,
     /// How long a replica that is told to stop may still take; none where its end is not waited for.
     drained: Option<Duration>,
 }
 
-const SHORT: Numbers = Numbers { renewals: 2, replacements: 6, kills: 10, between: 200, drained: None };
-const FULL: Numbers =
-    Numbers { renewals: 3, replacements: 10, kills: 50, between: 2000, drained: Some(Duration::from_secs(120)) };
+const SHORT: Numbers = Numbers { renewals: 2, replacements: 6, kills: 10, between: 200, rounds: 20, drained: None };
+const FULL: Numbers = Numbers {
+    renewals: 3,
+    replacements: 10,
+    kills: 50,
+    between: 2000,
+    rounds: 200,
+    drained: Some(Duration::from_secs(120)),
+};
 
 fn numbers() -> Numbers {
     if std::env::var_os("FLAMEWARDEN_SOAK").is_some() { FULL } else { SHORT }
