@@ -1,4 +1,5 @@
-//! Every attack of `attacks/*.yaml`, done by a namespace's editor on a real API server: none succeeds.
+//! Every attack of `attacks/*.yaml`, done by a namespace's editor on a real API server: none succeeds. And what is good,
+//! near to what each rule refuses: it all passes.
 
 use std::collections::BTreeSet;
 
@@ -13,56 +14,74 @@ mod catalogue;
 mod makers;
 
 use attempt::attempt_request;
-use catalogue::{Attack, Expect, attacks};
+use catalogue::{Expect, Trial, attacks, good_ones};
 use makers::{Maker, attempt_pod};
 
 #[test]
 fn every_row_of_the_threats_has_an_attack() {
-    let tried: BTreeSet<String> = attacks().into_iter().map(|attack| attack.threat).collect();
+    let tried: BTreeSet<String> = attacks().into_iter().map(|attack| attack.of).collect();
     let listed: BTreeSet<String> = ROWS.lines().map(str::to_owned).collect();
     assert_eq!(tried, listed, "left: threats with an attack; right: threats.md 1.1 to 1.4");
 }
 
 #[test]
 fn what_no_rule_stops_has_a_reason() {
-    let silent = |attack: &Attack| attack.expect.reason().is_some_and(|reason| reason.trim().is_empty());
+    let silent = |attack: &Trial| attack.expect.reason().is_some_and(|reason| reason.trim().is_empty());
     assert_eq!(attacks().into_iter().find(silent).map(|attack| attack.id), None);
 }
 
 #[test]
 fn attacks_name_rules_that_there_are() {
     let rules = rules_in_force();
-    let unknown = |attack: &Attack| attack.expect.rule().is_some_and(|rule| !rules.contains(rule));
+    let unknown = |attack: &Trial| attack.expect.rule().is_some_and(|rule| !rules.contains(rule));
     assert_eq!(attacks().into_iter().find(unknown).map(|attack| attack.id), None);
 }
 
 #[test]
-fn attacks_have_names_of_their_own() {
-    let all = attacks();
-    let names: BTreeSet<&str> = all.iter().map(|attack| attack.id.as_str()).collect();
+fn trials_have_names_of_their_own() {
+    let all = [attacks(), good_ones()].concat();
+    let names: BTreeSet<&str> = all.iter().map(|trial| trial.id.as_str()).collect();
     assert_eq!(names.len(), all.len());
+}
+
+#[test]
+fn every_rule_has_something_good_that_it_lets_through() {
+    let shown: BTreeSet<String> = good_ones().into_iter().map(|good| good.of).collect();
+    let rules: BTreeSet<String> = rules_in_force().into_iter().map(str::to_owned).collect();
+    assert_eq!(shown, rules, "left: rules with something good; right: all rules");
 }
 
 #[test]
 fn no_attack_succeeds() {
     run(async {
-        let guarded = guarded().await;
-        let (waiting, due): (Vec<Attack>, Vec<Attack>) =
+        let (waiting, due): (Vec<Trial>, Vec<Trial>) =
             attacks().into_iter().partition(|attack| attack.awaits.is_some());
         let awaited: BTreeSet<&str> = waiting.iter().filter_map(|attack| attack.awaits.as_deref()).collect();
         println!("{} attacks; {} more wait for: {awaited:?}", due.len(), waiting.len());
-        let attempts = due.iter().flat_map(|attack| ways(attack).map(move |way| (attack, way)));
-        let outcomes = stream::iter(attempts)
-            .map(|(attack, way)| async move {
-                let outcome = attempt(guarded, attack, way).await;
-                outcome.err().map(|problem| format!("{} {}: {problem}", attack.id, way.map_or("", Maker::name)))
-            })
-            .buffer_unordered(AT_ONCE);
-        let all: Vec<Option<String>> = outcomes.collect().await;
-        println!("{} attempts", all.len());
-        let failures: Vec<String> = all.into_iter().flatten().collect();
-        assert!(failures.is_empty(), "{} attempts went otherwise:\n{}", failures.len(), failures.join("\n"));
+        println!("{} attempts", attempt_all(&due).await);
     });
+}
+
+#[test]
+fn what_is_good_passes() {
+    run(async { println!("{} attempts", attempt_all(&good_ones()).await) });
+}
+
+/// Tries all of them in all their ways, and says how many attempts that were.
+async fn attempt_all(trials: &[Trial]) -> usize {
+    let guarded = guarded().await;
+    let attempts = trials.iter().flat_map(|trial| ways(trial).map(move |way| (trial, way)));
+    let outcomes = stream::iter(attempts)
+        .map(|(trial, way)| async move {
+            let outcome = attempt(guarded, trial, way).await;
+            outcome.err().map(|problem| format!("{} {}: {problem}", trial.id, way.map_or("", Maker::name)))
+        })
+        .buffer_unordered(AT_ONCE);
+    let all: Vec<Option<String>> = outcomes.collect().await;
+    let attempts = all.len();
+    let failures: Vec<String> = all.into_iter().flatten().collect();
+    assert!(failures.is_empty(), "{} attempts went otherwise:\n{}", failures.len(), failures.join("\n"));
+    attempts
 }
 
 /// The rules whose findings a webhook of this version can give.
@@ -72,24 +91,29 @@ fn rules_in_force() -> BTreeSet<&'static str> {
     on_pods.chain(on_requests).chain(["network-policy"]).collect()
 }
 
-/// The ways in which an attack is tried: by each maker of pods, or once.
-fn ways(attack: &Attack) -> impl Iterator<Item = Option<Maker>> {
-    let makers: &[Maker] = if makes_pod(attack) { &Maker::ALL } else { &[] };
+/// The ways in which something is tried: by each maker of pods, or once.
+fn ways(trial: &Trial) -> impl Iterator<Item = Option<Maker>> {
+    let makers: &[Maker] = match trial.expect {
+        _ if !makes_pod(trial) => &[],
+        // A DaemonSet's pods name their node, so no guarded one is good.
+        Expect::Stored { .. } => &Maker::OF_GOOD_PODS,
+        _ => &Maker::ALL,
+    };
     let once = makers.is_empty().then_some(None);
     makers.iter().copied().map(Some).chain(once)
 }
 
-fn makes_pod(attack: &Attack) -> bool {
-    attack.pod.is_some() || attack.container.is_some()
+fn makes_pod(trial: &Trial) -> bool {
+    trial.pod.is_some() || trial.container.is_some()
 }
 
-async fn attempt(guarded: &Guarded, attack: &Attack, maker: Option<Maker>) -> Result<(), String> {
-    match (maker, &attack.request) {
-        (Some(maker), None) => attempt_pod(guarded, attack, maker).await,
-        (None, Some(request)) => attempt_request(guarded, attack, request).await,
+async fn attempt(guarded: &Guarded, trial: &Trial, maker: Option<Maker>) -> Result<(), String> {
+    match (maker, &trial.request) {
+        (Some(maker), None) => attempt_pod(guarded, trial, maker).await,
+        (None, Some(request)) => attempt_request(guarded, trial, request).await,
         // What admission never sees has nothing to try here; the row says who stops it.
-        (None, None) if matches!(attack.expect, Expect::Invisible(_)) => Ok(()),
-        _ => Err("the attack must have a pod or a request, and not both".to_owned()),
+        (None, None) if matches!(trial.expect, Expect::Invisible(_)) => Ok(()),
+        _ => Err("there must be a pod or a request, and not both".to_owned()),
     }
 }
 

@@ -225,7 +225,8 @@ pub(crate) fn policy_files(but: &[&str]) -> Vec<(String, String)> {
          \x20 analysisRegistries: [harbor.example/node]\n\
          \x20 gatewayImages: [\"nginx:latest\", \"docker.io/library/nginx:1.29.8\"]\n\
          \x20 sidecarImages: [\"busybox:1.37\"]\n\
-         \x20 creators: [{}]\n",
+         \x20 creators: [{}]\n\
+         \x20 knownComponents: [flame-message-broker]\n",
         named(SHARED, "shared"),
         named(DEDICATED, "dedicated"),
         CREATORS.map(|creator| format!("\"{creator}\"")).join(", "),

@@ -174,6 +174,8 @@ fn node(name: &str) -> Value {
         "apiVersion": "v1", "kind": "Node",
         "metadata": {"name": name, "labels": {
             "kubernetes.io/hostname": name, "kubernetes.io/os": "linux", "kubernetes.io/arch": "amd64",
+            // It comes with the binding into the labels of each pod.
+            "topology.kubernetes.io/zone": "zone-1",
         }},
         "status": {
             "capacity": room, "allocatable": room,

@@ -1,6 +1,7 @@
-//! What stands in `attacks/*.yaml`.
+//! What stands in `attacks/*.yaml`: attacks by threat, and what is good by rule.
 
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use crate::caller::PatchKind;
@@ -10,16 +11,25 @@ use crate::caller::PatchKind;
 #[serde(deny_unknown_fields)]
 struct Row {
     threat: String,
-    attacks: Vec<Attack>,
+    attacks: Vec<Trial>,
 }
 
-/// One attack: a pod for all makers, or one request, or nothing that admission could see.
+/// What one rule must let through, near to what it refuses.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct GoodRow {
+    rule: String,
+    good: Vec<Trial>,
+}
+
+/// One attack or one good thing: a pod for all makers, or one request, or nothing that admission could see.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Attack {
+pub(super) struct Trial {
     pub(super) id: String,
+    /// The threat that it is an attack of, or the rule that lets it through.
     #[serde(skip)]
-    pub(super) threat: String,
+    pub(super) of: String,
     #[serde(default = "attacked")]
     pub(super) namespace: String,
     /// Merged over a good analysis; made by all eight makers.
@@ -94,6 +104,10 @@ pub(super) enum Expect {
     Mended { by: String, stored: Map<String, Value> },
     /// It does no harm, and is let through; says why.
     Allowed(String),
+    /// It is let through as it is: the pod, or what stands `at` a path then, has these values.
+    Stored { at: Option<String>, has: Map<String, Value> },
+    /// It is let through, and what stood at this path is gone.
+    Gone { at: String },
     /// Somebody else stops it, with this code and text.
     Stopped { by: String, code: u16, says: String },
     /// Admission never sees it; says who stops it.
@@ -105,36 +119,44 @@ impl Expect {
     pub(super) fn rule(&self) -> Option<&str> {
         match self {
             Expect::Refused(rule) | Expect::Mended { by: rule, .. } => Some(rule),
-            Expect::Allowed(_) | Expect::Stopped { .. } | Expect::Invisible(_) => None,
+            _ => None,
         }
     }
 
     /// What the row gives as the reason or as who stops it, where no rule of ours does.
     pub(super) fn reason(&self) -> Option<&str> {
         match self {
-            Expect::Refused(_) | Expect::Mended { .. } => None,
             Expect::Stopped { by, .. } => Some(by),
             Expect::Allowed(reason) | Expect::Invisible(reason) => Some(reason),
+            _ => None,
         }
     }
 }
 
 /// All attacks of all files.
-pub(super) fn attacks() -> Vec<Attack> {
+pub(super) fn attacks() -> Vec<Trial> {
     let files = [
         ("identity.yaml", include_str!("identity.yaml")),
         ("requests.yaml", include_str!("requests.yaml")),
         ("pods.yaml", include_str!("pods.yaml")),
         ("network.yaml", include_str!("network.yaml")),
     ];
-    let read = |(name, text): (&str, &str)| -> Vec<Row> {
-        serde_saphyr::from_str(text).unwrap_or_else(|problem| panic!("{name}: {problem}"))
-    };
-    let named = |row: Row| {
-        let threat = row.threat;
-        row.attacks.into_iter().map(move |attack| Attack { threat: threat.clone(), ..attack })
-    };
-    files.into_iter().flat_map(read).flat_map(named).collect()
+    let rows = files.into_iter().flat_map(|(name, text)| read::<Row>(name, text));
+    rows.flat_map(|row| named(&row.threat, row.attacks)).collect()
+}
+
+/// All that must be let through.
+pub(super) fn good_ones() -> Vec<Trial> {
+    let rows: Vec<GoodRow> = read("good.yaml", include_str!("good.yaml"));
+    rows.into_iter().flat_map(|row| named(&row.rule, row.good)).collect()
+}
+
+fn read<T: DeserializeOwned>(name: &str, text: &str) -> Vec<T> {
+    serde_saphyr::from_str(text).unwrap_or_else(|problem| panic!("{name}: {problem}"))
+}
+
+fn named(of: &str, trials: Vec<Trial>) -> Vec<Trial> {
+    trials.into_iter().map(|trial| Trial { of: of.to_owned(), ..trial }).collect()
 }
 
 /// A value with the attack's own names put in.

@@ -1,16 +1,14 @@
 //! The eight makers of pods: each makes the same pod its own way, and what is stored is looked at.
 
-use std::time::Duration;
-
 use jiff::{SignedDuration, Timestamp};
 use json_patch::merge;
 use serde_json::{Map, Value, json};
 
 use super::attempt::{absolute, is_refused_by, told};
-use super::catalogue::{Attack, Expect, filled};
+use super::catalogue::{Expect, Trial, filled};
 use crate::caller::{PatchKind, Refusal};
 use crate::flamewarden::{Guarded, good_analysis};
-use crate::shared::within;
+use crate::shared::{PATIENCE, within};
 
 /// What makes a pod.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -32,6 +30,17 @@ impl Maker {
         Maker::Deployment,
         Maker::StatefulSet,
         Maker::DaemonSet,
+        Maker::Job,
+        Maker::CronJob,
+        Maker::ReplicationController,
+    ];
+
+    /// All but the DaemonSet.
+    pub(super) const OF_GOOD_PODS: [Maker; 7] = [
+        Maker::Bare,
+        Maker::ReplicaSet,
+        Maker::Deployment,
+        Maker::StatefulSet,
         Maker::Job,
         Maker::CronJob,
         Maker::ReplicationController,
@@ -102,27 +111,28 @@ impl Maker {
     }
 }
 
-/// Lets one maker make the pod of an attack, and looks at what is stored.
-pub(super) async fn attempt_pod(guarded: &Guarded, attack: &Attack, maker: Maker) -> Result<(), String> {
-    let id = format!("{}-{}", attack.id, maker.short());
-    let making = Making { guarded, namespace: &attack.namespace, name: id.clone(), maker };
+/// Lets one maker make the pod of a trial, and looks at what is stored.
+pub(super) async fn attempt_pod(guarded: &Guarded, trial: &Trial, maker: Maker) -> Result<(), String> {
+    let id = format!("{}-{}", trial.id, maker.short());
+    let making = Making { guarded, namespace: &trial.namespace, name: id.clone(), maker };
     let mut whole = good_analysis(&id);
     let app = format!("analysis-{id}");
     let given = |patch: &Option<Value>| filled(patch.as_ref().unwrap_or(&json!({})), &[("{app}", &app)]);
-    merge(&mut whole["spec"]["containers"][0], &given(&attack.container));
-    merge(&mut whole, &given(&attack.pod));
+    merge(&mut whole["spec"]["containers"][0], &given(&trial.container));
+    merge(&mut whole, &given(&trial.pod));
     let answer = guarded.editor.create(&making.collection(), &maker.object(&id, whole)).await;
     // A DaemonSet's pods name their node, which no analysis may: for it, what would be mended is refused.
     let refused = Expect::Refused("scheduling".to_owned());
-    let expect = match attack.expect {
+    let expect = match trial.expect {
         Expect::Mended { .. } | Expect::Allowed(_) if maker == Maker::DaemonSet => &refused,
-        _ => &attack.expect,
+        _ => &trial.expect,
     };
     let outcome = match (expect, answer) {
         (Expect::Refused(rule), Ok(_)) if maker != Maker::Bare => making.pod_refused(rule).await,
         (Expect::Refused(rule), Err(refusal)) => making.nothing_stored(&refusal, rule).await,
         (Expect::Mended { stored, .. }, Ok(_)) => making.pod_has(stored).await,
         (Expect::Allowed(_), Ok(_)) => making.pod_has(&Map::new()).await,
+        (Expect::Stored { has, .. }, Ok(_)) => making.pod_has(has).await,
         (expect, answer) => told(expect, &answer),
     };
     making.clear().await;
@@ -193,7 +203,7 @@ impl Making<'_> {
         Ok(())
     }
 
-    /// The pods that bear the attack's name; their makers give them longer ones.
+    /// The pods that bear the trial's name; their makers give them longer ones.
     async fn pods(&self) -> Vec<Value> {
         let all = self.guarded.cluster.admin.get(&absolute("pods", self.namespace)).await.unwrap();
         let ours = |pod: &&Value| {
@@ -220,5 +230,3 @@ impl Making<'_> {
         let _ = self.guarded.cluster.admin.delete(&path, Some(&json!({"propagationPolicy": "Background"}))).await;
     }
 }
-
-const PATIENCE: Duration = Duration::from_secs(60);
