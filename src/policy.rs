@@ -14,5 +14,5 @@ pub use profile::{
     Scheduling, Security, Sidecar, TrustedPolicy, Want,
 };
 pub use quantity::Quantity;
-pub use set::{Installation, PolicyProblem, PolicySet, Tenancy};
+pub use set::{ALSO, Installation, PolicyProblem, PolicySet, Tenancy};
 pub use user_rule::{FailurePolicy, MatchConstraints, Named, Reason, ResourceRule, RuleSpec, Validation};

@@ -8,7 +8,7 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use clap::Args;
 
 use crate::install::{Endpoint, Settings, manifests, to_yaml};
-use crate::policy::PolicySet;
+use crate::policy::{ALSO, PolicySet};
 use crate::serve::read_policies;
 
 /// Arguments of the command.
@@ -17,6 +17,9 @@ pub(super) struct Manifests {
     /// Folder of the policy files (*.yaml), an Installation among them.
     #[arg(long, value_name = "DIR")]
     policies: PathBuf,
+    /// Folder of other policies under which objects are accepted too, while one set follows the other.
+    #[arg(long, value_name = "DIR")]
+    also: Option<PathBuf>,
     /// The image of Flamewarden, by digest: NAME@sha256:….
     #[arg(long, value_name = "IMAGE")]
     image: String,
@@ -34,7 +37,10 @@ pub(super) struct Manifests {
 impl Manifests {
     /// The text to print.
     pub(super) fn run(self) -> anyhow::Result<String> {
-        let files = read_policies(&self.policies)?;
+        let mut files = read_policies(&self.policies)?;
+        if let Some(also) = &self.also {
+            files.extend(read_policies(also)?.into_iter().map(|(name, text)| (format!("{ALSO}{name}"), text)));
+        }
         let policies = PolicySet::parse(files.iter().map(|(name, text)| (name.as_str(), text.as_str())))?;
         let endpoint = match (self.url, self.ca) {
             (Some(base), Some(ca)) => {

@@ -10,7 +10,7 @@ use serde_json::json;
 use crate::isolation;
 use crate::model::labels::{APP, NETWORK_GATE};
 use crate::model::{FieldPath, Finding, Json, PodView};
-use crate::policy::{Mode, PolicySet};
+use crate::policy::{Mode, PolicySet, Profile};
 use crate::rules::{Stage, pod_findings};
 
 /// Why a gate stays.
@@ -50,11 +50,17 @@ pub fn lift_refusals(
 ) -> Vec<Finding> {
     let view = PodView::new(pod, FieldPath::default());
     let app = view.label(APP).unwrap_or_default();
-    let profile = &policies.analysis;
-    let enforced = |finding: &Finding| {
-        profile.mode(&finding.rule) == Mode::Enforce && profile.exception(&finding.rule, app, now).is_none()
+    let enforced = |profile: &Profile| -> Vec<Finding> {
+        let counts = |finding: &Finding| {
+            profile.mode(&finding.rule) == Mode::Enforce && profile.exception(&finding.rule, app, now).is_none()
+        };
+        pod_findings(&view, profile, Stage::Stored).into_iter().filter(counts).collect()
     };
-    let mut findings: Vec<Finding> = pod_findings(&view, profile, Stage::Stored).into_iter().filter(enforced).collect();
+    let mut findings = enforced(&policies.analysis);
+    // As admission does; what may be reached is for the policies in force alone to say.
+    if policies.also.as_ref().is_some_and(|also| enforced(&also.analysis).is_empty()) {
+        findings.clear();
+    }
     let items = network_policies.get("items").map_or(&[][..], |items| items.items());
     findings.extend(isolation::union_problems(items, &view, policies));
     findings

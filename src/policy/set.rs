@@ -18,7 +18,13 @@ pub struct PolicySet {
     pub gateway: Profile,
     /// The users' own rules as they are written; `rules::UserRules` compiles them.
     pub rules: Vec<RuleSpec>,
+    /// Other policies under which a guarded object is accepted too, while replicas with one and the other stand side
+    /// by side. What the guard writes is never theirs.
+    pub also: Option<Box<PolicySet>>,
 }
+
+/// Files whose names begin with this hold the policies that are accepted too.
+pub const ALSO: &str = "also--";
 
 /// What differs from node to node. Written as `kind: Installation`.
 #[derive(Debug, Clone, Deserialize)]
@@ -92,6 +98,32 @@ impl PolicySet {
     /// # Errors
     /// The first problem: file, line and reason, or what is missing.
     pub fn parse<'a>(files: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<Self, PolicyProblem> {
+        let (also, files): (Vec<_>, Vec<_>) = files.into_iter().partition(|(file, _)| file.starts_with(ALSO));
+        let set = Self::parse_alone(files)?;
+        if also.is_empty() {
+            return Ok(set);
+        }
+        let also = Self::parse_alone(also)?;
+        set.accepting(also)
+    }
+
+    /// The same policies, with others under which objects are accepted too.
+    fn accepting(self, also: PolicySet) -> Result<Self, PolicyProblem> {
+        let guards = |set: &PolicySet| {
+            let namespaces = set.installation.namespaces.iter();
+            let namespaces: BTreeMap<_, _> = namespaces.map(|one| (one.name.clone(), one.tenancy)).collect();
+            let profiles = set.profiles().map(|one| (one.guards.component.clone(), one.guards.app.source().to_owned()));
+            (namespaces, profiles)
+        };
+        if guards(&self) != guards(&also) {
+            return Err(PolicyProblem::Set(format!(
+                "the files {ALSO}* must guard the same namespaces and the same pods as the others"
+            )));
+        }
+        Ok(PolicySet { also: Some(Box::new(also)), ..self })
+    }
+
+    fn parse_alone<'a>(files: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<Self, PolicyProblem> {
         let mut profiles = Vec::new();
         let mut installations = Vec::new();
         let mut rules = Vec::new();
@@ -125,6 +157,7 @@ impl PolicySet {
             gateway: only(gateway, "profile with role: gateway")?.completed(&installation),
             installation,
             rules,
+            also: None,
         };
         set.check()
     }

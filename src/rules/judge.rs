@@ -6,8 +6,19 @@ use super::unfit::unfit;
 use super::{object, request as requests};
 use crate::model::{Operation, Request};
 
-/// Judges one admission request against the policies.
+/// Judges one admission request against the policies, and against those that are accepted too.
 pub fn judge(request: &Request<'_>, case: &Case<'_>) -> Judgement {
+    let judgement = judge_by(request, case);
+    match &case.policies.also {
+        Some(also) if !judgement.refusals.is_empty() => {
+            let also = judge_by(request, &Case { policies: also, target: case.target, now: case.now });
+            judgement.or(also)
+        }
+        _ => judgement,
+    }
+}
+
+fn judge_by(request: &Request<'_>, case: &Case<'_>) -> Judgement {
     use Operation::{Connect, Create, Delete, Update};
     let Some(tenancy) = case.policies.tenancy(request.namespace) else { return Judgement::default() };
     let resource = request.resource;

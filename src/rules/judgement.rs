@@ -45,6 +45,20 @@ impl Judgement {
         Judgement { refusals: refusals.into_iter().collect(), ..Judgement::default() }
     }
 
+    /// What this judgement, which refuses, and that of other policies that are accepted too come to: yes where the
+    /// others say yes. Mended is by these policies where that leaves nothing to refuse, since replicas that know no
+    /// others are next; what only the others can make good, or have made good before, is left to them.
+    pub(super) fn or(self, also: Judgement) -> Self {
+        let mendable = |judgement: &Judgement| judgement.refusals.iter().all(Finding::has_remedy);
+        let by_others = !mendable(&self) && mendable(&also);
+        match (also.refusals.is_empty(), by_others) {
+            (true, true) => also,
+            (true, false) => Judgement { remedies: self.remedies, ..also },
+            (false, true) => Judgement { remedies: also.remedies, ..self },
+            (false, false) => self,
+        }
+    }
+
     /// Puts a finding where its rule's mode and the exceptions want it.
     pub(super) fn weigh(&mut self, finding: Finding, scales: &Scales<'_>, enforced: Enforced) {
         let always = finding.hold == Hold::Always;

@@ -3,7 +3,7 @@
 
 use std::fs;
 use std::net::{SocketAddr, UdpSocket};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use flamewarden::install::{Endpoint, Settings, manifests};
@@ -126,6 +126,16 @@ impl ByService {
 
     /// Starts a replica, waits until it is ready, and adds it to the Service.
     pub(crate) async fn replica(&self, number: u16) -> Replica {
+        self.replica_with(number, &program(), "policies", &[]).await
+    }
+
+    /// Puts policy files where replicas can be started with them.
+    pub(crate) fn add_policies(&self, folder: &str, files: &[(String, String)]) {
+        write_policies(&self.folder.join(folder), files);
+    }
+
+    /// Starts a replica of another program or with other policies.
+    pub(crate) async fn replica_with(&self, number: u16, program: &Path, policies: &str, more: &[&str]) -> Replica {
         let certificates = self.folder.join("certificates");
         wait_until("the controller has made a certificate", PATIENCE, async || {
             fs::read(certificates.join("tls.crt")).ok()
@@ -133,18 +143,21 @@ impl ByService {
         .await;
         let [port, probes] = free_ports();
         let address = own_address(port);
-        let part = Part::start(recipe(
+        let mut recipe = recipe(
             &self.folder,
             &format!("webhook-{number}"),
             &[
                 "--parts=webhook".to_owned(),
-                format!("--policies={}", self.folder.join("policies").display()),
+                format!("--policies={}", self.folder.join(policies).display()),
                 format!("--certificates={}", certificates.display()),
                 format!("--kubeconfig={}", self.plane.kubeconfig(WEBHOOK, None).display()),
                 format!("--listen={address}"),
                 format!("--probes=127.0.0.1:{probes}"),
             ],
-        ));
+        );
+        program.clone_into(&mut recipe.program);
+        recipe.arguments.extend(more.iter().map(|&one| one.to_owned()));
+        let part = Part::start(recipe);
         let mut replica = Replica { part, number, probes, port };
         replica.ready().await;
         self.admin.create(SLICES, &replica.slice()).await.unwrap();
@@ -249,7 +262,7 @@ fn service() -> Value {
     })
 }
 
-fn recipe(folder: &std::path::Path, name: &str, arguments: &[String]) -> Recipe {
+fn recipe(folder: &Path, name: &str, arguments: &[String]) -> Recipe {
     Recipe {
         name: name.to_owned(),
         program: program(),

@@ -1,11 +1,12 @@
 //! A cluster of its own with Flamewarden installed, for tests that stop, change or remove what others rely on.
 
 use std::fs;
+use std::os::unix::fs::symlink;
 use std::path::PathBuf;
 
 use serde_json::Value;
 
-use crate::control_plane::ControlPlane;
+use crate::control_plane::{ControlPlane, free_ports};
 use crate::flamewarden::{
     DEDICATED, SHARED, answers, apply, controller_recipe, policy_files, prepare, settled, webhook_recipe,
     write_policies,
@@ -49,6 +50,16 @@ impl Lab {
     /// Starts another replica of the controller.
     pub(crate) fn add_controller(&mut self, identity: &str) {
         self.controllers.push(Part::start(controller_recipe(&self.cluster, &self.folder, "policies", identity)));
+    }
+
+    /// Starts another webhook, with policies and a name of its own; gives where it listens.
+    pub(crate) async fn add_webhook(&self, name: &str, files: &[(String, String)]) -> (Part, String) {
+        let (folder, ports) = (self.folder.join(name), free_ports());
+        write_policies(&folder.join("policies"), files);
+        symlink(self.folder.join("certificates"), folder.join("certificates")).unwrap();
+        let mut webhook = Part::start(webhook_recipe(&self.cluster, &folder, ports));
+        answers(&mut webhook, ports[1]).await;
+        (webhook, format!("https://127.0.0.1:{}", ports[0]))
     }
 
     /// Changes the text of the analyses' profile, and waits until every program has taken it without a restart.
@@ -104,7 +115,8 @@ pub(crate) fn log(part: &Part) -> String {
     fs::read_to_string(&part.recipe().log).unwrap()
 }
 
-fn unguarded() -> Vec<&'static str> {
+/// The namespaces that the installation of such a cluster leaves out.
+pub(crate) fn unguarded() -> Vec<&'static str> {
     SHARED.iter().chain(DEDICATED).filter(|name| !GUARDED.contains(name)).copied().collect()
 }
 

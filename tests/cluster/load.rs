@@ -22,15 +22,17 @@ mod recording;
 mod shared;
 mod steady;
 
+use std::path::PathBuf;
 use std::time::Duration;
 
+use ::flamewarden::policy::ALSO;
 use serde_json::{Value, json};
 
 use crate::authority_change::change_authority;
-use crate::by_service::{NAMESPACE, by_service};
+use crate::by_service::{ByService, NAMESPACE, by_service};
 use crate::caller::Caller;
-use crate::flamewarden::good_analysis;
-use crate::shared::{run, wait_until};
+use crate::flamewarden::{good_analysis, policy_files, program};
+use crate::shared::{PATIENCE, run, wait_until};
 use crate::steady::Steady;
 
 /// How much is done: a short form for every change, and the full numbers where `FLAMEWARDEN_SOAK` is set.
@@ -44,9 +46,12 @@ struct Numbers {
     rounds: usize,
     /// How long a replica that is told to stop may still take; none where its end is not waited for.
     drained: Option<Duration>,
+    /// Whether the way to other policies is gone back too.
+    back: bool,
 }
 
-const SHORT: Numbers = Numbers { renewals: 2, replacements: 6, kills: 10, between: 200, rounds: 20, drained: None };
+const SHORT: Numbers =
+    Numbers { renewals: 2, replacements: 6, kills: 10, between: 200, rounds: 20, drained: None, back: false };
 const FULL: Numbers = Numbers {
     renewals: 3,
     replacements: 10,
@@ -54,6 +59,7 @@ const FULL: Numbers = Numbers {
     between: 2000,
     rounds: 200,
     drained: Some(Duration::from_secs(120)),
+    back: true,
 };
 
 fn numbers() -> Numbers {
@@ -107,6 +113,80 @@ fn no_call_fails_through_renewals_and_replacements() {
         );
         assert_eq!((renewals, tally.failed.len()), (numbers.renewals, 0), "{:?}", tally.failed);
     });
+}
+
+/// Step by step from one set of policies to another, and in the long form back. Where `FLAMEWARDEN_FORMER` names the program of another
+/// version, the older set is that version's, without the steps between, which it may not know.
+#[test]
+fn no_call_fails_on_the_way_to_other_policies_and_back() {
+    run(async {
+        let (cluster, numbers) = (by_service().await, numbers());
+        let mut replicas = cluster.replicas.lock().await;
+        let (way, first) = (way(cluster), (program(), "policies"));
+        let callers = [cluster.plane.caller("editor", None).await, cluster.plane.caller("editor", None).await];
+        let everybody = callers.clone();
+        let steady = Steady::begin(CREATES_A_SECOND, move |number| dry_run(callers[number % 2].clone(), number));
+        let mut number = 200;
+        let back = way.iter().rev().skip(1).chain([&first]).take(if numbers.back { way.len() } else { 0 });
+        for (program, policies) in way.iter().chain(back) {
+            let mut leaving = Vec::new();
+            for _ in 0..replicas.len() {
+                number += 1;
+                let new = cluster.replica_with(number, program, policies, &["--linger=1s"]).await;
+                let mut old = replicas.remove(0);
+                replicas.push(new);
+                old.part.signal("TERM");
+                cluster.take_out(&old).await;
+                old.unready().await;
+                steady.go_on(numbers.between / 4).await;
+                cluster.forget(&old).await;
+                leaving.push(old);
+            }
+            // The next step is for when nobody of the last but one answers any more. A resting connection ends with its
+            // next answer, so many calls at a time end them all.
+            wait_until("the former replicas have ended", PATIENCE, async || {
+                let calls = (0..AT_ONCE).map(|number| dry_run(everybody[number % 2].clone(), number));
+                for answer in futures::future::join_all(calls).await {
+                    assert_eq!(answer, Ok(()), "on the way to {policies}");
+                }
+                leaving.iter_mut().all(|old| old.part.ended().is_some()).then_some(())
+            })
+            .await;
+        }
+        let tally = steady.end().await;
+        println!("{} creates, {} replacements, failed {:?}", tally.calls, number - 200, tally.failed);
+        for old in replicas.drain(..) {
+            cluster.forget(&old).await;
+        }
+        for number in 1..=2 {
+            replicas.push(cluster.replica(number).await);
+        }
+        assert_eq!(tally.failed.len(), 0, "{:?}", tally.failed);
+    });
+}
+
+/// The programs and their policies, one after the other.
+fn way(cluster: &ByService) -> Vec<(PathBuf, &'static str)> {
+    if let Some(former) = std::env::var_os("FLAMEWARDEN_FORMER") {
+        return vec![(PathBuf::from(former), "policies"), (program(), "policies")];
+    }
+    let (older, mut newer) = (policy_files(&[]), policy_files(&[]));
+    for (from, to) in [
+        ("limits: {cpu: \"2\", memory: 4Gi,", "limits: {cpu: \"2\", memory: 1Gi,"),
+        ("maximum: {cpu: \"8\", memory: 32Gi,", "maximum: {cpu: \"8\", memory: 2Gi,"),
+        ("readOnlyRootFilesystem: any", "readOnlyRootFilesystem: required"),
+        ("graceMaximum: 30", "graceMaximum: 10"),
+    ] {
+        assert!(newer[0].1.contains(from), "the profile says {from}");
+        newer[0].1 = newer[0].1.replace(from, to);
+    }
+    let also = |files: &[(String, String)]| -> Vec<(String, String)> {
+        files.iter().map(|(name, text)| (format!("{ALSO}{name}"), text.clone())).collect()
+    };
+    cluster.add_policies("older-newer-too", &[older.clone(), also(&newer)].concat());
+    cluster.add_policies("newer-older-too", &[newer.clone(), also(&older)].concat());
+    cluster.add_policies("newer", &newer);
+    ["older-newer-too", "newer-older-too", "newer"].map(|policies| (program(), policies)).into()
 }
 
 #[test]
@@ -184,4 +264,5 @@ fn is_right(pod: &Value) -> bool {
 const CREATES_A_SECOND: u32 = 100;
 const STORED_A_SECOND: u32 = 20;
 const CALLERS: usize = 4;
+const AT_ONCE: usize = 48;
 const READY: Duration = Duration::from_secs(1);

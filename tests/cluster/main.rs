@@ -29,4 +29,5 @@ mod plane_test;
 mod recording;
 mod removal_test;
 mod shared;
+mod side_by_side_test;
 mod user_rules_test;
