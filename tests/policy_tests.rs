@@ -1,4 +1,4 @@
-//! The examples in `policies/tests/` are answered as they say, and every rule on pods has a bad and a good one.
+//! The examples in `policies/tests/` are answered as they say, and every rule has a bad and a good one.
 #![expect(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
 
 use std::collections::BTreeSet;
@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use flamewarden::auditor::CaseFile;
-use flamewarden::rules::POD_RULES;
+use flamewarden::rules::{OBJECT_RULES, POD_RULES, REQUEST_RULES};
 use tempfile::TempDir;
 
 /// The shipped policies with an installation, and these tests.
@@ -55,10 +55,12 @@ fn the_shipped_examples_are_answered_as_they_say() {
 }
 
 #[test]
-fn every_rule_on_pods_has_a_bad_example_and_a_good_one() {
+fn every_rule_has_a_bad_example_and_a_good_one() {
     let files: Vec<CaseFile> = shipped().iter().map(|(name, text)| CaseFile::parse(name, text).unwrap()).collect();
     let given: BTreeSet<(&str, bool)> = files.iter().flat_map(CaseFile::subjects).collect();
-    let both = POD_RULES.iter().flat_map(|rule| [(rule.id, true), (rule.id, false)]);
+    let others = REQUEST_RULES.iter().chain(OBJECT_RULES).map(|rule| rule.id);
+    let rules = POD_RULES.iter().map(|rule| rule.id).chain(others);
+    let both = rules.flat_map(|rule| [(rule, true), (rule, false)]);
     let missing: Vec<(&str, bool)> = both.filter(|wanted| !given.contains(wanted)).collect();
     // The shipped profiles do not ask for these, so nothing is bad there.
     assert_eq!(missing, [("read-only-root", true), ("user-namespace", true), ("image-digest", true)]);

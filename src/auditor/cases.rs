@@ -66,9 +66,12 @@ struct Asked {
     object: Option<Value>,
     #[serde(default)]
     old_object: Option<Value>,
-    /// The stored object that the request names.
+    /// The stored object that the request names; without one it could not be read.
     #[serde(default)]
     target: Option<Value>,
+    /// Names the base that it is.
+    #[serde(default)]
+    target_base: Option<String>,
     #[serde(default)]
     options: Option<Value>,
     /// Names the base that the object is, changed by `set`.
@@ -174,7 +177,8 @@ fn answer(
         None => None,
     };
     let old = asked.old_object.clone().or(base(&asked.old_base)?);
-    let texts = [&object, &old, &asked.options, &asked.target].map(|value| value.as_ref().map(Value::to_string));
+    let target = asked.target.clone().or(base(&asked.target_base)?);
+    let texts = [&object, &old, &asked.options, &target].map(|value| value.as_ref().map(Value::to_string));
     let mut trees = Vec::new();
     for text in &texts {
         let tree = text.as_ref().map(|text| parse(text.as_bytes())).transpose();
