@@ -12,6 +12,7 @@ mod audit_test;
 mod caller;
 mod control_plane;
 mod decisions_test;
+mod fallback_test;
 mod flame;
 mod flame_replay;
 mod flamewarden;
