@@ -63,7 +63,7 @@ fn configurations() -> Vec<Configuration> {
     webhooks
         .map(|object| {
             let webhook = &object["webhooks"][0];
-            let conditions = webhook["matchConditions"].as_array().unwrap().iter();
+            let conditions = webhook["matchConditions"].as_array().into_iter().flatten();
             let program = |condition: &Value| Program::compile(condition["expression"].as_str().unwrap()).unwrap();
             Configuration {
                 mutating: object["kind"] == "MutatingWebhookConfiguration",

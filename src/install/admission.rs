@@ -82,13 +82,17 @@ fn configuration(place: &Place<'_>, entry: &Entry, settings: &Settings, policies
         "namespaceSelector": {
             "matchExpressions": [{"key": "kubernetes.io/metadata.name", "operator": "In", "values": place.namespaces}],
         },
-        "matchConditions": conditions(entry.condition_in(place.tenancy), policies),
         "matchPolicy": "Equivalent",
         "sideEffects": "None",
         "timeoutSeconds": TIMEOUT_SECONDS,
         // Mutating fails open: what it did not mend, the validating side refuses.
         "failurePolicy": if place.side == Side::Mutating { "Ignore" } else { "Fail" },
     });
+    let conditions = conditions(entry.condition_in(place.tenancy), policies);
+    // An empty list is not stored, and every `kubectl apply` would have something to say about it.
+    if let (false, Some(webhook)) = (conditions.is_empty(), webhook.as_object_mut()) {
+        webhook.insert("matchConditions".to_owned(), json!(conditions));
+    }
     if let (Side::Mutating, Some(webhook)) = (place.side, webhook.as_object_mut()) {
         webhook.insert("reinvocationPolicy".to_owned(), json!("IfNeeded"));
     }

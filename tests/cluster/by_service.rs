@@ -4,10 +4,9 @@
 use std::fs;
 use std::net::{SocketAddr, UdpSocket};
 use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
 use std::time::Duration;
 
-use flamewarden::install::{Endpoint, Settings, manifests};
-use flamewarden::policy::PolicySet;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -17,10 +16,10 @@ use tokio::time::Instant;
 use crate::caller::{Caller, PatchKind};
 use crate::control_plane::{ControlPlane, free_ports};
 use crate::flamewarden::{
-    CONTROLLER, WEBHOOK, binding, collection, good_analysis, policy_files, program, write_policies,
+    CONTROLLER, DEDICATED, SHARED, WEBHOOK, binding, good_analysis, policy_files, program, write_policies,
 };
 use crate::mounted_secret::mount;
-use crate::part::{Part, Recipe};
+use crate::part::{Part, Recipe, write_file};
 use crate::shared::{PATIENCE, wait_until};
 
 /// The cluster.
@@ -28,6 +27,8 @@ pub(crate) struct ByService {
     pub(crate) plane: ControlPlane,
     pub(crate) admin: Caller,
     folder: PathBuf,
+    more: Vec<&'static str>,
+    controller_policies: &'static str,
     /// Who has them may stop them.
     pub(crate) controllers: Mutex<Vec<Part>>,
     /// Who has them may replace and kill them: one test at a time.
@@ -48,47 +49,62 @@ pub(crate) const NAMESPACE: &str = "flame-attacks";
 /// The cluster, made by the first test that asks.
 pub(crate) async fn by_service() -> &'static ByService {
     static CLUSTER: OnceCell<ByService> = OnceCell::const_new();
-    CLUSTER.get_or_init(start).await
-}
-
-async fn start() -> ByService {
-    let plane = ControlPlane::start().await;
-    let admin = plane.admin().await;
-    let folder = plane.folder().join("flamewarden");
-    let files = policy_files(&[]);
-    write_policies(&folder.join("policies"), &files);
-    write_policies(&folder.join("controller-policies"), &policy_files(&[NAMESPACE]));
-    let policies = PolicySet::parse(files.iter().map(|(name, text)| (name.as_str(), text.as_str()))).unwrap();
-    let settings = Settings {
-        namespace: SYSTEM.to_owned(),
-        image: format!("registry.example/flamewarden@sha256:{}", "0".repeat(64)),
-        endpoint: Endpoint::Service,
-        files: files.into_iter().collect(),
-    };
-    for namespace in crate::flamewarden::SHARED.iter().chain(crate::flamewarden::DEDICATED) {
-        let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}});
-        admin.create("/api/v1/namespaces", &namespace).await.unwrap();
-    }
-    let bindings = format!("/apis/rbac.authorization.k8s.io/v1/namespaces/{NAMESPACE}/rolebindings");
-    admin.create(&bindings, &binding("edit")).await.unwrap();
-    for object in manifests(&settings, &policies) {
-        if let Some(path) = collection(&object) {
-            admin.create(&path, &object).await.unwrap_or_else(|refusal| panic!("{path}: {}", refusal.message));
-        }
-    }
-    admin.create(&format!("/api/v1/namespaces/{SYSTEM}/services"), &service()).await.unwrap();
-    mount(
-        admin.clone(),
-        format!("/api/v1/namespaces/{SYSTEM}/secrets/flamewarden-webhook-tls"),
-        folder.join("certificates"),
-    );
-    let cluster = ByService { plane, admin, folder, controllers: Mutex::default(), replicas: Mutex::default() };
-    cluster.add_controller("first").await;
-    cluster.begin().await;
-    cluster
+    CLUSTER.get_or_init(|| ByService::install(&[], "controller-policies")).await
 }
 
 impl ByService {
+    /// Another such cluster, installed with more options; the controllers have the policies of that folder.
+    pub(crate) async fn install(more: &[&'static str], controllers: &'static str) -> ByService {
+        let plane = ControlPlane::start().await;
+        let admin = plane.admin().await;
+        let folder = plane.folder().join("flamewarden");
+        write_policies(&folder.join("policies"), &policy_files(&[]));
+        write_policies(&folder.join("controller-policies"), &policy_files(&[NAMESPACE]));
+        for namespace in SHARED.iter().chain(DEDICATED) {
+            let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}});
+            admin.create("/api/v1/namespaces", &namespace).await.unwrap();
+        }
+        let bindings = format!("/apis/rbac.authorization.k8s.io/v1/namespaces/{NAMESPACE}/rolebindings");
+        admin.create(&bindings, &binding("edit")).await.unwrap();
+        let cluster = ByService {
+            plane,
+            admin,
+            folder,
+            more: more.to_vec(),
+            controller_policies: controllers,
+            controllers: Mutex::default(),
+            replicas: Mutex::default(),
+        };
+        cluster.apply(&image('0'));
+        mount(
+            cluster.admin.clone(),
+            format!("/api/v1/namespaces/{SYSTEM}/secrets/flamewarden-webhook-tls"),
+            cluster.folder.join("certificates"),
+        );
+        cluster.add_controller("first").await;
+        cluster.begin().await;
+        cluster
+    }
+
+    /// Prints with that image and applies, as README says.
+    pub(crate) fn apply(&self, image: &str) {
+        let mut print = Command::new(program());
+        print.arg("manifests").arg("--policies").arg(self.folder.join("policies")).args(["--image", image]);
+        let printed = text(print.args(&self.more).output().unwrap());
+        // No pod runs here, so none may be found; see `Replica::slice`.
+        let selector = "    targetPort: https\n  selector:\n    app.kubernetes.io/instance: flamewarden-webhook\n";
+        assert_eq!(printed.matches(selector).count(), 1);
+        write_file(&self.folder.join(PRINTED), &printed.replace(selector, "    targetPort: https\n"));
+        self.kubectl(&["apply", "-f"]);
+    }
+
+    /// What kubectl says to a command that ends with what was printed.
+    pub(crate) fn kubectl(&self, arguments: &[&str]) -> String {
+        let mut kubectl = Command::new(self.plane.programs().join("kubectl"));
+        kubectl.arg("--kubeconfig").arg(self.plane.admin_file()).args(arguments).arg(self.folder.join(PRINTED));
+        text(kubectl.output().unwrap())
+    }
+
     async fn begin(&self) {
         for number in 1..=2 {
             let replica = self.replica(number).await;
@@ -115,7 +131,7 @@ impl ByService {
             &format!("controller-{identity}"),
             &[
                 "--parts=controller".to_owned(),
-                format!("--policies={}", self.folder.join("controller-policies").display()),
+                format!("--policies={}", self.folder.join(self.controller_policies).display()),
                 format!("--kubeconfig={}", self.plane.kubeconfig(CONTROLLER, None).display()),
                 format!("--probes=127.0.0.1:{probes}"),
                 format!("--identity={identity}"),
@@ -254,12 +270,15 @@ fn own_address(port: u16) -> SocketAddr {
     SocketAddr::new(socket.local_addr().unwrap().ip(), port)
 }
 
-/// As printed, but for the selector: no pods are behind it.
-fn service() -> Value {
-    json!({
-        "apiVersion": "v1", "kind": "Service", "metadata": {"name": "flamewarden-webhook"},
-        "spec": {"ports": [{"name": "https", "port": 443, "targetPort": "https", "protocol": "TCP"}]},
-    })
+/// What a command printed; it must have succeeded.
+fn text(output: Output) -> String {
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// An image by a digest of the same digit throughout.
+pub(crate) fn image(digit: char) -> String {
+    format!("registry.example/flamewarden@sha256:{}", digit.to_string().repeat(64))
 }
 
 fn recipe(folder: &Path, name: &str, arguments: &[String]) -> Recipe {
@@ -272,5 +291,6 @@ fn recipe(folder: &Path, name: &str, arguments: &[String]) -> Recipe {
     }
 }
 
+const PRINTED: &str = "flamewarden.yaml";
 pub(crate) const SYSTEM: &str = "flamewarden-system";
 const SLICES: &str = "/apis/discovery.k8s.io/v1/namespaces/flamewarden-system/endpointslices";

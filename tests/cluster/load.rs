@@ -13,6 +13,7 @@ mod by_service;
 mod caller;
 mod control_plane;
 mod flamewarden;
+mod installed;
 mod interleaved;
 mod kubelet;
 mod mounted_secret;
