@@ -27,6 +27,8 @@ mod outage_test;
 mod part;
 mod pki;
 mod plane_test;
+mod recorded_test;
+mod recorder;
 mod recording;
 mod removal_test;
 mod shared;
