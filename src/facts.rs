@@ -50,6 +50,19 @@ pub struct PolicyFact {
     pub app: String,
     /// Whether it is just as the guard would write it now.
     pub state: PolicyState,
+    /// The pods, by uid, that ran before it. Kept with the policy, so that a new leader knows them.
+    pub adopted: BTreeMap<String, Adopted>,
+}
+
+/// How a pod stands that ran before its policy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Adopted {
+    /// Nobody has said yet.
+    Unjudged,
+    /// It would have been let in.
+    Conforming,
+    /// It would have been refused.
+    NotConforming,
 }
 
 /// How a policy of the guard's stands.

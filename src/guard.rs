@@ -8,5 +8,6 @@ mod plan;
 mod run;
 
 pub use lift::{Holder, Refusal, holder, lift_refusals};
+pub use observe::Observer;
 pub use plan::{Identity, Memory, Step, plan};
 pub use run::{Guard, GuardSettings};

@@ -3,11 +3,12 @@
 use std::pin::pin;
 use std::time::Duration;
 
-use futures::StreamExt;
+use futures::{Stream, StreamExt};
 use kube::api::DynamicObject;
 use kube::runtime::watcher::{self, Event, watcher};
 use serde_json::Value;
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 use tracing::warn;
 
 use super::{Cluster, Kind};
@@ -37,43 +38,83 @@ pub async fn watch(
 ) {
     // List and watch, not WatchList: an API server on an old etcd answers that with an error for ever.
     let config = watcher::Config::default().labels(selector).any_semantic();
+    let mut patience = Patience::default();
     while !changes.is_closed() {
-        let forward = forward(&cluster, kind, &namespace, config.clone(), &changes);
+        let stream = watcher(cluster.api(kind, &namespace), config.clone());
+        let forward = forward(stream, kind, &namespace, &changes, &mut patience);
         // An end by time is the usual one; the stream by itself never ends.
         let _ = tokio::time::timeout(RELIST, forward).await;
     }
 }
 
 async fn forward(
-    cluster: &Cluster,
+    stream: impl Stream<Item = watcher::Result<Event<DynamicObject>>>,
     kind: Kind,
     namespace: &str,
-    config: watcher::Config,
     changes: &mpsc::Sender<(Kind, String, Change)>,
+    patience: &mut Patience,
 ) {
-    let mut stream = pin!(watcher(cluster.api(kind, namespace), config));
-    let mut wait = FIRST_RETRY;
+    let mut stream = pin!(stream);
     while let Some(event) = stream.next().await {
         let change = match event {
             Ok(event) => change(event),
             Err(problem) => {
                 warn!(?kind, namespace, %problem, "watch failed; it begins again");
-                tokio::time::sleep(wait).await;
-                wait = (wait * 2).min(LAST_RETRY);
+                tokio::time::sleep(patience.pause(is_refused(&problem), Instant::now())).await;
                 continue;
             }
         };
-        wait = FIRST_RETRY;
         let Some(change) = change else { continue };
+        // That a list begins says nothing yet of whether it will be answered.
+        if change != Change::Listing {
+            *patience = Patience::default();
+        }
         if changes.send((kind, namespace.to_owned(), change)).await.is_err() {
             return;
         }
     }
 }
 
+/// How long to wait after one more failure in a row.
+#[derive(Debug, Default)]
+struct Patience {
+    failures: u32,
+    refused_since: Option<Instant>,
+}
+
+impl Patience {
+    /// One who is refused for long has no more rights there, as when the namespace is gone, and asks calmly.
+    fn pause(&mut self, refused: bool, now: Instant) -> Duration {
+        let pause = (FIRST_RETRY * 2u32.saturating_pow(self.failures.min(8))).min(LAST_RETRY);
+        self.failures = self.failures.saturating_add(1);
+        if !refused {
+            self.refused_since = None;
+            return pause;
+        }
+        let since = *self.refused_since.get_or_insert(now);
+        if now.duration_since(since) < CALM_AFTER { pause } else { CALM }
+    }
+}
+
+/// Whether the API server has answered, and the answer is that this is not ours to see, or is not there.
+fn is_refused(problem: &watcher::Error) -> bool {
+    use watcher::Error::{InitialListFailed, WatchError, WatchFailed, WatchStartFailed};
+    let status = match problem {
+        InitialListFailed(kube::Error::Api(status))
+        | WatchStartFailed(kube::Error::Api(status))
+        | WatchFailed(kube::Error::Api(status))
+        | WatchError(status) => status,
+        _ => return false,
+    };
+    status.code == 403 || status.code == 404
+}
+
 const FIRST_RETRY: Duration = Duration::from_millis(100);
 /// Short enough that a policy is repaired within two seconds once the API server answers again.
 const LAST_RETRY: Duration = Duration::from_secs(1);
+/// An API server that has just started refuses everybody for a moment, and a role may come after the policies.
+const CALM_AFTER: Duration = Duration::from_secs(30);
+const CALM: Duration = Duration::from_secs(30);
 /// How long an event that was lost without an error may stay unknown.
 const RELIST: Duration = Duration::from_secs(5 * 60);
 
@@ -92,4 +133,28 @@ fn change(event: Event<DynamicObject>) -> Option<Change> {
 fn place(object: &DynamicObject) -> Option<Place> {
     let name = object.metadata.name.clone()?;
     Some(Place { namespace: object.metadata.namespace.clone().unwrap_or_default(), name })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_is_refused_for_long_asks_calmly_and_all_others_within_a_second() {
+        let start = Instant::now();
+        let mut patience = Patience::default();
+        for (after, refused, want) in [
+            (0, false, 100),
+            (0, true, 200),
+            (29, true, 400),
+            (30, true, 30_000),
+            (60, true, 30_000),
+            (90, false, 1000),
+            (91, true, 1000),
+            (92, true, 1000),
+        ] {
+            let pause = patience.pause(refused, start + Duration::from_secs(after));
+            assert_eq!(pause, Duration::from_millis(want), "after {after} s");
+        }
+    }
 }

@@ -1,5 +1,6 @@
 //! Edge: carries out one step of the plan.
 
+use std::collections::BTreeMap;
 use std::error::Error;
 use std::sync::Arc;
 
@@ -9,21 +10,21 @@ use json_patch::{Patch, PatchOperation, RemoveOperation, TestOperation};
 use serde_json::{Value, json};
 use tracing::{info, warn};
 
-use super::adopt::{self, Adopted, Adoptions};
+use super::adopt;
 use super::lift::{Holder, Refusal, controller, holder, lift_refusals, opening, summary};
 use super::plan::{Identity, Step};
 use super::run::GuardSettings;
 use crate::cluster::{Cluster, ClusterProblem, Event, Kind, Leadership, Often, Recorder};
-use crate::facts::{Facts, Gate, Place};
+use crate::facts::{Adopted, Facts, Gate, Place};
 use crate::isolation::{self, FOREIGN, Foreign, Scope, foreign_refusal};
-use crate::model::labels::ISOLATION_FINALIZER;
+use crate::model::labels::{ADOPTED, ISOLATION_FINALIZER};
 use crate::model::{Json, Reference, parse};
 use crate::policy::PolicySet;
 
 /// How a step ended.
 pub(super) enum Outcome {
-    /// Done, and this is stored now.
-    Stored(Kind, Place, Value),
+    /// Done, and this policy is stored now.
+    Stored(Place, Value),
     /// Done; its effect will be seen.
     Settling,
     /// Not done: a gate stays closed, or something went wrong. The reason was logged.
@@ -39,29 +40,27 @@ pub(super) struct Actor {
     /// Name, uid and gate.
     pods: Vec<(String, String, Gate)>,
     recorder: Arc<Recorder>,
-    adoptions: Adoptions,
+    /// The pods, by uid, that ran before their policy.
+    adopted: BTreeMap<String, Adopted>,
 }
 
 impl Actor {
-    pub(super) fn new(
-        settings: &GuardSettings,
-        policies: Arc<PolicySet>,
-        facts: &Facts,
-        identity: &Identity,
-        adoptions: &Adoptions,
-    ) -> Self {
+    pub(super) fn new(settings: &GuardSettings, policies: Arc<PolicySet>, facts: &Facts, identity: &Identity) -> Self {
         let pods = facts.pods.iter();
         let pods = pods.filter(|(place, fact)| place.namespace == identity.namespace && fact.app == identity.app);
         let own = facts.policies.iter();
         let own = own.filter(|(place, fact)| place.namespace == identity.namespace && fact.app == identity.app);
+        let pods: Vec<_> = pods.map(|(place, pod)| (place.name.clone(), pod.uid.clone(), pod.gate)).collect();
+        let adopted = own.clone().flat_map(|(_, policy)| policy.adopted.clone());
+        let adopted = adopted.filter(|(known, _)| pods.iter().any(|(_, uid, _)| uid == known)).collect();
         Actor {
             cluster: settings.cluster.clone(),
             leadership: settings.leadership.clone(),
             policies,
             uids: own.map(|(place, policy)| (place.name.clone(), policy.uid.clone())).collect(),
-            pods: pods.map(|(place, pod)| (place.name.clone(), pod.uid.clone(), pod.gate)).collect(),
+            pods,
             recorder: settings.recorder.clone(),
-            adoptions: adoptions.clone(),
+            adopted,
         }
     }
 
@@ -72,6 +71,7 @@ impl Actor {
         }
         let done = match step {
             Step::Isolate { name } => self.isolate(identity, place(name)).await,
+            Step::Adopt { pods, policy } => self.adopt(identity, pods, place(policy)).await,
             Step::Free { name } => self.free(place(name)).await,
             Step::Delete { name } => self.delete(place(name)).await,
             Step::Lift { pods } => self.lift(identity, pods).await,
@@ -85,20 +85,30 @@ impl Actor {
     }
 
     async fn isolate(&self, identity: &Identity, place: Place) -> Result<Outcome, ClusterProblem> {
+        let mut adopted = self.adopted.clone();
+        // A pod that runs although nobody ever isolated it is from before the installation.
+        let found = self.pods.iter().filter(|(_, _, gate)| self.uids.is_empty() && *gate == Gate::Open);
+        adopted.extend(found.map(|(_, uid, _)| (uid.clone(), Adopted::Unjudged)));
+        let outcome = self.write(identity, place, &adopted).await;
+        outcome.inspect(|_| info!(namespace = identity.namespace, app = identity.app, "isolation policy written"))
+    }
+
+    async fn write(
+        &self,
+        identity: &Identity,
+        place: Place,
+        adopted: &BTreeMap<String, Adopted>,
+    ) -> Result<Outcome, ClusterProblem> {
         let mut policy =
             isolation::policy(&identity.app, &place.namespace, &self.policies.analysis, &self.policies.gateway);
-        if let Some(name) = policy.pointer_mut("/metadata/name") {
-            *name = json!(place.name);
-        }
-        let stored = self.cluster.apply(Kind::NetworkPolicy, &place, &policy).await?;
-        info!(namespace = place.namespace, app = identity.app, policy = place.name, "isolation policy written");
-        // A pod that runs although nobody ever isolated it is from before the installation.
-        for (name, uid, gate) in self.pods.iter().filter(|_| self.uids.is_empty()) {
-            if *gate == Gate::Open {
-                self.adopt(identity, name, uid).await?;
+        if let Some(metadata) = policy.get_mut("metadata").and_then(Value::as_object_mut) {
+            metadata.insert("name".to_owned(), json!(place.name));
+            if !adopted.is_empty() {
+                metadata.insert("annotations".to_owned(), json!({ADOPTED: adopt::written(adopted)}));
             }
         }
-        Ok(Outcome::Stored(Kind::NetworkPolicy, place, stored))
+        let stored = self.cluster.apply(Kind::NetworkPolicy, &place, &policy).await?;
+        Ok(Outcome::Stored(place, stored))
     }
 
     async fn free(&self, place: Place) -> Result<Outcome, ClusterProblem> {
@@ -200,16 +210,27 @@ impl Actor {
         Ok(Some(Reads { pod, network_policies, foreign }))
     }
 
-    /// Says how a pod stands that runs although it never had a gate of ours.
-    async fn adopt(&self, identity: &Identity, name: &str, uid: &str) -> Result<(), ClusterProblem> {
-        let place = Place { namespace: identity.namespace.clone(), name: name.to_owned() };
-        let Some(reads) = self.reads(&place).await? else { return Ok(()) };
-        let refusal = reads.judge(&self.policies).err();
-        let adopted = if refusal.is_none() { Adopted::Conforming } else { Adopted::NotConforming };
-        self.adoptions.note(uid, adopted);
-        info!(namespace = identity.namespace, app = identity.app, pod = name, ?adopted, "pod from before adopted");
-        self.tell(&adopt::adopted(identity, pod_reference(name, uid), refusal.as_ref(), Timestamp::now())).await;
-        Ok(())
+    /// Says how pods stand that run although they never had a gate of ours, in their policy and by Events.
+    async fn adopt(&self, identity: &Identity, names: Vec<String>, policy: Place) -> Result<Outcome, ClusterProblem> {
+        let mut adopted = self.adopted.clone();
+        let mut events = Vec::new();
+        for (name, uid, _) in self.pods.iter().filter(|(name, ..)| names.contains(name)) {
+            let place = Place { namespace: identity.namespace.clone(), name: name.clone() };
+            let Some(reads) = self.reads(&place).await? else { continue };
+            let refusal = reads.judge(&self.policies).err();
+            let stands = if refusal.is_none() { Adopted::Conforming } else { Adopted::NotConforming };
+            adopted.insert(uid.clone(), stands);
+            info!(namespace = identity.namespace, app = identity.app, pod = name, adopted = ?stands, "pod from before adopted");
+            events.push(adopt::adopted(identity, pod_reference(name, uid), refusal.as_ref(), Timestamp::now()));
+        }
+        if !self.leadership.holds() {
+            return Ok(Outcome::Failed);
+        }
+        let outcome = self.write(identity, policy, &adopted).await?;
+        for event in &events {
+            self.tell(event).await;
+        }
+        Ok(outcome)
     }
 
     async fn refuse(&self, identity: &Identity, pod: &str, refusal: &Refusal) {

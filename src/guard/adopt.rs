@@ -1,52 +1,49 @@
 //! What the guard tells of pods: gates that stay closed, and pods that it found running without a policy.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
 
 use super::lift::{Refusal, summary};
 use super::plan::Identity;
 use crate::cluster::Event;
-use crate::facts::{Facts, Gate};
+use crate::facts::{Adopted, Facts, Gate};
 use crate::model::Reference;
 
-/// How a pod that ran before its policy stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Adopted {
-    /// It has its policy now, and would have been let in.
-    Conforming,
-    /// It has its policy now, and would have been refused.
-    NotConforming,
+/// Pods from before the installation as the annotation of their policy has them. A word that is unknown says nothing.
+pub(super) fn read(annotation: &str) -> BTreeMap<String, Adopted> {
+    let entry = |entry: &str| {
+        let (uid, word) = entry.split_once('=')?;
+        let known = WORDS.iter().find(|(_, known)| *known == word);
+        Some((uid.to_owned(), known.map_or(Adopted::Unjudged, |(adopted, _)| *adopted)))
+    };
+    annotation.split(',').filter_map(entry).collect()
 }
 
-/// Pods that were adopted since this process leads, by uid; clones share one list.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Adoptions(Arc<Mutex<BTreeMap<String, Adopted>>>);
+/// The annotation that says so.
+pub(super) fn written(adopted: &BTreeMap<String, Adopted>) -> String {
+    let word = |adopted: &Adopted| WORDS.iter().find(|(known, _)| known == adopted).map_or("", |(_, word)| word);
+    let entries: Vec<String> = adopted.iter().map(|(uid, adopted)| format!("{uid}={}", word(adopted))).collect();
+    entries.join(",")
+}
 
-impl Adoptions {
-    pub(super) fn note(&self, uid: &str, adopted: Adopted) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(uid.to_owned(), adopted);
-    }
+const WORDS: [(Adopted, &str); 3] =
+    [(Adopted::Unjudged, "unjudged"), (Adopted::Conforming, "conforming"), (Adopted::NotConforming, "not-conforming")];
 
-    /// How many pods there are in each state; forgets those that are gone.
-    pub(super) fn count(&self, facts: &Facts) -> [(&'static str, i64); 4] {
-        let (mut held, mut open, mut conforming, mut not_conforming) = (0, 0, 0, 0);
-        let mut adopted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut left = BTreeMap::new();
-        for pod in facts.pods.values() {
-            let known = adopted.remove_entry(&pod.uid);
-            match (pod.gate, known.as_ref().map(|(_, adopted)| *adopted)) {
-                (Gate::Held, _) => held += 1,
-                (Gate::Open, None) => open += 1,
-                (Gate::Open, Some(Adopted::Conforming)) => conforming += 1,
-                (Gate::Open, Some(Adopted::NotConforming)) => not_conforming += 1,
-            }
-            left.extend(known);
+/// How many pods there are in each state.
+pub(super) fn count(facts: &Facts) -> [(&'static str, i64); 4] {
+    let adopted: BTreeMap<&String, Adopted> =
+        facts.policies.values().flat_map(|policy| &policy.adopted).map(|(uid, adopted)| (uid, *adopted)).collect();
+    let (mut held, mut open, mut conforming, mut not_conforming) = (0, 0, 0, 0);
+    for pod in facts.pods.values() {
+        match (pod.gate, adopted.get(&pod.uid)) {
+            (Gate::Held, _) => held += 1,
+            (Gate::Open, None) => open += 1,
+            (Gate::Open, Some(Adopted::Conforming)) => conforming += 1,
+            (Gate::Open, Some(Adopted::NotConforming | Adopted::Unjudged)) => not_conforming += 1,
         }
-        *adopted = left;
-        [("held", held), ("open", open), ("adopted", conforming), ("not_conforming", not_conforming)]
     }
+    [("held", held), ("open", open), ("adopted", conforming), ("not_conforming", not_conforming)]
 }
 
 /// The Event of a gate that stays closed.
@@ -80,25 +77,35 @@ fn of(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::facts::{Place, PodFact};
+    use crate::facts::{Place, PodFact, PolicyFact, PolicyState};
+
+    fn place(name: &str) -> Place {
+        Place { namespace: "flame".to_owned(), name: name.to_owned() }
+    }
 
     #[test]
     fn pods_are_counted_by_how_they_came_under_guard() {
         let pod = |name: &str, gate: Gate| {
-            let place = Place { namespace: "flame".to_owned(), name: name.to_owned() };
             let app = "analysis-a".to_owned();
             let fact =
                 PodFact { uid: name.to_owned(), app, gate, bound: false, deleting: false, grace: 1, created: None };
-            (place, fact)
+            (place(name), fact)
         };
         let pods = [pod("a", Gate::Held), pod("b", Gate::Open), pod("c", Gate::Open), pod("d", Gate::Open)];
-        let adoptions = Adoptions::default();
-        for (uid, adopted) in [("c", Adopted::Conforming), ("d", Adopted::NotConforming), ("gone", Adopted::Conforming)]
-        {
-            adoptions.note(uid, adopted);
-        }
-        let facts = Facts { pods: pods.into(), ..Facts::default() };
-        assert_eq!(adoptions.count(&facts), [("held", 1), ("open", 1), ("adopted", 1), ("not_conforming", 1)]);
-        assert_eq!(adoptions.0.lock().unwrap().len(), 2, "what is gone is forgotten");
+        let adopted = read("c=conforming,d=not-conforming,gone=conforming");
+        let policy =
+            PolicyFact { uid: "p".to_owned(), app: "analysis-a".to_owned(), state: PolicyState::Intact, adopted };
+        let facts = Facts { pods: pods.into(), policies: [(place("p"), policy)].into() };
+        assert_eq!(count(&facts), [("held", 1), ("open", 1), ("adopted", 1), ("not_conforming", 1)]);
+    }
+
+    #[test]
+    fn an_annotation_says_what_was_written_and_what_is_unknown_is_judged_anew() {
+        let text = "a=conforming,b=not-conforming,c=unjudged";
+        assert_eq!(written(&read(text)), text);
+        assert_eq!(
+            read("a=fine,b,=,"),
+            [("a".to_owned(), Adopted::Unjudged), (String::new(), Adopted::Unjudged)].into()
+        );
     }
 }

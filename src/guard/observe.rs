@@ -5,19 +5,28 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use serde_json::Value;
 
+use super::adopt;
 use super::plan::Identity;
 use crate::cluster::{Change, Kind};
 use crate::facts::{Facts, Gate, Place, PodFact, PolicyFact, PolicyState};
 use crate::isolation;
-use crate::model::labels::{APP, ISOLATION_FINALIZER, NETWORK_GATE, POLICY_PREFIX, SPARE_SUFFIX};
+use crate::model::labels::{ADOPTED, APP, ISOLATION_FINALIZER, NETWORK_GATE, POLICY_PREFIX, SPARE_SUFFIX};
 use crate::policy::PolicySet;
 
 /// The facts, and how far each watch has come.
 #[derive(Debug, Default)]
-pub(super) struct Observer {
+pub struct Observer {
     facts: Facts,
+    /// Analyses with a step under way, and whether a watch has told of their policies since it began.
+    steps: BTreeMap<Identity, Told>,
     listings: BTreeMap<(Kind, String), BTreeSet<Place>>,
     listed: BTreeSet<(Kind, String)>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Told {
+    Nothing,
+    Policies,
 }
 
 /// What the guard watches in each guarded namespace.
@@ -25,24 +34,38 @@ pub(super) const WATCHED: [Kind; 2] = [Kind::Pod, Kind::NetworkPolicy];
 
 impl Observer {
     /// All that is known.
-    pub(super) fn facts(&self) -> &Facts {
+    pub fn facts(&self) -> &Facts {
         &self.facts
     }
 
     /// Whether a first whole list of every watched kind was seen in that namespace.
-    pub(super) fn knows(&self, namespace: &str) -> bool {
+    pub fn knows(&self, namespace: &str) -> bool {
         WATCHED.iter().all(|kind| self.listed.contains(&(*kind, namespace.to_owned())))
     }
 
+    /// Whether a step for an analysis is under way.
+    pub(super) fn is_busy(&self, identity: &Identity) -> bool {
+        self.steps.contains_key(identity)
+    }
+
+    /// A step for an analysis begins.
+    pub(super) fn begins(&mut self, identity: &Identity) {
+        self.steps.insert(identity.clone(), Told::Nothing);
+    }
+
+    /// A step has ended, and perhaps has stored a policy. What a watch has told of the analysis's policies meanwhile
+    /// counts more: it may be newer, and if it is older the watch will tell of what was stored, too.
+    pub(super) fn ended(&mut self, identity: &Identity, stored: Option<(Place, Value)>, policies: &PolicySet) {
+        let told = self.steps.remove(identity);
+        if let (Some(Told::Nothing), Some((place, object))) = (told, stored) {
+            self.insert(Kind::NetworkPolicy, place, &object, policies);
+        }
+    }
+
     /// Takes in one change; gives the analysis that it is about, if it is about one.
-    pub(super) fn observe(
-        &mut self,
-        kind: Kind,
-        namespace: &str,
-        change: Change,
-        policies: &PolicySet,
-    ) -> Option<Identity> {
+    pub fn observe(&mut self, kind: Kind, namespace: &str, change: Change, policies: &PolicySet) -> Option<Identity> {
         let watch = (kind, namespace.to_owned());
+        let whole = change == Change::Listed;
         let app = match change {
             Change::Listing => {
                 self.listings.insert(watch, BTreeSet::new());
@@ -63,7 +86,13 @@ impl Observer {
                 self.insert(kind, place, &object, policies)
             }
         };
-        app.map(|app| Identity { namespace: namespace.to_owned(), app })
+        let identity = app.map(|app| Identity { namespace: namespace.to_owned(), app });
+        if kind == Kind::NetworkPolicy {
+            let about = |step: &Identity| Some(step) == identity.as_ref() || whole && step.namespace == namespace;
+            let steps = self.steps.iter_mut().filter(|(step, _)| about(step));
+            steps.for_each(|(_, told)| *told = Told::Policies);
+        }
+        identity
     }
 
     fn insert(&mut self, kind: Kind, place: Place, object: &Value, policies: &PolicySet) -> Option<String> {
@@ -132,5 +161,60 @@ fn policy_fact(place: &Place, object: &Value, policies: &PolicySet) -> Option<Po
         PolicyState::Changed
     };
     let uid = object.pointer("/metadata/uid")?.as_str()?.to_owned();
-    Some(PolicyFact { uid, app: app.to_owned(), state })
+    let annotation = object.pointer("/metadata/annotations").and_then(|annotations| annotations.get(ADOPTED));
+    let adopted = annotation.and_then(Value::as_str).map(adopt::read).unwrap_or_default();
+    Some(PolicyFact { uid, app: app.to_owned(), state, adopted })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    const NAMESPACE: &str = "flame";
+    const NAME: &str = "flamewarden-analysis-a";
+
+    fn policies() -> PolicySet {
+        let shipped = [
+            ("analysis.yaml", include_str!("../../policies/flame-analysis.yaml")),
+            ("gateway.yaml", include_str!("../../policies/flame-gateway.yaml")),
+            ("installation.yaml", include_str!("../../policies/installation.yaml.example")),
+        ];
+        PolicySet::parse(shipped).unwrap()
+    }
+
+    fn place() -> Place {
+        Place { namespace: NAMESPACE.to_owned(), name: NAME.to_owned() }
+    }
+
+    fn stored(uid: &str, policies: &PolicySet) -> Value {
+        let mut policy = isolation::policy("analysis-a", NAMESPACE, &policies.analysis, &policies.gateway);
+        policy["metadata"]["uid"] = json!(uid);
+        policy
+    }
+
+    /// The answer to a write can come after the news of what happened to the object since.
+    #[test]
+    fn what_a_watch_tells_during_a_step_counts_more_than_what_the_step_stored() {
+        let policies = policies();
+        let identity = Identity { namespace: NAMESPACE.to_owned(), app: "analysis-a".to_owned() };
+        let seen = |uid: &str| Change::Seen(place(), stored(uid, &policies));
+        for (what, told, want) in [
+            ("nothing", vec![], Some("ours")),
+            ("another one by now", vec![seen("ours"), Change::Gone(place()), seen("newer")], Some("newer")),
+            ("made and gone", vec![seen("ours"), Change::Gone(place())], None),
+            ("a whole list without it", vec![Change::Listing, Change::Listed], None),
+            ("a list that has only begun", vec![Change::Listing], Some("ours")),
+        ] {
+            let mut observer = Observer::default();
+            observer.begins(&identity);
+            for change in told {
+                observer.observe(Kind::NetworkPolicy, NAMESPACE, change, &policies);
+            }
+            observer.ended(&identity, Some((place(), stored("ours", &policies))), &policies);
+            let known = observer.facts().policies.get(&place()).map(|policy| policy.uid.as_str());
+            assert_eq!((known, observer.is_busy(&identity)), (want, false), "{what}");
+        }
+    }
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::facts::{Facts, Gate, Place, PodFact, PolicyFact, PolicyState};
+use crate::facts::{Adopted, Facts, Gate, Place, PodFact, PolicyFact, PolicyState};
 use crate::model::labels::{POLICY_PREFIX, SPARE_SUFFIX};
 
 /// One analysis in one namespace.
@@ -23,6 +23,13 @@ pub enum Step {
     Isolate {
         /// The policy's name.
         name: String,
+    },
+    /// Judge these pods, which ran before their policy.
+    Adopt {
+        /// Names of the pods that nobody has judged.
+        pods: Vec<String>,
+        /// The name of the policy that says how they stand.
+        policy: String,
     },
     /// Judge these pods again and open their gates.
     Lift {
@@ -103,6 +110,12 @@ fn guard(identity: &Identity, pods: &[(&Place, &PodFact)], policies: &[(&Place, 
         (Some(Intact), Some(Intact | Changed)) => return Some(Step::Delete { name: spare }),
         (Some(Intact), None) => {}
     }
+    let adopted = |pod: &PodFact| policies.iter().find_map(|(_, policy)| policy.adopted.get(&pod.uid));
+    let unjudged = pods.iter().filter(|(_, pod)| adopted(pod) == Some(&Adopted::Unjudged));
+    let unjudged: Vec<String> = unjudged.map(|(place, _)| place.name.clone()).collect();
+    if !unjudged.is_empty() {
+        return Some(Step::Adopt { pods: unjudged, policy: primary });
+    }
     let mut held: Vec<_> = pods.iter().filter(|(_, pod)| pod.gate == Gate::Held && !pod.deleting).collect();
     held.sort_by_key(|(place, pod)| (pod.created, &place.name));
     let pods: Vec<String> = held.into_iter().map(|(place, _)| place.name.clone()).collect();
@@ -174,7 +187,7 @@ mod tests {
     }
 
     fn policy(name: &str, state: PolicyState) -> (Place, PolicyFact) {
-        (place(name), PolicyFact { uid: "p".to_owned(), app: APP.to_owned(), state })
+        (place(name), PolicyFact { uid: "p".to_owned(), app: APP.to_owned(), state, adopted: BTreeMap::new() })
     }
 
     fn facts<const P: usize, const N: usize>(pods: [(Place, PodFact); P], policies: [(Place, PolicyFact); N]) -> Facts {
@@ -222,6 +235,20 @@ mod tests {
         let facts = facts(pods, [policy(PRIMARY, PolicyState::Intact)]);
         let want = Some(Step::Lift { pods: vec!["z".to_owned(), "x".to_owned()] });
         assert_eq!(step(&facts, &mut Memory::default(), at(0)), want);
+    }
+
+    #[test]
+    fn a_pod_from_before_its_policy_is_judged_once() {
+        for (adopted, want) in [
+            (Adopted::Unjudged, Some(Step::Adopt { pods: vec!["x".to_owned()], policy: PRIMARY.to_owned() })),
+            (Adopted::Conforming, None),
+            (Adopted::NotConforming, None),
+        ] {
+            let (place, mut isolation) = policy(PRIMARY, PolicyState::Intact);
+            isolation.adopted = [("uid-x".to_owned(), adopted), ("gone".to_owned(), Adopted::Unjudged)].into();
+            let facts = facts([pod("x", Gate::Open, 30), pod("y", Gate::Open, 30)], [(place, isolation)]);
+            assert_eq!(step(&facts, &mut Memory::default(), at(0)), want, "{adopted:?}");
+        }
     }
 
     #[test]

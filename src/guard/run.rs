@@ -1,10 +1,12 @@
 //! Edge: the guard's loop. Changes come in, the plan says what is next, steps are carried out side by side.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use futures::FutureExt;
 use jiff::Timestamp;
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
@@ -12,7 +14,7 @@ use tokio::time::Instant;
 use tracing::{debug, warn};
 
 use super::act::{Actor, Outcome};
-use super::adopt::Adoptions;
+use super::adopt;
 use super::observe::{Observer, WATCHED};
 use super::plan::{Identity, Memory, Step, plan};
 use crate::cluster::{self, Change, Cluster, Kind, Leadership, Recorder};
@@ -39,8 +41,6 @@ pub struct Guard {
     watched: BTreeSet<String>,
     observer: Observer,
     memory: Memory,
-    adoptions: Adoptions,
-    busy: BTreeSet<Identity>,
     rests: BTreeMap<Identity, Rest>,
     room: Arc<Semaphore>,
 }
@@ -62,8 +62,6 @@ impl Guard {
             watched: BTreeSet::new(),
             observer: Observer::default(),
             memory: Memory::default(),
-            adoptions: Adoptions::default(),
-            busy: BTreeSet::new(),
             rests: BTreeMap::new(),
             room: Arc::new(Semaphore::new(SIDE_BY_SIDE)),
         }
@@ -127,7 +125,7 @@ impl Guard {
     /// Starts every step that is due; gives the moment at which to look again at the latest.
     fn start(&mut self, steps: &mut Steps) -> Instant {
         let (now, moment) = (Instant::now(), Timestamp::now());
-        for (state, count) in self.adoptions.count(self.observer.facts()) {
+        for (state, count) in adopt::count(self.observer.facts()) {
             self.settings.metrics.guard_pods.get_or_create(&StateLabels { state }).set(count);
         }
         let mut next = now + LOOK_AGAIN;
@@ -137,7 +135,7 @@ impl Guard {
         let policies = self.settings.policies.load_full();
         let grace = policies.analysis.security.grace_maximum;
         for (identity, step) in plan(self.observer.facts(), &mut self.memory, grace, moment) {
-            if self.busy.contains(&identity) || !self.observer.knows(&identity.namespace) {
+            if self.observer.is_busy(&identity) || !self.observer.knows(&identity.namespace) {
                 continue;
             }
             if let Some(rest) = self.rests.get(&identity).filter(|rest| now < rest.until) {
@@ -150,13 +148,14 @@ impl Guard {
                 continue;
             }
             debug!(namespace = identity.namespace, app = identity.app, ?step, "guard acts");
-            self.busy.insert(identity.clone());
-            let actor = Actor::new(&self.settings, policies.clone(), self.observer.facts(), &identity, &self.adoptions);
+            self.observer.begins(&identity);
+            let actor = Actor::new(&self.settings, policies.clone(), self.observer.facts(), &identity);
             let room = self.room.clone();
             steps.spawn(async move {
                 let _place = room.acquire_owned().await;
-                let outcome = actor.act(&identity, step).await;
-                (identity, outcome)
+                // An analysis whose step broke off would count as busy for ever.
+                let outcome = AssertUnwindSafe(actor.act(&identity, step)).catch_unwind().await;
+                (identity, outcome.unwrap_or(Outcome::Failed))
             });
         }
         next
@@ -175,23 +174,20 @@ impl Guard {
     }
 
     fn finish(&mut self, identity: Identity, outcome: Outcome) {
-        self.busy.remove(&identity);
-        let failures = self.rests.get(&identity).map_or(0, |rest| rest.failures);
-        let rest = match outcome {
-            Outcome::Stored(kind, place, object) => {
-                let policies = self.settings.policies.load();
-                let namespace = place.namespace.clone();
-                self.observer.observe(kind, &namespace, Change::Seen(place, object), &policies);
-                self.rests.remove(&identity);
-                return;
-            }
-            Outcome::Settling => Rest { until: Instant::now() + SETTLE, failures: 0 },
+        let (stored, rest) = match outcome {
+            Outcome::Stored(place, object) => (Some((place, object)), None),
+            Outcome::Settling => (None, Some(Rest { until: Instant::now() + SETTLE, failures: 0 })),
             Outcome::Failed => {
+                let failures = self.rests.get(&identity).map_or(0, |rest| rest.failures);
                 let wait = (FIRST_RETRY * 2u32.saturating_pow(failures.min(8))).min(LAST_RETRY);
-                Rest { until: Instant::now() + wait, failures: failures.saturating_add(1) }
+                (None, Some(Rest { until: Instant::now() + wait, failures: failures.saturating_add(1) }))
             }
         };
-        self.rests.insert(identity, rest);
+        self.observer.ended(&identity, stored, &self.settings.policies.load());
+        match rest {
+            Some(rest) => drop(self.rests.insert(identity, rest)),
+            None => drop(self.rests.remove(&identity)),
+        }
     }
 }
 

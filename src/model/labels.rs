@@ -20,5 +20,7 @@ pub const BREAK_GLASS: &str = "flamewarden:break-glass";
 pub const NAMESPACE_NAME: &str = "kubernetes.io/metadata.name";
 /// What stands behind the name of a policy that stands in for a deleted one while that one goes.
 pub const SPARE_SUFFIX: &str = ".spare";
+/// The annotation of an isolation policy that names, by uid, the pods that ran before it, and how each stands.
+pub const ADOPTED: &str = "flamewarden.dev/adopted";
 /// What stands before the names of gates, finalizers and annotations that are Flamewarden's own.
 pub const DOMAIN: &str = "flamewarden.dev/";

@@ -2,10 +2,14 @@
 
 use std::fs;
 use std::os::unix::fs::symlink;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use base64::{Engine, engine::general_purpose::STANDARD};
+use flamewarden::install::{Endpoint, Settings, manifests};
+use flamewarden::policy::PolicySet;
 use serde_json::Value;
 
+use crate::caller::PatchKind;
 use crate::control_plane::{ControlPlane, free_ports};
 use crate::flamewarden::{
     DEDICATED, SHARED, answers, apply, controller_recipe, policy_files, prepare, settled, webhook_recipe,
@@ -62,6 +66,42 @@ impl Lab {
         (webhook, format!("https://127.0.0.1:{}", ports[0]))
     }
 
+    /// Has the first replica of the controller reach the API server by this kubeconfig from now on.
+    pub(crate) fn lead_controller_by(&mut self, kubeconfig: &Path) {
+        let mut controller = self.controllers.remove(0);
+        controller.signal("TERM");
+        controller.wait();
+        let mut recipe = controller.recipe().clone();
+        recipe.arguments.retain(|argument| !argument.starts_with("--kubeconfig="));
+        recipe.arguments.push(format!("--kubeconfig={}", kubeconfig.display()));
+        self.controllers.insert(0, Part::start(recipe));
+    }
+
+    /// Guards one more of the tests' namespaces, as README says: the manifests are printed and applied again, and the
+    /// policies change, which every program takes without a restart.
+    pub(crate) async fn guard_also(&self, namespace: &str) {
+        let files = policy_files(&unguarded().into_iter().filter(|name| *name != namespace).collect::<Vec<_>>());
+        let policies = PolicySet::parse(files.iter().map(|(name, text)| (name.as_str(), text.as_str()))).unwrap();
+        let certificate = fs::read(self.folder.join("certificates/ca.crt")).unwrap();
+        let webhook = &self.webhook.as_ref().expect("a webhook").recipe().arguments;
+        let listen = webhook.iter().find_map(|argument| argument.strip_prefix("--listen=")).unwrap();
+        let settings = Settings {
+            namespace: "flamewarden-system".to_owned(),
+            image: format!("registry.example/flamewarden@sha256:{}", "0".repeat(64)),
+            endpoint: Endpoint::Url { base: format!("https://{listen}"), ca_bundle: STANDARD.encode(certificate) },
+            files: files.iter().cloned().collect(),
+        };
+        for object in manifests(&settings, &policies) {
+            if let Some(path) = crate::flamewarden::collection(&object) {
+                let path = format!("{path}/{}", object["metadata"]["name"].as_str().unwrap());
+                self.cluster.admin.patch(&path, PatchKind::Apply, &object).await.unwrap();
+            }
+        }
+        settled(&self.cluster.admin).await;
+        write_policies(&self.folder.join("policies"), &files);
+        self.changed_policies_are_in_force().await;
+    }
+
     /// Changes the text of the analyses' profile, and waits until every program has taken it without a restart.
     pub(crate) async fn change_profile(&self, changes: &[(&str, &str)]) {
         let mut files = policy_files(&unguarded());
@@ -70,6 +110,10 @@ impl Lab {
             files[0].1 = files[0].1.replace(from, to);
         }
         write_policies(&self.folder.join("policies"), &files);
+        self.changed_policies_are_in_force().await;
+    }
+
+    async fn changed_policies_are_in_force(&self) {
         for part in self.webhook.iter().chain(&self.controllers) {
             wait_until("the changed policies are in force", PATIENCE, async || {
                 log(part).contains("changed policies in force").then_some(())

@@ -7,16 +7,20 @@
     reason = "this whole target is a test: what goes wrong ends the test that asked for it"
 )]
 
+mod adopted_test;
 mod attacks;
 mod audit_test;
 mod caller;
 mod control_plane;
 mod decisions_test;
+mod facts_test;
 mod fallback_test;
+mod faulty;
 mod flame;
 mod flame_replay;
 mod flamewarden;
 mod flamewarden_test;
+mod foreign_test;
 mod guard_test;
 mod killed;
 mod kubelet;
@@ -27,6 +31,7 @@ mod outage_test;
 mod part;
 mod pki;
 mod plane_test;
+mod probes;
 mod recorded_test;
 mod recorder;
 mod recording;
