@@ -1,6 +1,7 @@
 //! What is installed, as values: webhook configurations, RBAC, Deployments, in the order of installation.
 
 mod admission;
+mod certificates;
 mod condition;
 mod fallback;
 mod print;
@@ -28,8 +29,22 @@ pub struct Settings {
     pub image: String,
     /// How the API server reaches the webhook.
     pub endpoint: Endpoint,
+    /// Who makes the webhook's certificate.
+    pub certificates: Certificates,
     /// The policy files, name and text, as they go into the ConfigMap.
     pub files: BTreeMap<String, String>,
+}
+
+/// Who makes the webhook's certificate and tells the API server whom to trust.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Certificates {
+    /// Flamewarden's controller.
+    #[default]
+    Own,
+    /// cert-manager, by what is printed for it.
+    CertManager,
+    /// Somebody else: the Secret and each `caBundle` are theirs to write.
+    Other,
 }
 
 /// How the API server reaches the webhook.
@@ -50,6 +65,7 @@ pub enum Endpoint {
 pub fn manifests(settings: &Settings, policies: &PolicySet) -> Vec<Value> {
     let mut objects = vec![rbac::namespace(settings)];
     objects.extend(rbac::access(settings, policies));
+    objects.extend(certificates::requests(settings));
     objects.extend(workload::workloads(settings));
     objects.extend(fallback::fallback(policies));
     objects.extend(admission::configurations(settings, policies));

@@ -10,7 +10,7 @@ use std::sync::LazyLock;
 
 use cel::extractors::This;
 use cel::{Context, Program, Value as CelValue};
-use flamewarden::install::{Endpoint, Settings, manifests};
+use flamewarden::install::{Certificates, Endpoint, Settings, manifests};
 use flamewarden::policy::PolicySet;
 use flamewarden::rules::{Case, Target, judge};
 use flamewarden::webhook::Review;
@@ -55,6 +55,7 @@ fn configurations() -> Vec<Configuration> {
     let settings = Settings {
         namespace: "flamewarden-system".to_owned(),
         image: "flamewarden".to_owned(),
+        certificates: Certificates::Own,
         endpoint: Endpoint::Service,
         files: Default::default(),
     };

@@ -1,8 +1,8 @@
 //! What `manifests` prints: the objects, their order, their scope.
 
-use flamewarden::install::{Endpoint, Settings, manifests, to_yaml};
+use flamewarden::install::{Certificates, Endpoint, Settings, manifests, to_yaml};
 use flamewarden::policy::PolicySet;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 const FILES: [(&str, &str); 3] = [
     ("flame-analysis.yaml", include_str!("../policies/flame-analysis.yaml")),
@@ -10,11 +10,16 @@ const FILES: [(&str, &str); 3] = [
     ("installation.yaml", include_str!("fixtures/installation.yaml")),
 ];
 
-#[expect(clippy::unwrap_used, reason = "a test whose policies are broken has failed")]
 fn printed() -> Vec<Value> {
+    printed_for(Certificates::Own)
+}
+
+#[expect(clippy::unwrap_used, reason = "a test whose policies are broken has failed")]
+fn printed_for(certificates: Certificates) -> Vec<Value> {
     let settings = Settings {
         namespace: "flamewarden-system".to_owned(),
         image: "registry.example/flamewarden@sha256:0".to_owned(),
+        certificates,
         endpoint: Endpoint::Service,
         files: FILES.map(|(name, text)| (name.to_owned(), text.to_owned())).into(),
     };
@@ -76,6 +81,97 @@ fn the_webhook_may_only_read_two_kinds_and_only_where_it_guards() {
     }
 }
 
+/// What differs where somebody else makes the certificate: the right to write any Secret or `caBundle` is gone.
+#[test]
+fn without_certificates_of_its_own_the_controller_asks_for_no_right_to_make_them() {
+    for (certificates, kinds, injected) in [
+        (
+            Certificates::CertManager,
+            vec!["Issuer", "Certificate", "Issuer", "Certificate"],
+            "flamewarden-system/flamewarden-webhook",
+        ),
+        (Certificates::Other, vec![], ""),
+    ] {
+        let printed = printed_for(certificates);
+        let more = printed.iter().filter(|object| text(object, "/apiVersion").starts_with("cert-manager.io/"));
+        let more: Vec<&Value> = more.collect();
+        assert_eq!(more.iter().map(|object| text(object, "/kind")).collect::<Vec<_>>(), kinds);
+        let rules = printed.iter().filter(|object| object["metadata"]["name"] == "flamewarden-controller");
+        let rules: Vec<&Value> = rules.filter_map(|object| object["rules"].as_array()).flatten().collect();
+        let touches = |word: &str| rules.iter().any(|rule| rule["resources"].to_string().contains(word));
+        assert!(!rules.is_empty() && touches("leases") && !touches("secrets") && !touches("configurations"));
+        let controller = printed.iter().find(|object| {
+            text(object, "/kind") == "Deployment" && text(object, "/metadata/name") == "flamewarden-controller"
+        });
+        let arguments = &controller.unwrap()["spec"]["template"]["spec"]["containers"][0]["args"];
+        assert!(arguments.as_array().unwrap().contains(&"--certificate-source=other".into()), "{arguments}");
+        let configurations = printed.iter().filter(|object| text(object, "/kind").ends_with("WebhookConfiguration"));
+        for configuration in configurations {
+            assert_eq!(text(configuration, "/metadata/annotations/cert-manager.io~1inject-ca-from"), injected);
+        }
+    }
+}
+
+#[test]
+fn cert_manager_is_asked_for_an_authority_that_outlasts_the_certificate() {
+    let printed = printed_for(Certificates::CertManager);
+    let specs: Vec<(&str, &Value)> = printed
+        .iter()
+        .filter(|object| text(object, "/apiVersion") == "cert-manager.io/v1")
+        .map(|object| (text(object, "/metadata/name"), &object["spec"]))
+        .collect();
+    let issuer = |name: &str| json!({"group": "cert-manager.io", "kind": "Issuer", "name": name});
+    let key = |rotation: &str| json!({"algorithm": "ECDSA", "size": 256, "rotationPolicy": rotation});
+    let name = "flamewarden-webhook.flamewarden-system.svc";
+    assert_eq!(
+        specs,
+        [
+            ("flamewarden-self-signed", &json!({"selfSigned": {}})),
+            (
+                "flamewarden-certificates",
+                &json!({
+                    "isCA": true, "commonName": "Flamewarden webhook authority", "secretName": "flamewarden-certificates",
+                    "duration": "43800h", "privateKey": key("Never"), "issuerRef": issuer("flamewarden-self-signed"),
+                    "usages": ["cert sign", "crl sign"],
+                })
+            ),
+            ("flamewarden-certificates", &json!({"ca": {"secretName": "flamewarden-certificates"}})),
+            (
+                "flamewarden-webhook",
+                &json!({
+                    "secretName": "flamewarden-webhook-tls", "dnsNames": [name, format!("{name}.cluster.local")],
+                    "duration": "2160h", "renewBefore": "720h", "privateKey": key("Always"),
+                    "issuerRef": issuer("flamewarden-certificates"), "usages": ["digital signature", "server auth"],
+                })
+            ),
+        ]
+    );
+}
+
+/// A tag can be moved afterwards.
+#[test]
+fn an_image_is_named_by_its_digest_unless_it_is_to_be_tried() {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, text) in FILES {
+        std::fs::write(folder.path().join(name), text).unwrap();
+    }
+    let digest = format!("registry.example/flamewarden@sha256:{}", "0".repeat(64));
+    for (image, more, says) in [
+        (digest.as_str(), None, ""),
+        ("registry.example/flamewarden:1", Some("--image-by-tag"), ""),
+        ("registry.example/flamewarden:1", None, "has no digest, so what runs could be replaced"),
+        ("registry.example/flamewarden@sha256:0", Some("--image-by-tag"), "no digest after `@`"),
+        ("", Some("--image-by-tag"), "an image must be named"),
+    ] {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_flamewarden"));
+        command.arg("manifests").arg("--policies").arg(folder.path()).args(["--image", image]).args(more);
+        let done = command.output().unwrap();
+        let said = String::from_utf8_lossy(&done.stderr);
+        assert!(said.contains(says), "{image}: {said}");
+        assert_eq!((done.status.success(), done.stdout.is_empty()), (says.is_empty(), !says.is_empty()), "{image}");
+    }
+}
+
 #[test]
 fn the_yaml_says_what_the_objects_say() {
     let printed = printed();
@@ -90,6 +186,7 @@ fn webhook_config_holds_what_is_printed_for_the_example() {
     let settings = Settings {
         namespace: "flamewarden-system".to_owned(),
         image: "flamewarden".to_owned(),
+        certificates: Certificates::Own,
         endpoint: Endpoint::Service,
         files: files.map(|(name, text)| (name.to_owned(), text.to_owned())).into(),
     };

@@ -3,11 +3,12 @@
 use std::fs;
 use std::path::PathBuf;
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use base64::{Engine, engine::general_purpose::STANDARD};
-use clap::Args;
+use clap::{Args, ValueEnum};
 
-use crate::install::{Endpoint, Settings, manifests, to_yaml};
+use crate::install::{Certificates, Endpoint, Settings, manifests, to_yaml};
+use crate::model::ImageRef;
 use crate::policy::{ALSO, PolicySet};
 use crate::serve::read_policies;
 
@@ -23,6 +24,12 @@ pub(super) struct Manifests {
     /// The image of Flamewarden, by digest: NAME@sha256:….
     #[arg(long, value_name = "IMAGE")]
     image: String,
+    /// Takes an image without a digest, for trying only: whoever may push to its tag replaces the guard.
+    #[arg(long)]
+    image_by_tag: bool,
+    /// Who makes the webhook's certificate.
+    #[arg(long, value_enum, default_value = "own")]
+    certificates: Source,
     /// The namespace of Flamewarden.
     #[arg(long, value_name = "NAME", default_value = "flamewarden-system")]
     namespace: String,
@@ -34,9 +41,20 @@ pub(super) struct Manifests {
     ca: Option<PathBuf>,
 }
 
+#[derive(Clone, Copy, ValueEnum)]
+enum Source {
+    /// Flamewarden's controller, with an authority of its own.
+    Own,
+    /// cert-manager, which must be installed; prints what it is asked for.
+    CertManager,
+    /// Somebody else writes the Secret and each caBundle.
+    Other,
+}
+
 impl Manifests {
     /// The text to print.
     pub(super) fn run(self) -> anyhow::Result<String> {
+        check_image(&self.image, self.image_by_tag)?;
         let mut files = read_policies(&self.policies)?;
         if let Some(also) = &self.also {
             files.extend(read_policies(also)?.into_iter().map(|(name, text)| (format!("{ALSO}{name}"), text)));
@@ -49,7 +67,23 @@ impl Manifests {
             }
             _ => Endpoint::Service,
         };
-        let settings = Settings { namespace: self.namespace, image: self.image, endpoint, files };
+        let certificates = match self.certificates {
+            Source::Own => Certificates::Own,
+            Source::CertManager => Certificates::CertManager,
+            Source::Other => Certificates::Other,
+        };
+        let settings = Settings { namespace: self.namespace, image: self.image, endpoint, certificates, files };
         to_yaml(&manifests(&settings, &policies)).context("cannot write the objects as YAML")
     }
+}
+
+/// A tag can be moved to another program afterwards, which would then hold the guard's rights.
+fn check_image(image: &str, by_tag: bool) -> anyhow::Result<()> {
+    let reference = ImageRef::parse(image).with_context(|| format!("--image {image}"))?;
+    ensure!(
+        by_tag || reference.digest.is_some(),
+        "--image {image} has no digest, so what runs could be replaced under the same name; write NAME@sha256:… \
+         (`skopeo inspect --format '{{{{.Digest}}}}' docker://{image}` tells it), or add --image-by-tag to try it"
+    );
+    Ok(())
 }

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::certificates::injection;
 use super::condition::conditions;
 use super::scope::{Entry, MUTATING, VALIDATING};
 use super::{Endpoint, Settings};
@@ -96,10 +97,14 @@ fn configuration(place: &Place<'_>, entry: &Entry, settings: &Settings, policies
     if let (Side::Mutating, Some(webhook)) = (place.side, webhook.as_object_mut()) {
         webhook.insert("reinvocationPolicy".to_owned(), json!("IfNeeded"));
     }
+    let mut metadata = json!({"name": name(place.tenancy, entry), "labels": super::workload::labels("webhook")});
+    if let (Some((key, from)), Some(metadata)) = (injection(settings), metadata.as_object_mut()) {
+        metadata.insert("annotations".to_owned(), json!({key: from}));
+    }
     json!({
         "apiVersion": "admissionregistration.k8s.io/v1",
         "kind": kind,
-        "metadata": {"name": name(place.tenancy, entry), "labels": super::workload::labels("webhook")},
+        "metadata": metadata,
         "webhooks": [webhook],
     })
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Settings, admission, workload};
+use super::{Certificates, Settings, admission, workload};
 use crate::isolation::{FOREIGN, Foreign};
 use crate::policy::PolicySet;
 
@@ -20,7 +20,7 @@ pub(super) fn access(settings: &Settings, policies: &PolicySet) -> Vec<Value> {
         objects.extend(role(settings, WEBHOOK, &guarded.name, &webhook_rules()));
         objects.extend(role(settings, CONTROLLER, &guarded.name, &controller_rules()));
     }
-    objects.extend(role(settings, CONTROLLER, &settings.namespace, &own_rules()));
+    objects.extend(role(settings, CONTROLLER, &settings.namespace, &own_rules(settings)));
     objects.extend(cluster_role(settings, policies));
     objects
 }
@@ -47,15 +47,20 @@ fn controller_rules() -> Value {
     ])
 }
 
-/// In its own namespace: its lease, and the Secrets of the certificates. A creation cannot be held to a name.
-fn own_rules() -> Value {
-    json!([
-        {"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "verbs": ["create"]},
-        {"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "resourceNames": [CONTROLLER], "verbs": ["get", "update"]},
-        {"apiGroups": [""], "resources": ["secrets"], "verbs": ["create"]},
-        {"apiGroups": [""], "resources": ["secrets"], "resourceNames": workload::SECRETS, "verbs": ["get", "update", "patch"]},
-        {"apiGroups": ["discovery.k8s.io"], "resources": ["endpointslices"], "verbs": ["list"]},
-    ])
+/// In its own namespace: its lease, and, where it makes the certificates, their Secrets and the replicas that know it
+/// by them. A creation cannot be held to a name.
+fn own_rules(settings: &Settings) -> Value {
+    let lease = [
+        json!({"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "verbs": ["create"]}),
+        json!({"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "resourceNames": [CONTROLLER], "verbs": ["get", "update"]}),
+    ];
+    let certificates = [
+        json!({"apiGroups": [""], "resources": ["secrets"], "verbs": ["create"]}),
+        json!({"apiGroups": [""], "resources": ["secrets"], "resourceNames": workload::SECRETS, "verbs": ["get", "update", "patch"]}),
+        json!({"apiGroups": ["discovery.k8s.io"], "resources": ["endpointslices"], "verbs": ["list"]}),
+    ];
+    let own = settings.certificates == Certificates::Own;
+    lease.into_iter().chain(certificates.into_iter().filter(|_| own)).collect()
 }
 
 fn account(settings: &Settings, part: &str) -> Value {
@@ -78,7 +83,7 @@ fn role(settings: &Settings, part: &str, namespace: &str, rules: &Value) -> [Val
     ]
 }
 
-/// The controller writes `caBundle` into exactly our configurations.
+/// The controller writes `caBundle` into exactly our configurations, where it makes the certificates.
 fn cluster_role(settings: &Settings, policies: &PolicySet) -> [Value; 2] {
     let [mutating, validating] = admission::names(policies);
     let metadata = json!({"name": CONTROLLER, "labels": workload::labels(CONTROLLER)});
@@ -88,8 +93,11 @@ fn cluster_role(settings: &Settings, policies: &PolicySet) -> [Value; 2] {
             "resourceNames": names, "verbs": ["get", "patch"],
         })
     };
-    let mut rules =
-        vec![rule("mutatingwebhookconfigurations", &mutating), rule("validatingwebhookconfigurations", &validating)];
+    let mut rules = Vec::new();
+    if settings.certificates == Certificates::Own {
+        rules.push(rule("mutatingwebhookconfigurations", &mutating));
+        rules.push(rule("validatingwebhookconfigurations", &validating));
+    }
     // Policies of other networks keep gates closed, so they are read before one is lifted.
     let listed = |kind: &Foreign| json!({"apiGroups": [kind.group], "resources": [kind.resource], "verbs": ["list"]});
     rules.extend(FOREIGN.iter().map(listed));

@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::Settings;
 use super::rbac::{CONTROLLER, WEBHOOK};
+use super::{Certificates, Settings};
 
 /// The labels of everything that is ours.
 pub(super) fn labels(component: &str) -> Value {
@@ -72,10 +72,11 @@ fn webhook() -> Part {
 fn controller(settings: &Settings) -> Part {
     let namespace = format!("--namespace={}", settings.namespace);
     let arguments = ["serve", "--parts=controller", "--policies=/policies"].map(str::to_owned);
+    let source = (settings.certificates != Certificates::Own).then(|| "--certificate-source=other".to_owned());
     Part {
         name: CONTROLLER,
         replicas: 2,
-        arguments: arguments.into_iter().chain([namespace]).collect(),
+        arguments: arguments.into_iter().chain([namespace]).chain(source).collect(),
         secret: None,
         memory: "256Mi",
         grace: 30,

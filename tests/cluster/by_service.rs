@@ -49,12 +49,20 @@ pub(crate) const NAMESPACE: &str = "flame-attacks";
 /// The cluster, made by the first test that asks.
 pub(crate) async fn by_service() -> &'static ByService {
     static CLUSTER: OnceCell<ByService> = OnceCell::const_new();
-    CLUSTER.get_or_init(|| ByService::install(&[], "controller-policies")).await
+    CLUSTER.get_or_init(|| ByService::install("controller-policies")).await
 }
 
 impl ByService {
-    /// Another such cluster, installed with more options; the controllers have the policies of that folder.
-    pub(crate) async fn install(more: &[&'static str], controllers: &'static str) -> ByService {
+    /// Another such cluster, installed with nothing said; the controllers have the policies of that folder.
+    pub(crate) async fn install(controllers: &'static str) -> ByService {
+        let cluster = ByService::prepare(&[], controllers).await;
+        cluster.apply(&image('0'));
+        cluster.start(&[]).await;
+        cluster
+    }
+
+    /// A cluster to install in by `apply` and `start`, with these options of `manifests`.
+    pub(crate) async fn prepare(more: &[&'static str], controllers: &'static str) -> ByService {
         let plane = ControlPlane::start().await;
         let admin = plane.admin().await;
         let folder = plane.folder().join("flamewarden");
@@ -66,7 +74,7 @@ impl ByService {
         }
         let bindings = format!("/apis/rbac.authorization.k8s.io/v1/namespaces/{NAMESPACE}/rolebindings");
         admin.create(&bindings, &binding("edit")).await.unwrap();
-        let cluster = ByService {
+        ByService {
             plane,
             admin,
             folder,
@@ -74,16 +82,18 @@ impl ByService {
             controller_policies: controllers,
             controllers: Mutex::default(),
             replicas: Mutex::default(),
-        };
-        cluster.apply(&image('0'));
+        }
+    }
+
+    /// Starts what stands in for the pods: a controller with more arguments, and two replicas of the webhook.
+    pub(crate) async fn start(&self, more: &[&str]) {
         mount(
-            cluster.admin.clone(),
+            self.admin.clone(),
             format!("/api/v1/namespaces/{SYSTEM}/secrets/flamewarden-webhook-tls"),
-            cluster.folder.join("certificates"),
+            self.folder.join("certificates"),
         );
-        cluster.add_controller("first").await;
-        cluster.begin().await;
-        cluster
+        self.add_controller_with("first", more).await;
+        self.begin().await;
     }
 
     /// Prints with that image and applies, as README says.
@@ -125,8 +135,12 @@ impl ByService {
 
     /// Starts a replica of the controller under a name of its own in the election.
     pub(crate) async fn add_controller(&self, identity: &str) {
+        self.add_controller_with(identity, &[]).await;
+    }
+
+    async fn add_controller_with(&self, identity: &str, more: &[&str]) {
         let [probes] = free_ports();
-        let controller = Part::start(recipe(
+        let mut recipe = recipe(
             &self.folder,
             &format!("controller-{identity}"),
             &[
@@ -136,8 +150,9 @@ impl ByService {
                 format!("--probes=127.0.0.1:{probes}"),
                 format!("--identity={identity}"),
             ],
-        ));
-        self.controllers.lock().await.push(controller);
+        );
+        recipe.arguments.extend(more.iter().map(|&one| one.to_owned()));
+        self.controllers.lock().await.push(Part::start(recipe));
     }
 
     /// Starts a replica, waits until it is ready, and adds it to the Service.

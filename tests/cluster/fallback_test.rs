@@ -4,7 +4,7 @@
 use http::Method;
 use serde_json::{Value, json};
 
-use flamewarden::install::{Endpoint, Settings, manifests};
+use flamewarden::install::{Certificates, Endpoint, Settings, manifests};
 use flamewarden::policy::PolicySet;
 
 use crate::caller::{Outcome, PatchKind};
@@ -94,6 +94,7 @@ async fn install(lab: &Lab) {
     let settings = Settings {
         namespace: SYSTEM.to_owned(),
         image: format!("registry.example/flamewarden@sha256:{}", "0".repeat(64)),
+        certificates: Certificates::Own,
         endpoint: Endpoint::Service,
         files: files.into_iter().collect(),
     };

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use base64::{Engine, engine::general_purpose::STANDARD};
-use flamewarden::install::{Endpoint, Settings, manifests};
+use flamewarden::install::{Certificates, Endpoint, Settings, manifests};
 use flamewarden::policy::PolicySet;
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
@@ -102,6 +102,7 @@ pub(crate) async fn prepare(cluster: &Cluster, folder: &Path, but: &[&str]) -> P
     let settings = Settings {
         namespace: "flamewarden-system".to_owned(),
         image: format!("registry.example/flamewarden@sha256:{}", "0".repeat(64)),
+        certificates: Certificates::Own,
         endpoint: Endpoint::Url { base: format!("https://127.0.0.1:{}", ports[0]), ca_bundle: ca },
         files: files.into_iter().collect(),
     };

@@ -4,14 +4,16 @@ use std::fs;
 
 use serde_json::{Value, json};
 
-use crate::by_service::{ByService, NAMESPACE, SYSTEM, image};
+use crate::by_service::{ByService, Replica, SYSTEM, image};
+use crate::cert_manager;
 use crate::flamewarden::{CONTROLLER, WEBHOOK, good_analysis};
+use crate::pki::Authority;
 use crate::shared::{PATIENCE, run, wait_until};
 
 #[test]
 fn what_is_printed_is_enough_and_an_upgrade_changes_images_only() {
     run(async {
-        let cluster = ByService::install(&[], "policies").await;
+        let cluster = ByService::install("policies").await;
         work(&cluster, "first").await;
         rights(&cluster).await;
         for (what, digit) in [("upgraded", '1'), ("back", '0')] {
@@ -31,41 +33,79 @@ fn what_is_printed_is_enough_and_an_upgrade_changes_images_only() {
     });
 }
 
-/// All that the controller does: an analysis is isolated and freed, a refusal is told, and no right is missing.
+/// Its Secret is served and renewed, and what its injector writes stays, whatever else goes on.
+#[test]
+fn with_cert_manager_its_certificate_is_served_and_its_authority_stays() {
+    run(async {
+        let cluster = ByService::prepare(&["--certificates", "cert-manager"], "policies").await;
+        cert_manager::know(&cluster).await;
+        cluster.apply(&image('0'));
+        let authority = Authority::new("cert-manager");
+        cert_manager::issue(&cluster, &authority).await;
+        cert_manager::inject(&cluster, &authority).await;
+        let path = format!("/apis/apps/v1/namespaces/{SYSTEM}/deployments/flamewarden-controller");
+        let arguments =
+            cluster.admin.get(&path).await.unwrap()["spec"]["template"]["spec"]["containers"][0]["args"].clone();
+        assert!(arguments.as_array().unwrap().contains(&json!("--certificate-source=other")), "{arguments}");
+        cluster.start(&["--certificate-source=other"]).await;
+        isolated_and_freed(&cluster, "first").await;
+        let before = installed(&cluster);
+        // A leaf of the same authority, as after 60 days.
+        let replicas = cluster.replicas.lock().await;
+        let known: Vec<usize> = replicas.iter().map(Replica::certificates).collect();
+        cert_manager::issue(&cluster, &authority).await;
+        wait_until("every replica serves the new certificate", PATIENCE, async || {
+            replicas.iter().zip(&known).all(|(replica, known)| replica.certificates() > *known).then_some(())
+        })
+        .await;
+        cluster.apply(&image('0'));
+        isolated_and_freed(&cluster, "renewed").await;
+        assert_eq!(installed(&cluster), before);
+        for (verb, group, resource, namespace, name) in [
+            ("create", "", "secrets", SYSTEM, ""),
+            ("get", "", "secrets", SYSTEM, "flamewarden-webhook-tls"),
+            ("patch", ADMISSION, "validatingwebhookconfigurations", "", "flamewarden-pods"),
+            ("list", "discovery.k8s.io", "endpointslices", SYSTEM, ""),
+        ] {
+            assert!(!may(&cluster, CONTROLLER, verb, group, resource, namespace, name).await, "{verb} {resource}");
+        }
+    });
+}
+
+/// All that the controller does: an analysis is isolated and freed, a refusal is told.
 async fn work(cluster: &ByService, id: &str) {
-    let pods = format!("/api/v1/namespaces/{ATTENDED}/pods");
+    let mut bad = good_analysis(id);
+    bad["metadata"]["name"] = json!(id);
+    bad["spec"]["hostNetwork"] = json!(true);
+    let job = cluster.admin.create(JOBS, &job(id, 0)).await.unwrap();
+    bad["metadata"]["ownerReferences"] = json!([{"apiVersion": "batch/v1", "kind": "Job", "name": id,
+        "controller": true, "uid": job["metadata"]["uid"]}]);
+    cluster.admin.create(PODS, &bad).await.unwrap_err();
+    let events = format!("/apis/events.k8s.io/v1/namespaces/{ATTENDED}/events");
+    wait_until("the refusal is told", PATIENCE, async || {
+        let list = cluster.admin.get(&events).await.ok()?;
+        let ours = |event: &Value| event["reportingController"].as_str().is_some_and(|who| who.contains("flamewarden"));
+        let told = |event: &Value| event["regarding"]["name"] == id && ours(event);
+        list["items"].as_array()?.iter().any(told).then_some(())
+    })
+    .await;
+    cluster.admin.delete(&format!("{JOBS}/{id}?propagationPolicy=Background"), None).await.unwrap();
+    isolated_and_freed(cluster, &format!("{id}-runs")).await;
+}
+
+/// An analysis gets its policy before its gate is lifted, and the policy goes after it; no right was missing.
+async fn isolated_and_freed(cluster: &ByService, id: &str) {
     let policy = format!("/apis/networking.k8s.io/v1/namespaces/{ATTENDED}/networkpolicies/flamewarden-analysis-{id}");
-    let mut pod = good_analysis(id);
-    pod["metadata"]["name"] = json!(id);
-    pod["spec"]["terminationGracePeriodSeconds"] = json!(1);
-    // ReplicaSets and Jobs are asked whose pods are.
-    let spec = json!({"template": {"metadata": {"labels": pod["metadata"]["labels"]}, "spec": pod["spec"]}});
-    let mut job = json!({"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": id}, "spec": spec});
-    job["spec"]["template"]["spec"]["restartPolicy"] = json!("Never");
-    let jobs = format!("/apis/batch/v1/namespaces/{ATTENDED}/jobs");
-    cluster.admin.create(&jobs, &job).await.unwrap();
-    let selected = format!("{pods}?labelSelector=app%3Danalysis-{id}");
+    cluster.admin.create(JOBS, &job(id, 1)).await.unwrap();
+    let selected = format!("{PODS}?labelSelector=app%3Danalysis-{id}");
     wait_until("the gate is lifted", PATIENCE, async || {
         let list = cluster.admin.get(&selected).await.ok()?;
         let pod = list["items"].as_array()?.first()?;
         pod["spec"]["schedulingGates"].is_null().then_some(())
     })
     .await;
-    let mut bad = pod.clone();
-    bad["spec"]["hostNetwork"] = json!(true);
-    bad["metadata"]["ownerReferences"] = json!([{"apiVersion": "batch/v1", "kind": "Job", "name": id, "controller": true,
-        "uid": cluster.admin.get(&format!("{jobs}/{id}")).await.unwrap()["metadata"]["uid"]}]);
-    cluster.admin.create(&pods, &bad).await.unwrap_err();
-    let events = format!("/apis/events.k8s.io/v1/namespaces/{ATTENDED}/events");
-    wait_until("the refusal is told", PATIENCE, async || {
-        let list = cluster.admin.get(&events).await.ok()?;
-        let told = |event: &Value| event["regarding"]["name"] == id && event["reportingController"] != Value::Null;
-        let ours =
-            |event: &&Value| event["reportingController"].as_str().is_some_and(|who| who.contains("flamewarden"));
-        list["items"].as_array()?.iter().filter(ours).any(told).then_some(())
-    })
-    .await;
-    cluster.admin.delete(&format!("{jobs}/{id}?propagationPolicy=Background"), None).await.unwrap();
+    cluster.admin.get(&policy).await.unwrap();
+    cluster.admin.delete(&format!("{JOBS}/{id}?propagationPolicy=Background"), None).await.unwrap();
     wait_until("the policy goes after its pod", PATIENCE, async || {
         cluster.admin.get(&policy).await.is_err_and(|refusal| refusal.code == 404).then_some(())
     })
@@ -75,6 +115,16 @@ async fn work(cluster: &ByService, id: &str) {
         let denied: Vec<&str> = log.lines().filter(|line| line.to_lowercase().contains("forbidden")).collect();
         assert_eq!(denied, [""; 0], "the controller lacks a right");
     }
+}
+
+/// A Job of an analysis with so many pods.
+fn job(id: &str, pods: u8) -> Value {
+    let mut pod = good_analysis(id);
+    pod["spec"]["terminationGracePeriodSeconds"] = json!(1);
+    pod["spec"]["restartPolicy"] = json!("Never");
+    let template = json!({"metadata": {"labels": pod["metadata"]["labels"]}, "spec": pod["spec"]});
+    json!({"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": id},
+        "spec": {"template": template, "parallelism": pods}})
 }
 
 /// What each may do beyond reading what it must, and what it may not.
@@ -107,17 +157,30 @@ async fn rights(cluster: &ByService) {
         (CONTROLLER, "create", "", "pods/exec", ATTENDED, "", false),
         (CONTROLLER, "impersonate", "", "users", "", "", false),
     ] {
-        let (resource, subresource) = resource.split_once('/').unwrap_or((resource, ""));
-        let review = json!({"apiVersion": "authorization.k8s.io/v1", "kind": "SubjectAccessReview", "spec": {
-            "user": who,
-            "groups": ["system:serviceaccounts", format!("system:serviceaccounts:{SYSTEM}"), "system:authenticated"],
-            "resourceAttributes": {"verb": verb, "group": group, "resource": resource, "subresource": subresource,
-                "namespace": namespace, "name": name},
-        }});
-        let path = "/apis/authorization.k8s.io/v1/subjectaccessreviews";
-        let answer = cluster.admin.create(path, &review).await.unwrap();
-        assert_eq!(answer["status"]["allowed"], want, "{who} {verb} {group}/{resource} {namespace}/{name}");
+        let may = may(cluster, who, verb, group, resource, namespace, name).await;
+        assert_eq!(may, want, "{who} {verb} {group}/{resource} {namespace}/{name}");
     }
+}
+
+#[expect(clippy::too_many_arguments, reason = "the parts of one question, in the order of the tables")]
+async fn may(
+    cluster: &ByService,
+    who: &str,
+    verb: &str,
+    group: &str,
+    resource: &str,
+    namespace: &str,
+    name: &str,
+) -> bool {
+    let (resource, subresource) = resource.split_once('/').unwrap_or((resource, ""));
+    let review = json!({"apiVersion": "authorization.k8s.io/v1", "kind": "SubjectAccessReview", "spec": {
+        "user": who,
+        "groups": ["system:serviceaccounts", format!("system:serviceaccounts:{SYSTEM}"), "system:authenticated"],
+        "resourceAttributes": {"verb": verb, "group": group, "resource": resource, "subresource": subresource,
+            "namespace": namespace, "name": name},
+    }});
+    let path = "/apis/authorization.k8s.io/v1/subjectaccessreviews";
+    cluster.admin.create(path, &review).await.unwrap()["status"]["allowed"] == true
 }
 
 /// Everything that was printed, as it is stored, without what changes by itself: each `caBundle` is in it.
@@ -153,5 +216,7 @@ async fn rolls_out(cluster: &ByService, image: &str) {
 }
 
 /// Guarded, and looked after by the controller.
-const ATTENDED: &str = NAMESPACE;
+const ATTENDED: &str = "flame-attacks";
+const PODS: &str = "/api/v1/namespaces/flame-attacks/pods";
+const JOBS: &str = "/apis/batch/v1/namespaces/flame-attacks/jobs";
 const ADMISSION: &str = "admissionregistration.k8s.io";

@@ -11,6 +11,7 @@
 mod authority_change;
 mod by_service;
 mod caller;
+mod cert_manager;
 mod control_plane;
 mod flamewarden;
 mod installed;
