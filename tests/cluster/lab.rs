@@ -5,7 +5,7 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
-use flamewarden::install::{Endpoint, Settings, manifests};
+use flamewarden::install::{Certificates, Endpoint, Settings, manifests};
 use flamewarden::policy::PolicySet;
 use serde_json::Value;
 
@@ -88,6 +88,7 @@ impl Lab {
         let settings = Settings {
             namespace: "flamewarden-system".to_owned(),
             image: format!("registry.example/flamewarden@sha256:{}", "0".repeat(64)),
+            certificates: Certificates::Own,
             endpoint: Endpoint::Url { base: format!("https://{listen}"), ca_bundle: STANDARD.encode(certificate) },
             files: files.iter().cloned().collect(),
         };
