@@ -38,6 +38,8 @@ pub enum Kind {
     Service,
     /// core/v1
     Secret,
+    /// core/v1
+    Namespace,
     /// networking.k8s.io/v1
     NetworkPolicy,
     /// apps/v1
@@ -258,6 +260,7 @@ impl Kind {
             Kind::Pod => ("", "v1", "Pod", "pods"),
             Kind::Service => ("", "v1", "Service", "services"),
             Kind::Secret => ("", "v1", "Secret", "secrets"),
+            Kind::Namespace => ("", "v1", "Namespace", "namespaces"),
             Kind::NetworkPolicy => ("networking.k8s.io", "v1", "NetworkPolicy", "networkpolicies"),
             Kind::ReplicaSet => ("apps", "v1", "ReplicaSet", "replicasets"),
             Kind::Deployment => ("apps", "v1", "Deployment", "deployments"),

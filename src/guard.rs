@@ -2,11 +2,14 @@
 
 mod act;
 mod adopt;
+mod ending;
+mod free;
 mod lift;
 mod observe;
 mod plan;
 mod run;
 
+pub use free::Endings;
 pub use lift::{Holder, Refusal, holder, lift_refusals};
 pub use observe::Observer;
 pub use plan::{Identity, Memory, Step, plan};

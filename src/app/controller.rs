@@ -13,7 +13,7 @@ use tokio::task::JoinSet;
 use crate::cluster::{Cluster, Leadership, LeaseTiming, Recorder, campaign, resign};
 use crate::decisions::{DecisionReader, DecisionSettings};
 use crate::facts::Place;
-use crate::guard::{Guard, GuardSettings};
+use crate::guard::{Endings, Guard, GuardSettings};
 use crate::install::CONTROLLER;
 use crate::policy::PolicySet;
 use crate::registration::Registration;
@@ -77,6 +77,8 @@ pub(super) async fn start(
         metrics: metrics.clone(),
     };
     loops.spawn(Guard::new(guard).run(stopped.clone(), synced));
+    let endings = Endings { cluster: cluster.clone(), leadership: leadership.clone(), policies: policies.clone() };
+    loops.spawn(endings.run(stopped.clone()));
     let (bundle, known) = watch::channel(Bundle::default());
     // Without an authority of our own there is nothing that a webhook would know the controller by.
     if settings.certificates == CertificateSource::Own {

@@ -5,19 +5,19 @@ use std::error::Error;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use json_patch::jsonptr::PointerBuf;
-use json_patch::{Patch, PatchOperation, RemoveOperation, TestOperation};
+use json_patch::Patch;
 use serde_json::{Value, json};
 use tracing::{info, warn};
 
 use super::adopt;
+use super::free::free;
 use super::lift::{Holder, Refusal, controller, holder, lift_refusals, opening, summary};
 use super::plan::{Identity, Step};
 use super::run::GuardSettings;
 use crate::cluster::{Cluster, ClusterProblem, Event, Kind, Leadership, Often, Recorder};
 use crate::facts::{Adopted, Facts, Gate, Place};
 use crate::isolation::{self, FOREIGN, Foreign, Scope, foreign_refusal};
-use crate::model::labels::{ADOPTED, ISOLATION_FINALIZER};
+use crate::model::labels::ADOPTED;
 use crate::model::{Json, Reference, parse};
 use crate::policy::PolicySet;
 
@@ -112,15 +112,7 @@ impl Actor {
     }
 
     async fn free(&self, place: Place) -> Result<Outcome, ClusterProblem> {
-        let Some(text) = self.cluster.read(Kind::NetworkPolicy, &place).await? else { return Ok(Outcome::Settling) };
-        let Some(patch) = parse(text.as_bytes()).ok().as_ref().and_then(without_finalizer) else {
-            return Ok(Outcome::Settling);
-        };
-        match self.cluster.change(Kind::NetworkPolicy, &place, patch).await {
-            Err(problem) if problem.is_gone() => {}
-            done => done?,
-        }
-        info!(namespace = place.namespace, policy = place.name, "isolation policy freed");
+        free(&self.cluster, &place).await?;
         Ok(Outcome::Settling)
     }
 
@@ -309,15 +301,4 @@ impl Reads {
 fn pod_reference(name: &str, uid: &str) -> Reference {
     let (api_version, kind) = Kind::Pod.type_names();
     Reference { api_version, kind: kind.to_owned(), name: name.to_owned(), uid: uid.to_owned() }
-}
-
-/// The patch that takes our finalizer from an object; none where it has none.
-fn without_finalizer(object: &Json<'_>) -> Option<Patch> {
-    let finalizers = object.at(&["metadata", "finalizers"])?.items();
-    let index = finalizers.iter().position(|finalizer| finalizer.text() == Some(ISOLATION_FINALIZER))?;
-    let path = PointerBuf::from_tokens(["metadata", "finalizers", &index.to_string()]);
-    Some(Patch(vec![
-        PatchOperation::Test(TestOperation { path: path.clone(), value: json!(ISOLATION_FINALIZER) }),
-        PatchOperation::Remove(RemoveOperation { path }),
-    ]))
 }

@@ -126,7 +126,7 @@ impl Observer {
 }
 
 /// The analysis that a policy of that name isolates; none for anybody else's policy.
-fn isolated_app<'a>(name: &'a str, policies: &PolicySet) -> Option<&'a str> {
+pub(super) fn isolated_app<'a>(name: &'a str, policies: &PolicySet) -> Option<&'a str> {
     let name = name.strip_prefix(POLICY_PREFIX)?;
     // A name outside the pattern is not the guard's, such as the default-deny policy.
     policies.analysis.analysis_of(name.strip_suffix(SPARE_SUFFIX).unwrap_or(name))

@@ -101,10 +101,13 @@ fn cluster_role(settings: &Settings, policies: &PolicySet) -> [Value; 2] {
     // Policies of other networks keep gates closed, so they are read before one is lifted.
     let listed = |kind: &Foreign| json!({"apiGroups": [kind.group], "resources": [kind.resource], "verbs": ["list"]});
     rules.extend(FOREIGN.iter().map(listed));
-    // A namespace that ends takes the role in it away before the policies in it may go; without this right
+    // A namespace that ends takes the role in it away before the policies in it may go; without these rights
     // their finalizer would hold it for ever.
-    rules
-        .push(json!({"apiGroups": ["networking.k8s.io"], "resources": ["networkpolicies"], "verbs": ["get", "patch"]}));
+    let guarded: Vec<&str> = policies.installation.namespaces.iter().map(|guarded| guarded.name.as_str()).collect();
+    rules.push(json!({"apiGroups": [""], "resources": ["namespaces"], "resourceNames": guarded, "verbs": ["get"]}));
+    rules.push(
+        json!({"apiGroups": ["networking.k8s.io"], "resources": ["networkpolicies"], "verbs": ["get", "list", "patch"]}),
+    );
     [
         json!({"apiVersion": RBAC, "kind": "ClusterRole", "metadata": metadata, "rules": rules}),
         json!({

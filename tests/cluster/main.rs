@@ -13,6 +13,7 @@ mod audit_test;
 mod caller;
 mod control_plane;
 mod decisions_test;
+mod ending_test;
 mod facts_test;
 mod fallback_test;
 mod faulty;

@@ -1,0 +1,116 @@
+//! Edge: lets policies go whose pods are gone, also in namespaces that end, where the guard may not look any more.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use json_patch::jsonptr::PointerBuf;
+use json_patch::{Patch, PatchOperation, RemoveOperation, TestOperation};
+use serde_json::json;
+use tokio::sync::watch;
+use tokio::time::Instant;
+use tracing::{info, warn};
+
+use super::ending::pods_are_gone;
+use super::observe::isolated_app;
+use crate::cluster::{Cluster, ClusterProblem, Kind, Leadership};
+use crate::facts::Place;
+use crate::model::labels::ISOLATION_FINALIZER;
+use crate::model::{Json, parse};
+use crate::policy::PolicySet;
+
+/// Takes our finalizer from a policy; one that is gone or has none is free.
+pub(super) async fn free(cluster: &Cluster, place: &Place) -> Result<(), ClusterProblem> {
+    let Some(text) = cluster.read(Kind::NetworkPolicy, place).await? else { return Ok(()) };
+    let Some(patch) = parse(text.as_bytes()).ok().as_ref().and_then(without_finalizer) else { return Ok(()) };
+    match cluster.change(Kind::NetworkPolicy, place, patch).await {
+        Err(problem) if problem.is_gone() => {}
+        done => done?,
+    }
+    info!(namespace = place.namespace, policy = place.name, "isolation policy freed");
+    Ok(())
+}
+
+/// The patch that takes our finalizer from an object; none where it has none.
+fn without_finalizer(object: &Json<'_>) -> Option<Patch> {
+    let finalizers = object.at(&["metadata", "finalizers"])?.items();
+    let index = finalizers.iter().position(|finalizer| finalizer.text() == Some(ISOLATION_FINALIZER))?;
+    let path = PointerBuf::from_tokens(["metadata", "finalizers", &index.to_string()]);
+    Some(Patch(vec![
+        PatchOperation::Test(TestOperation { path: path.clone(), value: json!(ISOLATION_FINALIZER) }),
+        PatchOperation::Remove(RemoveOperation { path }),
+    ]))
+}
+
+/// Looks after guarded namespaces that end. Where the guard still sees the pods it comes to the same.
+pub struct Endings {
+    /// Its connection.
+    pub cluster: Cluster,
+    /// Whether it may write.
+    pub leadership: Leadership,
+    /// The policies in force.
+    pub policies: Arc<ArcSwap<PolicySet>>,
+}
+
+impl Endings {
+    /// Looks again and again until `stop` says so.
+    pub async fn run(self, mut stop: watch::Receiver<bool>) {
+        // Since when all pods of a namespace are known to be gone.
+        let mut since = BTreeMap::new();
+        loop {
+            let policies = self.policies.load_full();
+            for namespace in &policies.installation.namespaces {
+                if let Err(problem) = self.look(&namespace.name, &policies, &mut since).await {
+                    warn!(namespace = namespace.name, %problem, "cannot see whether the namespace ends");
+                }
+            }
+            let wait = match (self.leadership.holds(), since.is_empty()) {
+                (false, _) => NOT_LEADING,
+                (true, true) => LOOK,
+                (true, false) => LOOK_CLOSELY,
+            };
+            tokio::select! {
+                _ = stop.wait_for(|stop| *stop) => return,
+                () = tokio::time::sleep(wait) => {}
+            }
+        }
+    }
+
+    async fn look(
+        &self,
+        namespace: &str,
+        policies: &PolicySet,
+        since: &mut BTreeMap<String, Instant>,
+    ) -> Result<(), ClusterProblem> {
+        if !self.leadership.holds() {
+            return Ok(());
+        }
+        let place = Place { namespace: String::new(), name: namespace.to_owned() };
+        let text = self.cluster.read(Kind::Namespace, &place).await?.unwrap_or_default();
+        if !parse(text.as_bytes()).is_ok_and(|namespace| pods_are_gone(&namespace)) {
+            since.remove(namespace);
+            return Ok(());
+        }
+        let gone = *since.entry(namespace.to_owned()).or_insert_with(Instant::now);
+        // Nobody knows what grace these pods had: what a profile allows at the most.
+        let grace = Duration::from_secs(policies.analysis.security.grace_maximum.unsigned_abs());
+        if gone.elapsed() < grace * 2 {
+            return Ok(());
+        }
+        let list = self.cluster.list(Kind::NetworkPolicy, namespace, "").await?;
+        let Ok(list) = parse(list.as_bytes()) else { return Ok(()) };
+        for policy in list.get("items").map_or(&[][..], Json::items) {
+            let name = policy.text_at(&["metadata", "name"]).unwrap_or_default();
+            let deleted = policy.at(&["metadata", "deletionTimestamp"]).is_some();
+            if deleted && isolated_app(name, policies).is_some() && self.leadership.holds() {
+                free(&self.cluster, &Place { namespace: namespace.to_owned(), name: name.to_owned() }).await?;
+            }
+        }
+        Ok(())
+    }
+}
+
+const LOOK: Duration = Duration::from_secs(10);
+const LOOK_CLOSELY: Duration = Duration::from_secs(2);
+const NOT_LEADING: Duration = Duration::from_millis(200);
