@@ -5,7 +5,7 @@
 use serde_json::{Value, json};
 
 use super::scope::Condition;
-use crate::model::labels::{GATEWAY_PREFIX, POLICY_PREFIX};
+use crate::model::labels::{GATEWAY_PREFIX, POLICY_PREFIX, TOPOLOGY};
 use crate::policy::{PolicySet, Profile, Role};
 
 /// The conditions of one configuration, all of which have to hold for a request to be sent.
@@ -29,7 +29,7 @@ pub(super) fn conditions(condition: Condition, policies: &PolicySet) -> Vec<Valu
         ],
         Condition::Configuration => vec![concerns(either("object", "oldObject", |object| terms.configuration(object)))],
         Condition::PodRequest => vec![
-            named("not-a-plain-binding-of-the-scheduler", NOT_PLAIN_BINDING.to_owned()),
+            named("not-a-plain-binding-of-the-scheduler", terms.not_a_plain_binding()),
             named("not-a-graceful-eviction", NOT_GRACEFUL_EVICTION.to_owned()),
             named("not-a-token-of-others", terms.not_a_token_of_others()),
         ],
@@ -58,10 +58,6 @@ const NOT_ENDPOINT_CONTROLLER: &str = "!(request.resource.resource in ['endpoint
     'system:serviceaccount:kube-system:endpointslice-controller', \
     'system:serviceaccount:kube-system:endpointslicemirroring-controller'])";
 
-const NOT_PLAIN_BINDING: &str = "object.kind != 'Binding' || request.userInfo.username != 'system:kube-scheduler' || \
-    (has(object.metadata.annotations) && size(object.metadata.annotations) > 0) || \
-    (has(object.metadata.labels) && object.metadata.labels.exists(k, !(k in ['topology.kubernetes.io/zone', 'topology.kubernetes.io/region'])))";
-
 /// A guarded pod's own grace period is at least 1, so only an eviction that says so itself ends it without one.
 const NOT_GRACEFUL_EVICTION: &str = "object.kind != 'Eviction' || \
     (has(object.deleteOptions) && has(object.deleteOptions.gracePeriodSeconds) && object.deleteOptions.gracePeriodSeconds < 1)";
@@ -83,6 +79,8 @@ struct Terms {
     known_keys: String,
     hosts: Option<String>,
     service_accounts: String,
+    schedulers: String,
+    topology: String,
 }
 
 impl Terms {
@@ -103,6 +101,8 @@ impl Terms {
             known_keys: list(keys.chain(listed)),
             hosts: hosts(&policies.analysis.images.registries),
             service_accounts: list(accounts),
+            schedulers: list(policies.installation.schedulers.iter().cloned()),
+            topology: list(TOPOLOGY.iter().map(|key| (*key).to_owned())),
         }
     }
 
@@ -213,6 +213,15 @@ impl Terms {
         format!(
             "({object}.kind == 'ConfigMap' && {name}.matches({})) || ({object}.kind == 'Secret' && {name}.matches({}))",
             self.config_maps, self.secrets
+        )
+    }
+
+    fn not_a_plain_binding(&self) -> String {
+        format!(
+            "object.kind != 'Binding' || !(request.userInfo.username in {}) || \
+             (has(object.metadata.annotations) && size(object.metadata.annotations) > 0) || \
+             (has(object.metadata.labels) && object.metadata.labels.exists(k, !(k in {})))",
+            self.schedulers, self.topology
         )
     }
 

@@ -1,8 +1,10 @@
 //! Compares two versions of a policy: what does the new one let through that the old one did not?
 
+use std::collections::BTreeSet;
+
 use super::guarded::matched_apps;
 use super::judge::excess;
-use super::read::Policy;
+use super::read::{Direction, Policy, Rule};
 use crate::model::{Finding, Json};
 use crate::policy::PolicySet;
 
@@ -18,9 +20,12 @@ pub fn added_reach(old: &Json<'_>, new: &Json<'_>, policies: &PolicySet) -> Vec<
     let (before, after) = (Policy::read(old), Policy::read(new));
     let apps = matched_apps(&after.pods, &policies.analysis);
     let same_pods = after.pods.is_within(&before.pods);
-    excess(&after, &apps, policies, |direction, rule| {
-        let known = before.sides.iter().filter(|side| side.direction == direction).flat_map(|side| &side.rules);
-        let rule = rule.json.to_value();
-        !(same_pods && known.map(|known| known.json.to_value()).any(|known| known == rule))
-    })
+    let known: BTreeSet<(Direction, String)> =
+        before.sides.iter().flat_map(|side| side.rules.iter().map(|rule| (side.direction, text(rule)))).collect();
+    excess(&after, &apps, policies, |direction, rule| !(same_pods && known.contains(&(direction, text(rule)))))
+}
+
+/// The whole rule, so that equal rules have equal texts.
+fn text(rule: &Rule<'_>) -> String {
+    rule.json.to_value().to_string()
 }

@@ -47,6 +47,8 @@ fn too_much(rule: &Rule<'_>, direction: Direction, allowance: &Allowance<'_>) ->
         findings.push(critical(&rule.path, Some(rule.json), why));
         return findings;
     };
+    // What a port is told depends on the peers by what they are allowed alone, which is of few kinds.
+    let mut kinds: Vec<Allowed> = Vec::new();
     for (path, json, peer) in peers {
         let allowed = allowance.of(peer, direction);
         if allowed.is_nothing() {
@@ -57,26 +59,24 @@ fn too_much(rule: &Rule<'_>, direction: Direction, allowance: &Allowance<'_>) ->
             };
             let why = format!("{who} no peer of an analysis; {}", advice(direction, allowance));
             findings.push(critical(path, Some(json), why));
-            continue;
-        }
-        for finding in wrong_ports(rule, &allowed, direction, allowance) {
-            if !findings.contains(&finding) {
-                findings.push(finding);
-            }
+        } else if !kinds.contains(&allowed) {
+            kinds.push(allowed);
         }
     }
+    findings.extend(wrong_ports(rule, &kinds, direction, allowance));
     findings
 }
 
-fn wrong_ports(rule: &Rule<'_>, allowed: &Allowed, direction: Direction, allowance: &Allowance<'_>) -> Vec<Finding> {
+/// The rule's ports that one of these does not cover.
+fn wrong_ports(rule: &Rule<'_>, allowed: &[Allowed], direction: Direction, allowance: &Allowance<'_>) -> Vec<Finding> {
     let Some(ports) = &rule.ports else {
-        if allowed.covers(None) {
+        if allowed.iter().all(|allowed| allowed.covers(None)) {
             return Vec::new();
         }
         let why = format!("without `ports` a rule is for all of them; {}", advice(direction, allowance));
         return vec![critical(&rule.path.key("ports"), None, why)];
     };
-    let wrong = ports.iter().filter(|(_, _, port)| !allowed.covers(Some(port)));
+    let wrong = ports.iter().filter(|(_, _, port)| !allowed.iter().all(|allowed| allowed.covers(Some(port))));
     wrong
         .map(|(path, json, port)| {
             let what = match port {

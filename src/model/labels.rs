@@ -24,3 +24,5 @@ pub const SPARE_SUFFIX: &str = ".spare";
 pub const ADOPTED: &str = "flamewarden.dev/adopted";
 /// What stands before the names of gates, finalizers and annotations that are Flamewarden's own.
 pub const DOMAIN: &str = "flamewarden.dev/";
+/// Labels of a node that come to a pod with its binding.
+pub const TOPOLOGY: &[&str] = &["topology.kubernetes.io/zone", "topology.kubernetes.io/region"];

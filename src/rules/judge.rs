@@ -2,15 +2,18 @@
 
 use super::case::Case;
 use super::judgement::Judgement;
-use super::unfit::unfit;
+use super::object::is_network_policy;
+use super::unfit::{oversized, unfit};
 use super::{object, request as requests};
 use crate::model::{Operation, Request};
 
 /// Judges one admission request against the policies, and against those that are accepted too.
+///
+/// Network policies are judged by those in force alone: what they open is open for pods that run already.
 pub fn judge(request: &Request<'_>, case: &Case<'_>) -> Judgement {
     let judgement = judge_by(request, case);
     match &case.policies.also {
-        Some(also) if !judgement.refusals.is_empty() => {
+        Some(also) if !judgement.refusals.is_empty() && !is_network_policy(request) => {
             let also = judge_by(request, &Case { policies: also, target: case.target, now: case.now });
             judgement.or(also)
         }
@@ -21,6 +24,9 @@ pub fn judge(request: &Request<'_>, case: &Case<'_>) -> Judgement {
 fn judge_by(request: &Request<'_>, case: &Case<'_>) -> Judgement {
     use Operation::{Connect, Create, Delete, Update};
     let Some(tenancy) = case.policies.tenancy(request.namespace) else { return Judgement::default() };
+    if let Some(oversized) = oversized(request) {
+        return oversized;
+    }
     let resource = request.resource;
     match (resource.group, resource.name, resource.sub, request.operation) {
         ("", "pods", "", Create) => requests::judge_new_pod(request, case, tenancy),
@@ -53,8 +59,18 @@ mod tests {
         let exception = |rule: &str| {
             format!("{{rule: {rule}, app: analysis-1, owner: o, reason: r, expires: 2027-01-01T00:00:00Z}}")
         };
-        let rules =
-            ["identity", "network-gate", "identity-change", "binding", "network-policy", "connection", "seccomp"];
+        let rules = [
+            "identity",
+            "labels",
+            "network-gate",
+            "grace-period",
+            "host-namespaces",
+            "identity-change",
+            "binding",
+            "network-policy",
+            "connection",
+            "seccomp",
+        ];
         let softened: Vec<String> = rules.iter().map(|rule| format!("{rule}: audit")).collect();
         let excepted: Vec<String> = rules.iter().map(|rule| exception(rule)).collect();
         let shipped = include_str!("../../policies/flame-analysis.yaml");
@@ -74,8 +90,8 @@ mod tests {
                 judgement.weigh(found_by(rule), &scales, Enforced::Refused);
             }
             let ids = |findings: &[Finding]| findings.iter().map(|f| f.rule.to_string()).collect::<Vec<_>>();
-            assert_eq!(ids(&judgement.refusals), rules[..5]);
-            assert_eq!(ids(&judgement.reported), rules[5..]);
+            assert_eq!(ids(&judgement.refusals), rules[..8]);
+            assert_eq!(ids(&judgement.reported), rules[8..]);
         }
     }
 

@@ -9,7 +9,7 @@ mod writing;
 
 use super::case::Case;
 use super::judgement::Judgement;
-use super::request::drops_isolation;
+use super::request::judge_finalizer;
 use super::rule::RequestRule;
 use super::unfit::unfit;
 use crate::model::{Operation, Request};
@@ -25,6 +25,11 @@ pub const OBJECT_RULES: &[&RequestRule] = &[
     &network_policy::OWN,
     &network_policy::WIDE,
 ];
+
+/// Whether a request is about a network policy, Kubernetes' own or another network's.
+pub(super) fn is_network_policy(request: &Request<'_>) -> bool {
+    network_policy::is_policy(request.resource.group, request.resource.name)
+}
 
 /// Judges whatever is no pod.
 pub(super) fn judge_object(request: &Request<'_>, case: &Case<'_>, tenancy: Tenancy) -> Judgement {
@@ -49,7 +54,7 @@ pub(super) fn judge_object(request: &Request<'_>, case: &Case<'_>, tenancy: Tena
         _ => Judgement::default(),
     };
     if let (Operation::Update, Some(old), Some(new)) = (request.operation, request.old, request.object) {
-        judgement.refusals.extend(drops_isolation(request, case.policies, old, new));
+        judge_finalizer(&mut judgement, request, case.policies, old, new);
     }
     judgement
 }

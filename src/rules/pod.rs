@@ -42,6 +42,7 @@ mod user_namespace;
 mod volumes;
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 
 pub use published::unclassified_fields;
 
@@ -126,12 +127,18 @@ pub const POD_RULES: &[PodRule] = &[
     network_gate::RULE,
 ];
 
-/// The rules that no mode and no exception softens: identity and the gate carry isolation.
-pub const FIRM_RULES: &[&str] = &[identity::RULE.id, network_gate::RULE.id];
+/// The rules that no mode and no exception softens, since isolation rests on them: who a pod is, and with which
+/// labels policies may select it; that the policy is there before it runs and stays until it has ended; and that
+/// it has a network of its own.
+pub const FIRM_RULES: &[&str] =
+    &[identity::RULE.id, labels::RULE.id, network_gate::RULE.id, grace_period::RULE.id, host_namespaces::RULE.id];
 
 /// Everything that the built-in rules have to say of a guarded pod.
 pub fn pod_findings(pod: &PodView<'_>, profile: &Profile, stage: Stage) -> Vec<Finding> {
     let case = PodCase { profile, app: pod.label("app").unwrap_or_default(), stage };
+    if let Some(crowd) = containers::crowd(pod) {
+        return vec![crowd];
+    }
     let mut findings = Vec::new();
     for rule in POD_RULES.iter().filter(|rule| rule.roles.contains(&profile.role)) {
         findings.extend((rule.check)(pod, &case).into_iter().map(|finding| rule.stamped(finding)));
@@ -181,14 +188,26 @@ fn withhold(pod: &PodView<'_>, findings: &mut [Finding]) {
         findings.iter_mut().for_each(|finding| finding.remedy.clear());
         return;
     }
+    let mut stays: BTreeSet<FieldPath> =
+        findings.iter().filter(|finding| !finding.has_remedy()).map(|finding| finding.path.clone()).collect();
     loop {
-        let stays: Vec<FieldPath> =
-            findings.iter().filter(|finding| !finding.has_remedy()).map(|finding| finding.path.clone()).collect();
         let hides = |edit: &Edit| match edit {
-            Edit::Set(path, _) | Edit::Remove(path) => stays.iter().any(|stays| stays.is_within(path)),
+            // What lies within a path comes next after it.
+            Edit::Set(path, _) | Edit::Remove(path) => {
+                stays.range(path..).next().is_some_and(|first| first.is_within(path))
+            }
             Edit::Add(..) => false,
         };
-        let Some(finding) = findings.iter_mut().find(|finding| finding.remedy.iter().any(hides)) else { return };
-        finding.remedy.clear();
+        let hiding = findings.iter_mut().filter(|finding| finding.remedy.iter().any(hides));
+        let cleared: Vec<FieldPath> = hiding
+            .map(|finding| {
+                finding.remedy.clear();
+                finding.path.clone()
+            })
+            .collect();
+        if cleared.is_empty() {
+            return;
+        }
+        stays.extend(cleared);
     }
 }

@@ -6,6 +6,28 @@ use super::judgement::Judgement;
 use super::rule::RequestRule;
 use crate::model::{FieldPath, Hold, Json, Request, Severity};
 
+/// Refuses an object of so many parts that judging it would be a burden. What is being deleted goes on.
+pub(super) fn oversized(request: &Request<'_>) -> Option<Judgement> {
+    let object = request.object.filter(|object| object.at(&["metadata", "deletionTimestamp"]).is_none())?;
+    let mut left = MOST_PARTS;
+    if count_down(object, &mut left) {
+        return None;
+    }
+    let message = format!("has more than {MOST_PARTS} fields and items; make several smaller objects of it");
+    Some(Judgement::refusing([RULE.finds(FieldPath::default(), None, message)]))
+}
+
+/// Whether a value has no more parts than are left.
+fn count_down(value: &Json<'_>, left: &mut usize) -> bool {
+    let Some(fewer) = left.checked_sub(1) else { return false };
+    *left = fewer;
+    match value {
+        Json::Array(items) => items.iter().all(|item| count_down(item, left)),
+        Json::Object(entries) => entries.iter().all(|(_, value)| count_down(value, left)),
+        _ => true,
+    }
+}
+
 /// Refuses a request that lacks what its operation must bring, or whose operation is unknown for its resource.
 pub(super) fn unfit(request: &Request<'_>) -> Judgement {
     let resource = request.resource;
@@ -24,3 +46,6 @@ pub(super) const RULE: RequestRule = RequestRule {
     controls: &[],
     hold: Hold::Always,
 };
+
+/// The largest slices of endpoints, 1,000 of them, have 20,000; a pod has some hundred.
+const MOST_PARTS: usize = 50_000;

@@ -73,12 +73,12 @@ impl Answer {
 
     /// No, with every finding at once.
     pub fn refuse_for(uid: &str, findings: &[Finding]) -> Self {
-        let lines: Vec<String> = findings.iter().map(Finding::to_string).collect();
-        let mut answer = Answer::refuse(
-            uid,
-            403,
-            format!("flamewarden refuses this for {} reason(s):\n{}", lines.len(), lines.join("\n")),
-        );
+        let mut lines: Vec<String> = findings.iter().take(FINDINGS).map(Finding::to_string).collect();
+        if findings.len() > FINDINGS {
+            lines.push(format!("and {} more", findings.len() - FINDINGS));
+        }
+        let message = format!("flamewarden refuses this for {} reason(s):\n{}", findings.len(), lines.join("\n"));
+        let mut answer = Answer::refuse(uid, 403, message);
         let mut rules: Vec<&str> = findings.iter().map(|finding| finding.rule.as_ref()).collect();
         rules.dedup();
         answer.response.audit_annotations.insert("refused-by", rules.join(","));
@@ -112,5 +112,7 @@ impl Answer {
     }
 }
 
+/// More than any mistake makes; without a bound, a review made for it would have an answer of many megabytes.
+const FINDINGS: usize = 256;
 const WARNINGS: usize = 16;
 const WARNING_LENGTH: usize = 250;

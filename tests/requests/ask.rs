@@ -169,6 +169,11 @@ pub(crate) fn expect<const N: usize>(table: [(&str, Asked, &[&str]); N]) {
     }
 }
 
+/// The rules that break-glass overrides.
+pub(crate) fn broken_glass(asked: &Asked) -> Vec<String> {
+    asked.judged(|judgement, _| judgement.broken_glass.iter().map(|finding| finding.rule.to_string()).collect())
+}
+
 /// A copy with one value at a JSON pointer's place set; `null` takes it away.
 pub(crate) fn with(object: &Value, pointer: &str, value: Value) -> Value {
     let mut object = object.clone();

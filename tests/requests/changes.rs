@@ -4,8 +4,8 @@ use flamewarden::rules::Judgement;
 use serde_json::{Value, json};
 
 use crate::ask::{
-    Asked, BREAK_GLASS, CONTROLLER, EDITOR, NODE, PO, analysis, create, expect, gateway, kube_system, other, update,
-    with,
+    Asked, BREAK_GLASS, CONTROLLER, EDITOR, NODE, PO, analysis, broken_glass, create, expect, gateway, kube_system,
+    other, update, with,
 };
 
 #[test]
@@ -62,7 +62,6 @@ fn gates_and_finalizers_go_by_whose_they_are() {
             &["isolation-finalizer"],
         ),
         ("it goes by the controller", update("pods", CONTROLLER, gated.clone(), unheld.clone()), &[]),
-        ("it goes by break-glass", update("pods", BREAK_GLASS, gated.clone(), unheld), &[]),
         ("another finalizer", update("pods", EDITOR, gated.clone(), held), &[]),
         (
             "the isolation finalizer of a workload",
@@ -75,6 +74,18 @@ fn gates_and_finalizers_go_by_whose_they_are() {
             &["isolation-finalizer"],
         ),
     ]);
+    let policy = json!({"metadata": {"name": "flamewarden-analysis-1", "finalizers": ["flamewarden.dev/isolation"]}});
+    let free = json!({"metadata": {"name": "flamewarden-analysis-1"}});
+    for asked in [
+        update("pods", BREAK_GLASS, gated.clone(), unheld.clone()),
+        update("pods", BREAK_GLASS, ending(&gated), ending(&unheld)),
+        update("pods:status", BREAK_GLASS, gated, unheld),
+        update("networking.k8s.io/networkpolicies", BREAK_GLASS, ending(&policy), ending(&free)),
+        update("networking.k8s.io/networkpolicies", BREAK_GLASS, policy, free),
+    ] {
+        let told = (asked.refused_by(), broken_glass(&asked));
+        assert_eq!(told, (vec![], vec!["isolation-finalizer".to_owned()]), "{} {}", asked.resource, asked.sub);
+    }
 }
 
 #[test]

@@ -12,7 +12,7 @@ use flamewarden::model::Operation;
 use flamewarden::rules::{OBJECT_RULES, POD_RULES, REQUEST_RULES};
 use serde_json::json;
 
-use ask::{EDITOR, Stored, ask, connect, create, expect, gateway, other};
+use ask::{EDITOR, Stored, analysis, ask, connect, create, expect, gateway, other, update, with};
 
 #[test]
 fn every_rule_has_its_own_id_and_says_why() {
@@ -35,6 +35,27 @@ fn outside_guarded_namespaces_nothing_is_judged() {
         ("a Service", create("services", EDITOR, json!({"metadata": {"name": "analysis-1"}})).elsewhere(), &[]),
         ("no object", ask(Operation::Create, "pods", EDITOR).elsewhere(), &[]),
     ]);
+}
+
+#[test]
+fn what_has_too_many_parts_is_refused_in_one_line() {
+    let containers = with(&analysis(), "/spec/containers", json!(vec![json!({}); 33]));
+    let template = json!({"metadata": {}, "spec": {"template": containers}});
+    let many = json!(vec![json!({}); 50_000]);
+    let crowd = with(&analysis(), "/spec/containers", many.clone());
+    let policy = json!({"metadata": {"name": "p"}, "spec": {"podSelector": {}, "ingress": [{"from": many}]}});
+    let ending = with(&crowd, "/metadata/deletionTimestamp", json!("2026-11-21T00:00:00Z"));
+    for (asked, rule) in [
+        (create("pods", EDITOR, containers.clone()), "containers"),
+        (create("apps/deployments", EDITOR, template), "containers"),
+        (create("pods", EDITOR, crowd.clone()), "request-form"),
+        (create("networking.k8s.io/networkpolicies", EDITOR, policy), "request-form"),
+    ] {
+        let refused: Vec<String> =
+            asked.judged(|judgement, _| judgement.refusals.iter().map(|f| f.rule.to_string()).collect());
+        assert_eq!(refused, [rule]);
+    }
+    expect([("what is on its way out", update("pods", EDITOR, ending.clone(), ending), &[])]);
 }
 
 #[test]

@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 
 use crate::ask::{
-    Asked, BREAK_GLASS, CONTROLLER, EDITOR, FALSE_NODE, NODE, OTHER_NODE, PO, SCHEDULER, Stored, analysis, connect,
-    create, delete, expect, gateway, kube_system, other, with,
+    BREAK_GLASS, CONTROLLER, EDITOR, FALSE_NODE, NODE, OTHER_NODE, PO, SCHEDULER, Stored, analysis, broken_glass,
+    connect, create, delete, expect, gateway, kube_system, other, with,
 };
 
 #[test]
@@ -188,8 +188,4 @@ fn what_needs_no_target_never_misses_one() {
         let misses = asked.refused_by().contains(&"target-known".to_owned());
         assert_eq!((asked.judged(|_, needs| needs), misses), (needs, needs), "{what}");
     }
-}
-
-fn broken_glass(asked: &Asked) -> Vec<String> {
-    asked.judged(|judgement, _| judgement.broken_glass.iter().map(|finding| finding.rule.to_string()).collect())
 }

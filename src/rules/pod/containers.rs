@@ -3,7 +3,7 @@
 //! Why: whatever else runs in the pod has its network and its data. No remedy: it is another image.
 
 use super::{BOTH, PodCase, PodRule};
-use crate::model::{ContainerKind, Finding, PodView, Severity};
+use crate::model::{ContainerKind, Finding, Hold, PodView, Severity};
 use crate::rules::Control;
 
 pub(super) const RULE: PodRule = PodRule {
@@ -14,6 +14,16 @@ pub(super) const RULE: PodRule = PodRule {
     roles: BOTH,
     check,
 };
+
+/// The one finding about a pod of so many containers that all that could be said of each would be a burden.
+pub(super) fn crowd(pod: &PodView<'_>) -> Option<Finding> {
+    let count = pod.containers().count();
+    let message = format!("{count} containers; no pod of an analysis has more than {MOST}");
+    let path = pod.spec_path("containers");
+    (count > MOST)
+        .then(|| RULE.stamped(Finding::new(RULE.id, path, None, message)))
+        .map(|crowd| Finding { hold: Hold::Always, ..crowd })
+}
 
 fn check(pod: &PodView<'_>, case: &PodCase<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
@@ -33,6 +43,9 @@ fn check(pod: &PodView<'_>, case: &PodCase<'_>) -> Vec<Finding> {
     }
     findings
 }
+
+/// One that bears the name, and sidecars: a handful. Each can be wrong in more than ten ways.
+const MOST: usize = 32;
 
 #[cfg(test)]
 mod tests {

@@ -41,7 +41,7 @@ fn faults(request: &Request<'_>, policies: &PolicySet, binding: &Json<'_>) -> Ve
         findings.push(BINDING.finds_user(request, "leave it to the cluster's scheduler"));
     }
     let keys = |part: &str| binding.at(&["metadata", part]).map_or(&[][..], |map| map.entries());
-    for (key, value) in keys("labels").iter().filter(|(key, _)| !TOPOLOGY.contains(&key.as_ref())) {
+    for (key, value) in keys("labels").iter().filter(|(key, _)| !labels::TOPOLOGY.contains(&key.as_ref())) {
         let path = FieldPath::of(&["metadata", "labels", key]);
         findings.push(BINDING.finds(path, Some(value), "leave the label out; it would overwrite the pod's"));
     }
@@ -61,5 +61,3 @@ fn becomes_guarded(pod: &Json<'_>, binding: &Json<'_>, policies: &PolicySet) -> 
             || profile.selects(brought(labels::COMPONENT), brought(labels::APP))
     })
 }
-
-const TOPOLOGY: &[&str] = &["topology.kubernetes.io/zone", "topology.kubernetes.io/region"];

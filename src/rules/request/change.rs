@@ -3,6 +3,7 @@
 use crate::model::{FieldPath, Finding, Hold, Json, Request, Segment, Severity, labels};
 use crate::policy::PolicySet;
 use crate::rules::caller::{GARBAGE_COLLECTOR, WORKLOAD_CONTROLLERS, breaks_glass, is_controller};
+use crate::rules::judgement::Judgement;
 use crate::rules::rule::RequestRule;
 
 pub(super) const IDENTITY: RequestRule = RequestRule {
@@ -71,26 +72,30 @@ pub(super) fn gate_lifts(request: &Request<'_>, policies: &PolicySet, old: &Json
         .collect()
 }
 
-/// The finding of an update that takes the isolation finalizer away and is neither by the controller nor by break-glass.
-pub(in crate::rules) fn drops_isolation(
+/// Judges whether an update takes the isolation finalizer away: only the controller may, and break-glass.
+pub(in crate::rules) fn judge_finalizer(
+    judgement: &mut Judgement,
     request: &Request<'_>,
     policies: &PolicySet,
     old: &Json<'_>,
     new: &Json<'_>,
-) -> Option<Finding> {
-    let may = request.user.name == policies.installation.controller || breaks_glass(&request.user);
+) {
     let has = |object: &Json<'_>| {
         let finalizers = object.at(&["metadata", "finalizers"]).map_or(&[][..], |list| list.items());
         finalizers.iter().any(|item| item.text() == Some(labels::ISOLATION_FINALIZER))
     };
-    (!may && has(old) && !has(new)).then(|| {
-        let message = format!(
-            "`{}` goes when the pod that it protects has ended; only Flamewarden's controller and group `{}` remove it",
-            labels::ISOLATION_FINALIZER,
-            labels::BREAK_GLASS
-        );
-        FINALIZER.finds(FieldPath::of(&["metadata", "finalizers"]), new.at(&["metadata", "finalizers"]), message)
-    })
+    if request.user.name == policies.installation.controller || !has(old) || has(new) {
+        return;
+    }
+    let message = format!(
+        "`{}` goes when the pod that it protects has ended; only Flamewarden's controller and group `{}` remove it",
+        labels::ISOLATION_FINALIZER,
+        labels::BREAK_GLASS
+    );
+    let path = FieldPath::of(&["metadata", "finalizers"]);
+    let finding = FINALIZER.finds(path, new.at(&["metadata", "finalizers"]), message);
+    let judged = if breaks_glass(&request.user) { &mut judgement.broken_glass } else { &mut judgement.refusals };
+    judged.push(finding);
 }
 
 /// Owners that come or go by somebody who may not bring or take them. Without an old object, all are new.

@@ -1,6 +1,6 @@
 //! Pods made and changed: CREATE is judged whole, UPDATE by what it changes.
 
-use super::change::{drops_isolation, gate_lifts, identity_changes, only_ends, owner_changes, same_before};
+use super::change::{gate_lifts, identity_changes, judge_finalizer, only_ends, owner_changes, same_before};
 use super::unlabelled::{Maker, unlabelled_findings};
 use crate::model::{FieldPath, Hold, PodView, Request, Severity};
 use crate::policy::{PolicySet, Profile, Role, Tenancy};
@@ -51,7 +51,7 @@ pub(in crate::rules) fn judge_changed_pod(request: &Request<'_>, case: &Case<'_>
 
     let mut judgement = Judgement::default();
     let scales = scales(profile, &after, case);
-    judgement.weigh_all(drops_isolation(request, policies, old, new), &scales, Enforced::Refused);
+    judge_finalizer(&mut judgement, request, policies, old, new);
     if only_ends(old, new) {
         return judgement;
     }

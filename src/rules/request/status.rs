@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::change::drops_isolation;
+use super::change::judge_finalizer;
 use crate::model::{FieldPath, Finding, Hold, Json, PodView, Request, Severity};
 use crate::policy::PolicySet;
 use crate::rules::caller::{NODE_CONTROLLER, POD_COLLECTOR, is_controller, is_kubelet_of};
@@ -37,14 +37,15 @@ pub(in crate::rules) fn judge_status(request: &Request<'_>, case: &Case<'_>) -> 
     if !guarded {
         return Judgement::default();
     }
-    let mut findings: Vec<Finding> = drops_isolation(request, policies, old, new).into_iter().collect();
-    findings.extend(metadata_changes(request, policies, old, new));
+    let mut findings = metadata_changes(request, policies, old, new);
     let writer = Writer::of(request, policies, old.text_at(&["spec", "nodeName"]).unwrap_or_default());
     if writer != Writer::Kubelet {
         findings.extend(field_changes(&writer, old, new));
         findings.extend(final_phase(&writer, old, new));
     }
-    Judgement::refusing(findings)
+    let mut judgement = Judgement::refusing(findings);
+    judge_finalizer(&mut judgement, request, policies, old, new);
+    judgement
 }
 
 /// Who writes, as far as the fields of a status ask.
