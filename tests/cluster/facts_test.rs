@@ -185,7 +185,9 @@ impl Traffic<'_> {
         pod["metadata"]["name"] = json!(id);
         pod["spec"]["terminationGracePeriodSeconds"] = json!(1);
         self.lab.create(namespace, &pod).await;
-        self.lab.running(namespace, &format!("analysis-{id}"), 1).await;
+        // Scheduler and kubelet have connections of their own to mend, and take longer when that happens often.
+        let open = |pod: &Value| pod["spec"]["schedulingGates"].is_null().then_some(());
+        self.lab.cluster.read(&format!("{}/{id}", collection(namespace, "Pod")), open).await;
     }
 
     /// The guard's own identity stands for whoever found a way.
