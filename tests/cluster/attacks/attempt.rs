@@ -156,7 +156,7 @@ pub(super) fn absolute(path: &str, namespace: &str) -> String {
     }
     let resource = path.split(['/', '?']).next().unwrap_or_default();
     let group = match resource {
-        "deployments" | "replicasets" | "statefulsets" | "daemonsets" => "/apis/apps/v1",
+        "deployments" | "replicasets" | "statefulsets" | "daemonsets" | "controllerrevisions" => "/apis/apps/v1",
         "jobs" | "cronjobs" => "/apis/batch/v1",
         "networkpolicies" => "/apis/networking.k8s.io/v1",
         "endpointslices" => "/apis/discovery.k8s.io/v1",
