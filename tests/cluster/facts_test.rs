@@ -14,7 +14,7 @@ use tokio::task::JoinSet;
 
 use crate::caller::{Caller, PatchKind};
 use crate::faulty::{Asked, Fault, Faulty};
-use crate::flamewarden::{CONTROLLER, good_analysis, policy_files};
+use crate::flamewarden::{CONTROLLER, WEBHOOK, good_analysis, policy_files};
 use crate::lab::{GUARDED, Lab, collection};
 use crate::part::Part;
 use crate::probes::samples;
@@ -51,6 +51,34 @@ fn after_every_fault_of_the_api_server_the_facts_are_a_fresh_list() {
             way.watch_lists()
         );
         assert!(slowest < REPAIR, "a policy was put right only after {slowest:?}");
+    });
+}
+
+/// The webhook knows nothing in advance, so a fault is an answer of no and leaves nothing behind.
+#[test]
+fn what_the_webhook_cannot_read_is_refused_and_the_next_call_is_judged() {
+    run(async {
+        let mut lab = Lab::start().await;
+        let way = Faulty::open(&lab.cluster.plane.caller(WEBHOOK, None).await).await;
+        lab.answer_calls_by(&way.kubeconfig(lab.cluster.plane.folder()));
+        let web = json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "web"},
+            "spec": {"containers": [{"name": "web", "image": "web:1"}]}});
+        lab.create(GUARDED[0], &web).await;
+        let exec = format!("{}/web/exec?command=id&stdout=true", collection(GUARDED[0], "Pod"));
+        // Others' pods are nobody's business of ours; what then refuses is no webhook.
+        let passes = async || {
+            let refusal = lab.cluster.admin.create(&exec, &Value::Null).await.err();
+            refusal.is_none_or(|refusal| !refusal.message.contains("webhook")).then_some(())
+        };
+        wait_until("the webhook answers again", PATIENCE, passes).await;
+        for status in [StatusCode::INTERNAL_SERVER_ERROR, StatusCode::GONE, StatusCode::FORBIDDEN] {
+            way.answers(Asked::Other, status, 1);
+            let refusal = lab.cluster.admin.create(&exec, &Value::Null).await.unwrap_err();
+            assert!(refusal.message.contains("denied the request: flamewarden"), "{status}: {}", refusal.message);
+            assert_eq!((passes().await, way.to_answer()), (Some(()), 0), "after {status}");
+        }
+        lab.cluster.plane.restart("kube-apiserver", "KILL").await;
+        wait_until("the webhook reads from the new API server", PATIENCE, passes).await;
     });
 }
 

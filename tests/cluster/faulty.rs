@@ -93,7 +93,7 @@ impl Faulty {
 
     /// A kubeconfig file that leads here.
     pub(crate) fn kubeconfig(&self, folder: &Path) -> PathBuf {
-        let path = folder.join("faulty.kubeconfig");
+        let path = folder.join(format!("{}.kubeconfig", self.address));
         let config = json!({
             "apiVersion": "v1", "kind": "Config", "current-context": "faulty",
             "clusters": [{"name": "faulty", "cluster": {"server": format!("http://{}", self.address)}}],

@@ -68,13 +68,14 @@ impl Lab {
 
     /// Has the first replica of the controller reach the API server by this kubeconfig from now on.
     pub(crate) fn lead_controller_by(&mut self, kubeconfig: &Path) {
-        let mut controller = self.controllers.remove(0);
-        controller.signal("TERM");
-        controller.wait();
-        let mut recipe = controller.recipe().clone();
-        recipe.arguments.retain(|argument| !argument.starts_with("--kubeconfig="));
-        recipe.arguments.push(format!("--kubeconfig={}", kubeconfig.display()));
-        self.controllers.insert(0, Part::start(recipe));
+        let controller = self.controllers.remove(0);
+        self.controllers.insert(0, started_by(controller, "TERM", kubeconfig));
+    }
+
+    /// The same for the webhook, which is killed, since it would go on for a while.
+    pub(crate) fn answer_calls_by(&mut self, kubeconfig: &Path) {
+        let webhook = self.webhook.take().expect("a webhook");
+        self.webhook = Some(started_by(webhook, "KILL", kubeconfig));
     }
 
     /// Guards one more of the tests' namespaces, as README says: the manifests are printed and applied again, and the
@@ -142,6 +143,15 @@ impl Lab {
         });
         names.await
     }
+}
+
+fn started_by(mut part: Part, signal: &str, kubeconfig: &Path) -> Part {
+    part.signal(signal);
+    part.wait();
+    let mut recipe = part.recipe().clone();
+    recipe.arguments.retain(|argument| !argument.starts_with("--kubeconfig="));
+    recipe.arguments.push(format!("--kubeconfig={}", kubeconfig.display()));
+    Part::start(recipe)
 }
 
 /// The collection of a kind in a namespace.
