@@ -32,7 +32,8 @@ impl Folder {
 /// A running server; killed when dropped.
 pub(crate) struct Child {
     child: std::process::Child,
-    pub(crate) address: SocketAddr,
+    webhook: Option<SocketAddr>,
+    probes: Option<SocketAddr>,
     /// From its start until it was ready.
     pub(crate) ready: Duration,
 }
@@ -52,7 +53,8 @@ impl Child {
         Child::start(command)
     }
 
-    fn start(mut command: Command) -> Self {
+    /// Starts a server that says in JSON where it serves.
+    pub(crate) fn start(mut command: Command) -> Self {
         let begun = Instant::now();
         let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
         let mut log = BufReader::new(child.stderr.take().unwrap());
@@ -65,35 +67,56 @@ impl Child {
             }
         };
         let address = |key: &str| line[key].as_str().map(|text| text.parse::<SocketAddr>().unwrap());
-        while address("probes").is_some_and(|probes| !is_ready(probes)) {}
+        let (webhook, probes) = (address("webhook"), address("probes"));
+        while probes.is_some_and(|probes| !ask(probes, "/readyz").starts_with("HTTP/1.1 200")) {}
         let ready = begun.elapsed();
         std::thread::spawn(move || std::io::copy(&mut log, &mut std::io::sink()));
-        Child { child, address: address("webhook").unwrap(), ready }
+        Child { child, webhook, probes, ready }
     }
 
-    /// Time on the processor so far, of all threads.
+    /// Where reviews are answered.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.webhook.unwrap()
+    }
+
+    /// What the probes' port says to a path.
+    pub(crate) fn told(&self, path: &str) -> String {
+        ask(self.probes.unwrap(), path)
+    }
+
+    /// Time on the processor so far, of all threads that live.
     pub(crate) fn cpu(&self) -> Duration {
-        let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap();
-        let (_, fields) = stat.rsplit_once(") ").unwrap();
-        let ticks: Vec<u64> = fields.split(' ').skip(11).take(2).map(|field| field.parse().unwrap()).collect();
-        // A tick is a hundredth of a second on every Linux.
-        Duration::from_millis(ticks.iter().sum::<u64>() * 10)
+        let threads = fs::read_dir(format!("/proc/{}/task", self.child.id())).unwrap();
+        let nanos = threads.map(|thread| {
+            let stat = fs::read_to_string(thread.unwrap().path().join("schedstat")).unwrap();
+            stat.split(' ').next().unwrap().parse::<u64>().unwrap()
+        });
+        Duration::from_nanos(nanos.sum())
     }
 
     /// Resident memory in MB.
     pub(crate) fn memory(&self) -> f64 {
+        self.status("VmRSS:")
+    }
+
+    /// The most resident memory that it ever had, in MB.
+    pub(crate) fn most_memory(&self) -> f64 {
+        self.status("VmHWM:")
+    }
+
+    fn status(&self, field: &str) -> f64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix(field)).unwrap();
         line.trim().trim_end_matches(" kB").parse::<f64>().unwrap() / 1024.0
     }
 }
 
-fn is_ready(probes: SocketAddr) -> bool {
+fn ask(probes: SocketAddr, path: &str) -> String {
     let mut stream = TcpStream::connect(probes).unwrap();
-    stream.write_all(b"GET /readyz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").unwrap();
+    write!(stream, "GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").unwrap();
     let mut text = String::new();
     stream.read_to_string(&mut text).unwrap();
-    text.starts_with("HTTP/1.1 200")
+    text
 }
 
 impl Drop for Child {

@@ -4,12 +4,16 @@
 //! see is a bypass. This tree drops nothing but `managedFields` of metadata, which no rule
 //! reads and which is most of the bytes of many objects.
 
+mod quick;
+
 use std::borrow::Cow;
 use std::cell::Cell;
 use std::collections::HashSet;
 use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
+
+use quick::is_twice;
 
 /// One JSON value, borrowing its strings from the text where no escape stands in them.
 #[derive(Debug, Clone, PartialEq)]
@@ -40,6 +44,14 @@ pub struct ParseProblem(#[from] serde_json::Error);
 /// # Errors
 /// What is wrong and at which line and column.
 pub fn parse(text: &[u8]) -> Result<Json<'_>, ParseProblem> {
+    match quick::read(text) {
+        Some(value) => Ok(value),
+        None => thorough(text),
+    }
+}
+
+/// Decides about every text, and says what is wrong.
+fn thorough(text: &[u8]) -> Result<Json<'_>, ParseProblem> {
     let mut reader = serde_json::Deserializer::from_slice(text);
     let value = Seed { depth: 0, is_metadata: false, left: &Cell::new(VALUES) }.deserialize(&mut reader)?;
     reader.end()?;
@@ -49,7 +61,8 @@ pub fn parse(text: &[u8]) -> Result<Json<'_>, ParseProblem> {
 impl<'a> Json<'a> {
     /// The member of that exact name; `null` counts as absent, as it does for the API server.
     pub fn get(&self, key: &str) -> Option<&Json<'a>> {
-        self.entries().iter().find(|(name, value)| name == key && *value != Json::Null).map(|(_, value)| value)
+        let (_, value) = self.entries().iter().find(|(name, _)| name == key)?;
+        (!matches!(value, Json::Null)).then_some(value)
     }
 
     /// Follows several keys.
@@ -111,6 +124,26 @@ impl<'a> Json<'a> {
             Json::String(text) => text.is_empty(),
             Json::Array(items) => items.is_empty(),
             Json::Object(entries) => entries.is_empty(),
+        }
+    }
+
+    /// Whether it is the same value as [`Json::to_value`] would make.
+    pub fn equals(&self, other: &serde_json::Value) -> bool {
+        use serde_json::Value;
+        match (self, other) {
+            (Json::Null | Json::Skipped, Value::Null) => true,
+            (Json::Bool(value), Value::Bool(other)) => value == other,
+            (Json::Number(number), Value::Number(other)) => number == other,
+            (Json::String(text), Value::String(other)) => text == other,
+            (Json::Array(items), Value::Array(others)) => {
+                items.len() == others.len() && items.iter().zip(others).all(|(item, other)| item.equals(other))
+            }
+            (Json::Object(entries), Value::Object(others)) => {
+                let mut kept = entries.iter().filter(|(_, value)| !matches!(value, Json::Skipped));
+                kept.clone().count() == others.len()
+                    && kept.all(|(key, value)| others.get(key.as_ref()).is_some_and(|other| value.equals(other)))
+            }
+            _ => false,
         }
     }
 
@@ -227,18 +260,9 @@ impl<'de> Visitor<'de> for Seed<'_> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Json<'de>, A::Error> {
         let mut entries: Vec<(Cow<'de, str>, Json<'de>)> = Vec::new();
-        // A scan is faster for the few keys of usual objects; a set keeps hostile ones linear.
         let mut seen: HashSet<Cow<'de, str>> = HashSet::new();
         while let Some(Key(key)) = access.next_key()? {
-            let twice = if entries.len() < LINEAR {
-                entries.iter().any(|(name, _)| *name == key)
-            } else {
-                if seen.is_empty() {
-                    seen.extend(entries.iter().map(|(name, _)| name.clone()));
-                }
-                !seen.insert(key.clone())
-            };
-            if twice {
+            if is_twice(&key, &entries, &mut seen) {
                 return Err(A::Error::custom(format_args!("duplicate key `{key}`")));
             }
             let value = if self.is_metadata && key == SKIPPED_KEY {

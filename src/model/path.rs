@@ -24,19 +24,19 @@ impl FieldPath {
     /// This path and one key more.
     #[must_use]
     pub fn key(&self, key: &str) -> Self {
-        self.with(Segment::Key(key.to_owned()))
+        self.with([Segment::Key(key.to_owned())])
     }
 
     /// This path and several keys more.
     #[must_use]
     pub fn keys(&self, keys: &[&str]) -> Self {
-        keys.iter().fold(self.clone(), |path, key| path.key(key))
+        self.with(keys.iter().map(|key| Segment::Key((*key).to_owned())))
     }
 
     /// This path and one place in an array more.
     #[must_use]
     pub fn index(&self, index: usize) -> Self {
-        self.with(Segment::Index(index))
+        self.with([Segment::Index(index)])
     }
 
     /// The steps, outermost first.
@@ -49,9 +49,11 @@ impl FieldPath {
         self.0.starts_with(&other.0)
     }
 
-    fn with(&self, segment: Segment) -> Self {
-        let mut segments = self.0.clone();
-        segments.push(segment);
+    fn with(&self, more: impl IntoIterator<Item = Segment, IntoIter: ExactSizeIterator>) -> Self {
+        let more = more.into_iter();
+        let mut segments = Vec::with_capacity(self.0.len() + more.len());
+        segments.extend_from_slice(&self.0);
+        segments.extend(more);
         FieldPath(segments)
     }
 }

@@ -6,6 +6,10 @@ use super::{FieldPath, Json};
 #[derive(Debug, Clone)]
 pub struct PodView<'a> {
     object: &'a Json<'a>,
+    /// Every rule asks for these, so they are sought once.
+    spec: Option<&'a Json<'a>>,
+    labels: Option<&'a Json<'a>>,
+    containers: [&'a [Json<'a>]; 3],
     root: FieldPath,
 }
 
@@ -47,7 +51,10 @@ impl ContainerKind {
 impl<'a> PodView<'a> {
     /// The view of `object`, which has `metadata` and `spec`; `root` is where it stands in the whole.
     pub fn new(object: &'a Json<'a>, root: FieldPath) -> Self {
-        PodView { object, root }
+        let spec = object.get("spec");
+        let list = |kind: ContainerKind| spec.and_then(|spec| spec.get(kind.field())).map_or(&[][..], Json::items);
+        let labels = object.at(&["metadata", "labels"]);
+        PodView { object, spec, labels, containers: ContainerKind::ALL.map(list), root }
     }
 
     /// The whole object: metadata, spec, perhaps status.
@@ -62,12 +69,15 @@ impl<'a> PodView<'a> {
 
     /// A field.
     pub fn at(&self, keys: &[&str]) -> Option<&'a Json<'a>> {
-        self.object.at(keys)
+        match keys {
+            ["spec", below @ ..] => self.spec?.at(below),
+            _ => self.object.at(keys),
+        }
     }
 
     /// A field of the spec.
     pub fn spec(&self, key: &str) -> Option<&'a Json<'a>> {
-        self.object.at(&["spec", key])
+        self.spec?.get(key)
     }
 
     /// The items of a list of the spec.
@@ -82,13 +92,13 @@ impl<'a> PodView<'a> {
 
     /// The value of a label.
     pub fn label(&self, key: &str) -> Option<&'a str> {
-        self.object.text_at(&["metadata", "labels", key])
+        self.labels?.text_at(&[key])
     }
 
     /// Every container of every kind.
     pub fn containers(&self) -> impl Iterator<Item = ContainerView<'a>> + '_ {
-        ContainerKind::ALL.into_iter().flat_map(move |kind| {
-            self.list(kind.field()).iter().enumerate().map(move |(index, json)| ContainerView {
+        ContainerKind::ALL.into_iter().zip(self.containers).flat_map(move |(kind, list)| {
+            list.iter().enumerate().map(move |(index, json)| ContainerView {
                 kind,
                 json,
                 index,

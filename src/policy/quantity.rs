@@ -27,7 +27,10 @@ impl Quantity {
         {
             return None;
         }
-        let digits: u128 = format!("{whole}{fraction}").parse().ok()?;
+        let digits: u128 = match fraction {
+            "" => whole.parse().ok()?,
+            _ => format!("{whole}{fraction}").parse().ok()?,
+        };
         let scale = u32::try_from(fraction.len()).ok()?;
         let (factor, divisor) = multiplier(suffix)?;
         let numerator = digits.checked_mul(factor)?.checked_mul(1000)?;

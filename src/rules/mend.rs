@@ -1,5 +1,7 @@
 //! Applies remedies and says as JSON Patch what they change.
 
+use std::borrow::Cow;
+
 use json_patch::{Patch, PatchOperation, jsonptr::PointerBuf};
 use serde_json::{Map, Value};
 
@@ -15,7 +17,8 @@ pub struct MendProblem(pub String);
 /// # Errors
 /// An edit leads through a value that has no members; the finding then stays a refusal.
 pub fn mend(object: &Json<'_>, edits: &[Edit]) -> Result<Patch, MendProblem> {
-    let before = object.to_value();
+    let paths: Vec<Ahead<'_>> = edits.iter().map(|edit| (path_of(edit).segments(), edit)).collect();
+    let before = touched(object, &paths);
     let mut after = before.clone();
     // What is taken away goes last and from the end, so that no place moves before it is used.
     let mut removals: Vec<&FieldPath> = Vec::new();
@@ -34,11 +37,56 @@ pub fn mend(object: &Json<'_>, edits: &[Edit]) -> Result<Patch, MendProblem> {
     Ok(difference(&before, &after))
 }
 
+/// An edit, and what of its path lies ahead.
+type Ahead<'e> = (&'e [Segment], &'e Edit);
+
+fn path_of(edit: &Edit) -> &FieldPath {
+    match edit {
+        Edit::Set(path, _) | Edit::Add(path, _) | Edit::Remove(path) => path,
+    }
+}
+
+/// A copy of what the edits change or look at. Members beside it are left out, and items are null, so that a long
+/// list costs little.
+fn touched<'e>(object: &Json<'_>, edits: &[Ahead<'e>]) -> Value {
+    let below = |step: &dyn Fn(&Segment) -> bool| -> Vec<Ahead<'e>> {
+        let tail = |(ahead, edit): &Ahead<'e>| {
+            let (first, rest) = ahead.split_first()?;
+            step(first).then_some((rest, *edit))
+        };
+        edits.iter().filter_map(tail).collect()
+    };
+    match object {
+        Json::Object(entries) if edits.iter().all(|(ahead, _)| !ahead.is_empty()) => {
+            let member = |(key, value): &(Cow<'_, str>, Json<'_>)| {
+                let below = below(&|step| matches!(step, Segment::Key(name) if name == key));
+                (!below.is_empty() && *value != Json::Skipped).then(|| (key.to_string(), touched(value, &below)))
+            };
+            Value::Object(entries.iter().filter_map(member).collect())
+        }
+        // Only an item that is to be added, and is there, is looked at.
+        Json::Array(items) if edits.iter().all(|(ahead, edit)| ahead.is_empty() && matches!(edit, Edit::Add(..))) => {
+            let is_added = |item: &Json<'_>| {
+                edits.iter().any(|(_, edit)| matches!(edit, Edit::Add(_, value) if item.equals(value)))
+            };
+            items.iter().map(|item| if is_added(item) { item.to_value() } else { Value::Null }).collect()
+        }
+        Json::Array(items) if edits.iter().all(|(ahead, _)| ahead.len() > 1) => {
+            let item = |(place, item): (usize, &Json<'_>)| {
+                let below = below(&|step| *step == Segment::Index(place));
+                if below.is_empty() { Value::Null } else { touched(item, &below) }
+            };
+            items.iter().enumerate().map(item).collect()
+        }
+        _ => object.to_value(),
+    }
+}
+
 /// The difference, object members by name and everything else as a whole.
 ///
 /// `json_patch::diff` compares arrays place by place; a removed first item then rewrites
-/// all that follow, which is hard to read in an audit log. Arrays of equal length are
-/// entered, others replaced.
+/// all that follow, which is hard to read in an audit log. What comes at an array's end is
+/// added there, arrays of equal length are entered, others replaced.
 fn difference(before: &Value, after: &Value) -> Patch {
     let mut operations = Vec::new();
     differ(before, after, &mut PointerBuf::root(), &mut operations);
@@ -65,6 +113,13 @@ fn differ(before: &Value, after: &Value, at: &mut PointerBuf, operations: &mut V
                 at.pop_back();
             }
         }
+        (Value::Array(old), Value::Array(new)) if new.starts_with(old) => {
+            at.push_back("-");
+            for value in new.iter().skip(old.len()) {
+                operations.push(PatchOperation::Add(AddOperation { path: at.clone(), value: value.clone() }));
+            }
+            at.pop_back();
+        }
         (Value::Array(old), Value::Array(new)) if old.len() == new.len() => {
             for (index, (known, value)) in old.iter().zip(new).enumerate() {
                 at.push_back(index);
@@ -86,7 +141,10 @@ fn place<'v>(root: &'v mut Value, path: &FieldPath) -> Result<&'v mut Value, Men
                 *value = Value::Object(Map::new());
             }
             let members = value.as_object_mut().ok_or_else(problem)?;
-            Ok(members.entry(key.clone()).or_insert(Value::Null))
+            if !members.contains_key(key) {
+                members.insert(key.clone(), Value::Null);
+            }
+            members.get_mut(key).ok_or_else(problem)
         }
         Segment::Index(index) => value.get_mut(index).ok_or_else(problem),
     })

@@ -16,6 +16,7 @@ use tokio::task::JoinHandle;
 use crate::caller::{Caller, PatchKind};
 use crate::control_plane::ControlPlane;
 
+#[path = "kubelet/plan.rs"]
 mod plan;
 
 pub(crate) use plan::{Action, Order, plan};

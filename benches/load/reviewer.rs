@@ -20,7 +20,7 @@ use tokio_rustls::TlsConnector;
 use crate::child::Folder;
 
 /// Whom to call, and where.
-pub(crate) struct Caller {
+pub(crate) struct Reviewer {
     tls: TlsConnector,
     address: SocketAddr,
     path: &'static str,
@@ -28,7 +28,7 @@ pub(crate) struct Caller {
 
 type Connection = SendRequest<Full<Bytes>>;
 
-impl Caller {
+impl Reviewer {
     pub(crate) fn new(folder: &Folder, address: SocketAddr, path: &'static str) -> Self {
         let mut roots = RootCertStore::empty();
         let authority = CertificateDer::from_pem_file(folder.folder.path().join("ca.crt")).unwrap();
@@ -36,7 +36,7 @@ impl Caller {
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
         let config = config.with_root_certificates(roots).with_no_client_auth();
-        Caller { tls: TlsConnector::from(Arc::new(config)), address, path }
+        Reviewer { tls: TlsConnector::from(Arc::new(config)), address, path }
     }
 
     /// That many calls on a few connections, each as soon as the one before is answered.
