@@ -7,14 +7,19 @@ use flamewarden::policy::PolicySet;
 use flamewarden::rules::{Case, Judgement, POD_RULES, Target, judge, target_of};
 use serde_json::{Value, json};
 
-static POLICIES: LazyLock<PolicySet> = LazyLock::new(|| {
-    PolicySet::parse([
-        ("a", include_str!("../../policies/flame-analysis.yaml")),
-        ("g", include_str!("../../policies/flame-gateway.yaml")),
-        ("i", INSTALLATION),
-    ])
-    .unwrap()
+static POLICIES: LazyLock<PolicySet> = LazyLock::new(|| policies(ANALYSIS));
+/// The same, but analyses have a service account and sources of their own.
+static OWN_ACCOUNTS: LazyLock<PolicySet> = LazyLock::new(|| {
+    let accounts = ANALYSIS.replace("serviceAccounts: [default]", "serviceAccounts: [default, analyses]");
+    policies(&accounts.replace("  sources:\n", "  sources:\n    secrets: [\"{app}-tokens\", shared]\n"))
 });
+
+fn policies(analysis: &str) -> PolicySet {
+    let gateway = include_str!("../../policies/flame-gateway.yaml");
+    PolicySet::parse([("a", analysis), ("g", gateway), ("i", INSTALLATION)]).unwrap()
+}
+
+const ANALYSIS: &str = include_str!("../../policies/flame-analysis.yaml");
 const INSTALLATION: &str = r#"
 apiVersion: flamewarden.dev/v1alpha1
 kind: Installation
@@ -53,6 +58,7 @@ pub(crate) struct Asked {
     new: Option<Value>,
     options: Option<Value>,
     target: Stored,
+    policies: &'static LazyLock<PolicySet>,
 }
 
 #[derive(Clone)]
@@ -78,6 +84,7 @@ pub(crate) fn ask(operation: Operation, resource: &'static str, user: &str) -> A
         new: None,
         options: None,
         target: Stored::Unneeded,
+        policies: &POLICIES,
     }
 }
 
@@ -106,6 +113,10 @@ impl Asked {
         Asked { namespace: "analyses", ..self }
     }
 
+    pub(crate) fn of_own_accounts(self) -> Self {
+        Asked { policies: &OWN_ACCOUNTS, ..self }
+    }
+
     pub(crate) fn elsewhere(self) -> Self {
         Asked { namespace: "elsewhere", ..self }
     }
@@ -119,7 +130,7 @@ impl Asked {
     }
 
     pub(crate) fn judged<T>(&self, then: impl FnOnce(Judgement, bool) -> T) -> T {
-        let policies = &*POLICIES;
+        let policies = &**self.policies;
         let text = |value: &Option<Value>| value.as_ref().map(Value::to_string);
         let target = match &self.target {
             Stored::Found(object) => Some(object.to_string()),

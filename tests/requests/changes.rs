@@ -94,7 +94,10 @@ fn owners_come_by_controllers_and_go_by_the_garbage_collector() {
         json!([{"kind": "ReplicaSet", "name": "r", "uid": "2", "controller": true, "blockOwnerDeletion": true}]);
     let unblocked =
         json!([{"kind": "ReplicaSet", "name": "r", "uid": "2", "controller": true, "blockOwnerDeletion": false}]);
-    let owned = with(&analysis(), "/metadata/ownerReferences", owner);
+    let owned = with(&analysis(), "/metadata/ownerReferences", owner.clone());
+    let second = json!({"kind": "ReplicaSet", "name": "r", "uid": "3"});
+    let both = with(&owned, "/metadata/ownerReferences", json!([owner[0], second]));
+    let marked = with(&owned, "/metadata/annotations", json!({"kubectl.kubernetes.io/restartedAt": "t"}));
     let loosened = with(&analysis(), "/metadata/ownerReferences", unblocked);
     let replicas = kube_system("replicaset-controller");
     let collector = kube_system("generic-garbage-collector");
@@ -110,6 +113,10 @@ fn owners_come_by_controllers_and_go_by_the_garbage_collector() {
         ("changed by an editor", update("pods", EDITOR, owned.clone(), loosened), &["owner-reference"]),
         ("released by an editor", update("pods", EDITOR, owned.clone(), analysis()), &["owner-reference"]),
         ("adopted by the collector", update("pods", &collector, analysis(), owned.clone()), &["owner-reference"]),
+        ("kept by an editor", update("pods", EDITOR, owned.clone(), marked), &[]),
+        ("one of two released", update("pods", EDITOR, both.clone(), owned.clone()), &["owner-reference"]),
+        ("one of two orphaned", update("pods", &collector, both.clone(), owned.clone()), &[]),
+        ("another beside it", update("pods", EDITOR, owned.clone(), both), &["owner-reference"]),
         ("of no concern", update("pods", EDITOR, other(), with(&other(), "/metadata/ownerReferences", json!([]))), &[]),
     ]);
 }

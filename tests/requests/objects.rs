@@ -152,6 +152,16 @@ fn configuration_and_pull_secrets_are_the_creators() {
 }
 
 #[test]
+fn sources_of_one_analysis_are_the_creators_too() {
+    let secret = |name: &str| create("secrets", EDITOR, json!({"metadata": {"name": name}})).of_own_accounts();
+    expect([
+        ("an analysis's", secret("analysis-1-tokens"), &["configuration-creator"]),
+        ("no analysis's", secret("broker-tokens"), &[]),
+        ("one that others share", secret("shared"), &[]),
+    ]);
+}
+
+#[test]
 fn a_secrets_content_is_never_shown() {
     let secret = json!({"metadata": {"name": "flame-harbor-credentials"}, "data": {"password": "aHVudGVyMg=="}});
     create("secrets", EDITOR, secret).judged(|judgement, _| {
@@ -185,6 +195,8 @@ fn isolation_policies_are_the_controllers() {
         }
         let namespaces = kube_system("namespace-controller");
         assert_eq!(delete(POLICIES, &namespaces, policy(name)).refused_by(), [""; 0], "{name} with its namespace");
+        assert_eq!(update(POLICIES, &namespaces, policy(name), changed).refused_by(), want, "{name} by a cleaner");
+        assert_eq!(update(POLICIES, EDITOR, policy(name), policy(name)).refused_by(), [""; 0], "{name} as it was");
     }
 }
 

@@ -167,6 +167,20 @@ fn no_token_is_made_for_a_guarded_pod() {
 }
 
 #[test]
+fn no_token_is_made_for_the_account_of_guarded_pods() {
+    let token = |user: &str, account: &str| {
+        create("serviceaccounts:token", user, json!({"spec": {}})).named(account).of_own_accounts()
+    };
+    expect([
+        ("an editor", token(EDITOR, "analyses"), &["service-account-token-request"]),
+        ("break-glass", token(BREAK_GLASS, "analyses"), &["service-account-token-request"]),
+        ("a kubelet", token(NODE, "analyses"), &[]),
+        ("everybody's account", token(EDITOR, "default"), &[]),
+        ("another account", token(EDITOR, "web"), &[]),
+    ]);
+}
+
+#[test]
 fn what_needs_no_target_never_misses_one() {
     let bound = json!({"spec": {"boundObjectRef": {"kind": "Pod", "name": "p"}}});
     for (asked, needs) in [

@@ -104,6 +104,8 @@ fn labels_and_annotations_do_not_change_by_way_of_the_status() {
     let relabelled = with(&analysis(), "/metadata/labels/app", json!("analysis-2"));
     let joined = with(&other(), "/metadata/labels/app", json!("nginx-analysis-1"));
     let marked = with(&analysis(), "/metadata/annotations", json!({"a": "b"}));
+    let mut labelled = analysis();
+    labelled["metadata"]["labels"]["cni.projectcalico.org/podIP"] = json!("10.0.0.1");
     let address = with(&analysis(), "/metadata/annotations", json!({"cni.projectcalico.org/podIP": "10.0.0.1/32"}));
     for user in [NODE, &kube_system("node-controller"), CONTROLLER, EDITOR, PO, BREAK_GLASS] {
         for (old, new) in [(analysis(), &relabelled), (other(), &joined), (analysis(), &marked), (analysis(), &address)]
@@ -113,6 +115,7 @@ fn labels_and_annotations_do_not_change_by_way_of_the_status() {
     }
     expect([
         ("a listed annotation", update("pods:status", &agent, analysis(), address), &[]),
+        ("a label of a listed name", update("pods:status", &agent, analysis(), labelled), &["pod-status"]),
         ("another annotation", update("pods:status", &agent, analysis(), marked), &["pod-status"]),
         ("a label by the agent", update("pods:status", &agent, analysis(), relabelled), &["pod-status"]),
     ]);

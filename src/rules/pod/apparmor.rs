@@ -42,6 +42,7 @@ mod tests {
     #[test]
     fn other_profiles_are_refused() {
         is_clean(&RULE, &[("/spec/securityContext/appArmorProfile", json!({"type": "RuntimeDefault"}))]);
+        is_clean(&RULE, &[("/spec/securityContext/appArmorProfile", json!({}))]);
         expect(
             &RULE,
             &[

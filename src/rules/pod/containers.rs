@@ -72,5 +72,11 @@ mod tests {
             ],
         );
         expect(&RULE, &[("/spec/containers", json!([]))], &["spec.containers (absent): no remedy"]);
+        is_clean(&RULE, &[("/spec/ephemeralContainers", json!([{"name": "debug"}]))]);
+        expect(
+            &RULE,
+            &[("/metadata/labels/app", json!("")), ("/spec/containers", json!([{"name": ""}]))],
+            &[r#"spec.containers[0].name (""): no remedy"#, "spec.containers (absent): no remedy"],
+        );
     }
 }

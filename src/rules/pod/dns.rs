@@ -62,6 +62,7 @@ mod tests {
                 ("/spec/subdomain", json!("")),
             ],
         );
+        is_clean(&RULE, &[("/spec/hostname", json!("analysis-1-x")), ("/spec/dnsPolicy", json!(""))]);
         for (field, value, shown) in [
             ("dnsPolicy", json!("None"), r#""None""#),
             ("dnsPolicy", json!("Default"), r#""Default""#),

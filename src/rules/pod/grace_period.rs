@@ -78,6 +78,7 @@ mod tests {
     #[test]
     fn a_probe_allows_no_longer_one() {
         let path = "spec.containers[0].livenessProbe.terminationGracePeriodSeconds";
+        is_clean(&RULE, &[("/spec/containers/0/livenessProbe", json!({"terminationGracePeriodSeconds": 30}))]);
         expect(
             &RULE,
             &[("/spec/containers/0/livenessProbe", json!({"terminationGracePeriodSeconds": 600}))],

@@ -49,7 +49,10 @@ mod tests {
     }
 
     #[test]
-    fn stored_pods_and_templates_need_none() {
+    fn stored_pods_templates_and_gateways_need_none() {
+        let gateway = changed(Role::Gateway, &[("/spec/schedulingGates", json!(null))]);
+        let of_gateway = all_findings(&gateway, &policies().gateway, Stage::Create);
+        assert!(of_gateway.iter().all(|line| !line.starts_with(RULE.id)), "{of_gateway:?}");
         let pod = changed(Role::Analysis, &[("/spec/schedulingGates", json!(null))]);
         for stage in [Stage::Stored, Stage::Template] {
             assert_eq!(all_findings(&pod, &policies().analysis, stage), Vec::<String>::new());

@@ -49,6 +49,8 @@ mod tests {
         expect(&RULE, &[(at, json!({}))], &[&format!("{path} (absent): set {path} = false")]);
         let on = json!({"allowPrivilegeEscalation": true});
         expect(&RULE, &[(at, on)], &[&format!("{path} (true): set {path} = false")]);
+        let unprivileged = json!({"allowPrivilegeEscalation": true, "privileged": false});
+        expect(&RULE, &[(at, unprivileged)], &[&format!("{path} (true): set {path} = false")]);
         let privileged = json!({"allowPrivilegeEscalation": true, "privileged": true});
         expect(&RULE, &[(at, privileged)], &[&format!("{path} (true): no remedy")]);
     }

@@ -37,6 +37,7 @@ mod tests {
     fn an_unmasked_proc_is_refused() {
         let at = "/spec/containers/0/securityContext/procMount";
         is_clean(&RULE, &[(at, json!("Default"))]);
+        is_clean(&RULE, &[(at, json!(""))]);
         expect(
             &RULE,
             &[(at, json!("Unmasked"))],

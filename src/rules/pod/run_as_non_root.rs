@@ -222,6 +222,48 @@ mod tests {
     }
 
     #[test]
+    fn what_the_pod_says_of_root_counts_whatever_its_containers_say() {
+        let at = "spec.securityContext";
+        let own = json!({"runAsUser": 1000, "runAsGroup": 1000, "runAsNonRoot": true});
+        expect(
+            &RULE,
+            &[
+                (
+                    "/spec/securityContext",
+                    json!({"runAsNonRoot": false, "runAsUser": 0, "runAsGroup": 0, "fsGroup": 1}),
+                ),
+                ("/spec/containers/0/securityContext", own),
+                ("/spec/containers/0/volumeMounts", json!([])),
+            ],
+            &[
+                &format!("{at}.runAsNonRoot (false): set {at}.runAsNonRoot = true"),
+                // The container has a user of its own, so nothing is put into it.
+                &format!("{at}.runAsUser (0): set {at}.runAsUser = 65532"),
+                &format!("{at}.runAsGroup (0): set {at}.runAsGroup = 65532"),
+            ],
+        );
+    }
+
+    #[test]
+    fn a_place_for_temporary_files_is_made_once_and_for_no_ephemeral_container() {
+        let at = "spec.securityContext";
+        expect(
+            &RULE,
+            &[
+                ("/spec/securityContext/runAsUser", json!(null)),
+                ("/spec/volumes", json!([{"name": "flamewarden-tmp", "emptyDir": {}}])),
+                ("/spec/containers/0/volumeMounts", json!([])),
+                ("/spec/ephemeralContainers", json!([{"name": "b"}])),
+            ],
+            &[&format!(
+                "{at}.runAsUser (absent): set {at}.runAsUser = 65532, \
+                 add {{\"name\":\"HOME\",\"value\":\"/tmp\"}} to spec.containers[0].env, \
+                 add {{\"mountPath\":\"/tmp\",\"name\":\"flamewarden-tmp\"}} to spec.containers[0].volumeMounts"
+            )],
+        );
+    }
+
+    #[test]
     fn roots_group_is_not_a_group_to_have() {
         let at = "spec.securityContext";
         expect(

@@ -55,7 +55,7 @@ mod tests {
 
     #[test]
     fn no_runtime_class_where_the_profile_names_none() {
-        is_clean(&RULE, &[("/spec/runtimeClassName", json!(""))]);
+        is_clean(&RULE, &[("/spec/runtimeClassName", json!("")), ("/spec/overhead", json!({}))]);
         expect(
             &RULE,
             &[("/spec/runtimeClassName", json!("kata")), ("/spec/overhead", json!({"cpu": "1"}))],
@@ -74,7 +74,7 @@ mod tests {
                 &RULE,
                 Role::Analysis,
                 |profile| profile.security.runtime_class = Some("gvisor".to_owned()),
-                &[("/spec/runtimeClassName", given)],
+                &[("/spec/runtimeClassName", given), ("/spec/overhead", json!({"cpu": "1"}))],
                 &wanted,
             );
         }

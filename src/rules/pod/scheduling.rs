@@ -136,6 +136,28 @@ mod tests {
     }
 
     #[test]
+    fn another_toleration_is_another_node() {
+        for (key, value) in [
+            ("key", json!("node-role.kubernetes.io/control-plane")),
+            ("operator", json!("Equal")),
+            ("effect", json!("NoSchedule")),
+            ("value", json!("x")),
+        ] {
+            let mut toleration = usual();
+            toleration[key] = value;
+            let wanted = format!("spec.tolerations[0] ({toleration}): no remedy");
+            expect(&RULE, &[("/spec/tolerations", json!([toleration]))], &[&wanted]);
+        }
+        expect_with(
+            &RULE,
+            Role::Analysis,
+            |profile| profile.scheduling.tolerations = vec![json!({"key": "analyses", "operator": "Exists"})],
+            &[("/spec/tolerations", json!([{"operator": "Exists"}]))],
+            &[r#"spec.tolerations[0] ({"operator":"Exists"}): no remedy"#],
+        );
+    }
+
+    #[test]
     fn what_the_profile_names_is_fine() {
         expect_with(
             &RULE,

@@ -76,6 +76,14 @@ mod tests {
         );
         expect(
             &RULE,
+            &[("/spec/securityContext/seccompProfile", json!({"type": "RuntimeDefault", "localhostProfile": "x"}))],
+            &[&format!(
+                r#"{pod} ({{"localhostProfile":"x","type":"RuntimeDefault"}}): {}, remove {pod}.localhostProfile"#,
+                set(pod)
+            )],
+        );
+        expect(
+            &RULE,
             &[("/spec/containers/0/securityContext/seccompProfile", json!({"type": "Unconfined"}))],
             &[&format!(r#"{container} ({{"type":"Unconfined"}}): {}"#, set(container))],
         );

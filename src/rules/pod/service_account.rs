@@ -41,7 +41,7 @@ mod tests {
     use serde_json::json;
 
     use super::RULE;
-    use crate::policy::Role;
+    use crate::policy::{Profile, Role};
     use crate::rules::pod::testing::{expect, expect_with, is_clean};
 
     #[test]
@@ -53,12 +53,13 @@ mod tests {
             &[("/spec/serviceAccountName", json!("admin")), ("/spec/serviceAccount", json!("other"))],
             &[r#"spec.serviceAccountName ("admin"): no remedy"#, r#"spec.serviceAccount ("other"): no remedy"#],
         );
-        expect_with(
-            &RULE,
-            Role::Analysis,
-            |profile| profile.service_accounts = vec!["analysis".to_owned()],
-            &[("/spec/serviceAccountName", json!(null))],
-            &["spec.serviceAccountName (absent): no remedy"],
-        );
+        for (given, wanted) in [
+            (json!(null), vec!["spec.serviceAccountName (absent): no remedy"]),
+            (json!(""), vec!["spec.serviceAccountName (absent): no remedy"]),
+            (json!("analysis"), vec![]),
+        ] {
+            let named = |profile: &mut Profile| profile.service_accounts = vec!["analysis".to_owned()];
+            expect_with(&RULE, Role::Analysis, named, &[("/spec/serviceAccountName", given)], &wanted);
+        }
     }
 }

@@ -185,7 +185,15 @@ mod tests {
         ] {
             expect(&RULE, &[("/spec/volumes", json!([volume]))], &[wanted]);
         }
-        is_clean(&RULE, &[("/spec/volumes", json!([{"emptyDir": {"medium": "Memory", "sizeLimit": 1_000_000}}]))]);
+        for good in [
+            json!({"emptyDir": {"medium": "Memory", "sizeLimit": 1_000_000}}),
+            json!({"emptyDir": {"medium": "Memory", "sizeLimit": "32Gi"}}),
+            json!({"emptyDir": {"medium": "", "sizeLimit": "64Gi"}}),
+        ] {
+            is_clean(&RULE, &[("/spec/volumes", json!([good]))]);
+        }
+        let emptied = json!({"name": "a", "hostPath": null});
+        expect(&RULE, &[("/spec/volumes", json!([emptied]))], &[&fill]);
     }
 
     #[test]
@@ -245,5 +253,12 @@ mod tests {
             let wanted = format!(r#"spec.volumes[0].projected ({{"sources":[{source}]}}): no remedy"#);
             expect(&RULE, &[("/spec/volumes", injected(source))], &[&wanted]);
         }
+        let token = json!({"sources": [{"serviceAccountToken": {"path": "token"}}]});
+        let projected = format!("spec.volumes[0].projected ({token}): no remedy");
+        let other_name = json!([{"name": "mine", "projected": token}]);
+        expect(&RULE, &[("/spec/volumes", other_name)], &[&projected]);
+        let more = json!([{"name": "kube-api-access-x", "projected": token, "hostPath": {"path": "/"}}]);
+        let host = r#"spec.volumes[0].hostPath ({"path":"/"}): no remedy"#;
+        expect(&RULE, &[("/spec/volumes", more)], &[host, &projected]);
     }
 }
