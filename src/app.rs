@@ -155,7 +155,7 @@ async fn probes(settings: &Settings, probes: Probes) -> anyhow::Result<Listen<Pr
         listener: bind(settings.probes).await?,
         tls: None,
         handler: Arc::new(probes),
-        limits: ConnectionLimits { connections: 64, ..settings.connections.clone() },
+        limits: settings.connections.of_probes(),
         // Probes are answered to the very end; what is never begun never ends.
         drain: Drain::default(),
     })

@@ -1,6 +1,5 @@
 //! The edge towards callers: TLS, certificates, connections, drain, probes, and what is read from disk.
 
-mod addresses;
 mod certificate;
 mod certificate_files;
 mod certificate_folder;
@@ -10,6 +9,7 @@ mod limits;
 mod listen;
 mod patience;
 mod peers;
+mod places;
 mod policies;
 mod probes;
 mod renewal;

@@ -5,9 +5,9 @@ use std::time::Duration;
 /// Limits of a listener's connections.
 #[derive(Debug, Clone)]
 pub struct ConnectionLimits {
-    /// Connections at one time; further ones wait in the listen queue.
+    /// Connections at one time; a further one gets the place of one that rests, first of the address that has most.
     pub connections: usize,
-    /// Connections at one time from one address; further ones are closed at once.
+    /// Connections at one time from one address; a further one gets the place of one of them that rests.
     pub connections_per_address: usize,
     /// How long a TLS handshake may take.
     pub handshake: Duration,
@@ -21,6 +21,21 @@ pub struct ConnectionLimits {
     pub linger: Duration,
     /// How long a drain lasts at most.
     pub drain: Duration,
+}
+
+impl ConnectionLimits {
+    /// Limits of the port of the probes, which has few callers: a kubelet asks on a new connection each time, and
+    /// whoever reads metrics opens a new one when the old one is closed.
+    #[must_use]
+    pub fn of_probes(&self) -> Self {
+        ConnectionLimits {
+            connections: 64,
+            connections_per_address: 16,
+            header: Duration::from_secs(2),
+            idle: Duration::from_secs(10),
+            ..self.clone()
+        }
+    }
 }
 
 impl Default for ConnectionLimits {

@@ -14,14 +14,13 @@ use hyper::{Request, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::addresses::{Addresses, Place};
 use super::patience::{Pulse, Watched};
+use super::places::Places;
 use super::{ConnectionLimits, Drain, Peer};
 
 /// What answers requests; every failure is a response.
@@ -69,10 +68,8 @@ pub async fn serve<H: Handler>(listen: Listen<H>) {
 
 /// Accepts for ever, during a drain too: callers that have not heard of it are answered like all others.
 async fn accept<H: Handler>(listen: &Listen<H>, connections: &TaskTracker, cut: &CancellationToken) {
-    let free = Arc::new(Semaphore::new(listen.limits.connections));
-    let addresses = Arc::new(Addresses::default());
+    let places = Places::new(&listen.limits);
     loop {
-        let Ok(permit) = Arc::clone(&free).acquire_owned().await else { return };
         let (stream, peer) = match listen.listener.accept().await {
             Ok(accepted) => accepted,
             Err(problem) => {
@@ -82,20 +79,22 @@ async fn accept<H: Handler>(listen: &Listen<H>, connections: &TaskTracker, cut: 
                 continue;
             }
         };
-        let Some(place) = addresses.enter(peer.ip(), listen.limits.connections_per_address) else {
-            tracing::warn!(peer = %peer.ip(), "too many connections from one address");
+        let pulse = Pulse::start();
+        let Some(place) = places.enter(peer.ip(), &pulse) else {
+            tracing::warn!(peer = %peer.ip(), "too many connections");
             continue;
         };
         let connection = Connection {
             handler: Arc::clone(&listen.handler),
             limits: listen.limits.clone(),
             drain: listen.drain.clone(),
-            _held: (permit, place),
+            pulse,
         };
         let (tls, cut) = (listen.tls.clone(), cut.clone());
         connections.spawn(async move {
             tokio::select! {
                 () = connection.open(stream, tls) => {}
+                () = place.out.cancelled() => {}
                 () = cut.cancelled() => {}
             }
         });
@@ -106,7 +105,7 @@ struct Connection<H> {
     handler: Arc<H>,
     limits: ConnectionLimits,
     drain: Drain,
-    _held: (OwnedSemaphorePermit, Place),
+    pulse: Arc<Pulse>,
 }
 
 impl<H: Handler> Connection<H> {
@@ -127,13 +126,13 @@ impl<H: Handler> Connection<H> {
     }
 
     async fn serve<S: AsyncRead + AsyncWrite + Unpin + 'static>(self, stream: S, peer: Option<Peer>) {
-        let pulse = Pulse::start();
+        let pulse = &self.pulse;
         let service = service_fn(|mut request: Request<Incoming>| {
             pulse.busy();
             if let Some(peer) = &peer {
                 request.extensions_mut().insert(peer.clone());
             }
-            let (handler, drain, pulse) = (&self.handler, &self.drain, &pulse);
+            let (handler, drain) = (&self.handler, &self.drain);
             async move {
                 let mut response = handler.answer(request).await;
                 if drain.has_begun() {
@@ -143,7 +142,7 @@ impl<H: Handler> Connection<H> {
                 Ok::<_, Infallible>(response)
             }
         });
-        let stream = TokioIo::new(Watched::new(stream, Arc::clone(&pulse)));
+        let stream = TokioIo::new(Watched::new(stream, Arc::clone(pulse)));
         let mut connection = pin!(
             http1::Builder::new()
                 .timer(TokioTimer::new())
@@ -169,8 +168,6 @@ const GOODBYE: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
 mod tests {
-    use std::net::IpAddr;
-
     use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 
     use super::*;
@@ -186,10 +183,8 @@ mod tests {
     /// The far end of a served connection, without sockets so that paused time passes only when all wait.
     fn connected(drain: &Drain) -> DuplexStream {
         let (far, near) = duplex(64 * 1024);
-        let place = Arc::new(Addresses::default()).enter(IpAddr::from([127, 0, 0, 1]), 1).unwrap();
-        let permit = Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();
         let limits = ConnectionLimits::default();
-        let connection = Connection { handler: Arc::new(Fine), limits, drain: drain.clone(), _held: (permit, place) };
+        let connection = Connection { handler: Arc::new(Fine), limits, drain: drain.clone(), pulse: Pulse::start() };
         tokio::spawn(connection.serve(near, None));
         far
     }

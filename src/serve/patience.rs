@@ -8,6 +8,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, sleep_until};
@@ -47,6 +48,12 @@ impl Pulse {
         self.enter(Phase::Idle);
     }
 
+    /// Whether a request is being answered, and since when it is or is not.
+    pub(super) fn standing(&self) -> (bool, Instant) {
+        let state = self.state.load(Ordering::Relaxed);
+        (state & 3 == Phase::Busy as u64, self.since(state))
+    }
+
     /// Returns when patience is at its end.
     pub(super) async fn exhausted(&self, limits: &ConnectionLimits) {
         loop {
@@ -63,12 +70,16 @@ impl Pulse {
 
     fn due(&self, limits: &ConnectionLimits) -> Option<Instant> {
         let state = self.state.load(Ordering::Relaxed);
-        let since = self.begun + std::time::Duration::from_millis(state >> 2);
+        let since = self.since(state);
         match state & 3 {
             phase if phase == Phase::Idle as u64 => Some(since + limits.idle),
             phase if phase == Phase::Header as u64 => Some(since + limits.header),
             _ => None,
         }
+    }
+
+    fn since(&self, state: u64) -> Instant {
+        self.begun + Duration::from_millis(state >> 2)
     }
 
     fn received(&self) {

@@ -4,6 +4,7 @@
 
 mod answers;
 mod client;
+mod crowded;
 mod decisions;
 mod endings;
 mod process;
