@@ -5,6 +5,7 @@ mod foreign;
 mod lease;
 mod watch;
 
+use std::error::Error;
 use std::path::Path;
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use kube::api::{
     Api, ApiResource, DeleteParams, DynamicObject, GetParams, ListParams, Patch, PatchParams, PostParams, Preconditions,
 };
 use kube::config::{KubeConfigOptions, Kubeconfig};
-use kube::core::Request;
+use kube::core::{Request, Status};
 use kube::{Client, Config};
 use serde_json::Value;
 
@@ -27,6 +28,8 @@ use crate::facts::Place;
 pub struct Cluster {
     client: Client,
     manager: &'static str,
+    /// By which every write is asked about; none for whoever writes without being elected.
+    leadership: Option<Leadership>,
 }
 
 /// A kind of object that Flamewarden reads or writes, as it is named in paths.
@@ -76,8 +79,11 @@ pub enum Kind {
 #[derive(Debug, thiserror::Error)]
 pub enum ClusterProblem {
     /// No way to it at all.
-    #[error("cannot find out how to reach the API server: {0}")]
-    Config(String),
+    #[error("cannot find out how to reach the API server")]
+    Config {
+        /// Why not.
+        source: Box<dyn Error + Send + Sync>,
+    },
     /// It refused or could not be reached.
     #[error("cannot {verb} {kind:?} {namespace}/{name}")]
     Call {
@@ -103,6 +109,18 @@ pub enum ClusterProblem {
     /// It did not answer in time.
     #[error("the API server did not answer within {0:?}")]
     Late(Duration),
+    /// Another leads, or may lead by now: nothing was sent.
+    #[error("cannot {verb} {kind:?} {namespace}/{name}: this process does not lead")]
+    NotLeading {
+        /// What we were about to do.
+        verb: &'static str,
+        /// With which kind.
+        kind: Kind,
+        /// In which namespace.
+        namespace: String,
+        /// With which object.
+        name: String,
+    },
     /// What we would write is no object.
     #[error("cannot write {0}: it is no Kubernetes object")]
     Shape(String),
@@ -114,18 +132,21 @@ impl Cluster {
     /// # Errors
     /// The file cannot be read, or there is no service account to use.
     pub async fn connect(kubeconfig: Option<&Path>, manager: &'static str) -> Result<Self, ClusterProblem> {
-        let problem = |cause: &dyn std::fmt::Display| ClusterProblem::Config(cause.to_string());
         let config = match kubeconfig {
             Some(path) => {
-                let file = Kubeconfig::read_from(path).map_err(|cause| problem(&cause))?;
-                Config::from_custom_kubeconfig(file, &KubeConfigOptions::default())
-                    .await
-                    .map_err(|cause| problem(&cause))?
+                let file = Kubeconfig::read_from(path).map_err(unreachable)?;
+                Config::from_custom_kubeconfig(file, &KubeConfigOptions::default()).await.map_err(unreachable)?
             }
-            None => Config::incluster().map_err(|cause| problem(&cause))?,
+            None => Config::incluster().map_err(unreachable)?,
         };
-        let client = Client::try_from(config).map_err(|cause| problem(&cause))?;
-        Ok(Cluster { client, manager })
+        let client = Client::try_from(config).map_err(unreachable)?;
+        Ok(Cluster { client, manager, leadership: None })
+    }
+
+    /// The same connection for a leader's work: from now on every write asks first whether this process leads.
+    #[must_use]
+    pub fn led_by(self, leadership: Leadership) -> Self {
+        Cluster { leadership: Some(leadership), ..self }
     }
 
     /// An object's text as the API server has it now (a quorum read); none where there is no such object.
@@ -158,6 +179,7 @@ impl Cluster {
     /// # Errors
     /// It was not stored.
     pub async fn apply(&self, kind: Kind, place: &Place, object: &Value) -> Result<Value, ClusterProblem> {
+        self.may_write("apply", kind, place)?;
         let parameters = PatchParams::apply(self.manager).force();
         let patch = Patch::Apply(object);
         let stored = self.in_time(self.api(kind, &place.namespace).patch(&place.name, &parameters, &patch)).await?;
@@ -170,6 +192,7 @@ impl Cluster {
     /// # Errors
     /// It was not stored; another wrote first among the reasons.
     pub async fn store(&self, kind: Kind, place: &Place, object: &Value) -> Result<(), ClusterProblem> {
+        self.may_write("store", kind, place)?;
         let shape = || ClusterProblem::Shape(place.name.clone());
         let object: DynamicObject = serde_json::from_value(object.clone()).map_err(|_| shape())?;
         let parameters = PostParams { field_manager: Some(self.manager.to_owned()), ..PostParams::default() };
@@ -187,6 +210,7 @@ impl Cluster {
     /// # Errors
     /// It was not changed, a failed `test` operation among the reasons.
     pub async fn change(&self, kind: Kind, place: &Place, patch: json_patch::Patch) -> Result<(), ClusterProblem> {
+        self.may_write("change", kind, place)?;
         let parameters = PatchParams { field_manager: Some(self.manager.to_owned()), ..PatchParams::default() };
         let patch = Patch::<()>::Json(patch);
         let changed = self.in_time(self.api(kind, &place.namespace).patch(&place.name, &parameters, &patch)).await?;
@@ -198,6 +222,7 @@ impl Cluster {
     /// # Errors
     /// It is still there, or another of that name is.
     pub async fn delete(&self, kind: Kind, place: &Place, uid: &str) -> Result<(), ClusterProblem> {
+        self.may_write("delete", kind, place)?;
         let preconditions = Preconditions { uid: Some(uid.to_owned()), resource_version: None };
         let parameters = DeleteParams { preconditions: Some(preconditions), ..DeleteParams::default() };
         match self.in_time(self.api(kind, &place.namespace).delete(&place.name, &parameters)).await? {
@@ -205,6 +230,14 @@ impl Cluster {
             Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
             Err(cause) => Err(kind.problem("delete", place, cause)),
         }
+    }
+
+    fn may_write(&self, verb: &'static str, kind: Kind, place: &Place) -> Result<(), ClusterProblem> {
+        if self.leadership.as_ref().is_none_or(Leadership::holds) {
+            return Ok(());
+        }
+        let Place { namespace, name } = place.clone();
+        Err(ClusterProblem::NotLeading { verb, kind, namespace, name })
     }
 
     fn api(&self, kind: Kind, namespace: &str) -> Api<DynamicObject> {
@@ -220,28 +253,42 @@ impl Cluster {
     }
 }
 
-impl ClusterProblem {
-    /// Whether the object to write to, or its namespace, is gone or going.
-    pub fn is_gone(&self) -> bool {
-        matches!(self, ClusterProblem::Call { source, .. }
-            if matches!(source.as_ref(), kube::Error::Api(status) if status.code == 404 || status.reason == "Forbidden" && status.message.contains("being terminated")))
-    }
+/// Something is wrong with what says how to reach the API server.
+fn unreachable(cause: impl Error + Send + Sync + 'static) -> ClusterProblem {
+    ClusterProblem::Config { source: Box::new(cause) }
 }
 
 impl ClusterProblem {
+    /// Whether the object to write to is gone, or its namespace is going and takes nothing any more.
+    pub fn is_gone(&self) -> bool {
+        let ends = |status: &Status| {
+            let causes = status.details.iter().flat_map(|details| &details.causes);
+            status.code == 403 && causes.into_iter().any(|cause| cause.reason == NAMESPACE_ENDS)
+        };
+        self.status().is_some_and(|status| status.code == 404 || ends(status))
+    }
+
     /// Whether an object of that name is there already.
     pub fn is_there_already(&self) -> bool {
         self.status().is_some_and(|status| status.reason == "AlreadyExists")
     }
 
-    /// Whether the same call may succeed a moment later: the API server did not answer, or was too busy to.
+    /// Whether the same call may succeed a moment later: the API server did not answer, or was too busy to, or
+    /// nobody knows yet who leads.
     pub fn may_pass(&self) -> bool {
-        self.status().is_none_or(|status| status.code == 429 || status.code >= 500)
+        match self {
+            ClusterProblem::Config { .. } | ClusterProblem::Shape(_) => false,
+            ClusterProblem::Late(_) | ClusterProblem::NotLeading { .. } => true,
+            ClusterProblem::Call { .. } | ClusterProblem::Path { .. } => {
+                self.status().is_none_or(|status| status.code == 429 || status.code >= 500)
+            }
+        }
     }
 
-    fn status(&self) -> Option<&kube::core::Status> {
+    /// What the API server answered, if it did.
+    fn status(&self) -> Option<&Status> {
         match self {
-            ClusterProblem::Call { source, .. } => match source.as_ref() {
+            ClusterProblem::Call { source, .. } | ClusterProblem::Path { source, .. } => match source.as_ref() {
                 kube::Error::Api(status) => Some(status),
                 _ => None,
             },
@@ -250,6 +297,8 @@ impl ClusterProblem {
     }
 }
 
+/// The cause that the API server names where it refuses a write into a namespace that ends.
+const NAMESPACE_ENDS: &str = "NamespaceTerminating";
 /// Less than what lies between the end of a leader's writing and the end of its lease.
 const CALL: Duration = Duration::from_secs(4);
 
@@ -327,3 +376,73 @@ impl Kind {
 }
 
 const REGISTRATION: &str = "admissionregistration.k8s.io";
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// A connection to where nobody listens: what is sent fails otherwise than what is not.
+    fn cluster() -> Cluster {
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        let config = Config::new("http://127.0.0.1:1".parse().unwrap());
+        Cluster { client: Client::try_from(config).unwrap(), manager: "test", leadership: None }
+    }
+
+    async fn writes(cluster: &Cluster) -> [Result<(), ClusterProblem>; 4] {
+        let place = Place { namespace: "flame".to_owned(), name: "x".to_owned() };
+        let object = json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "x"}});
+        [
+            cluster.apply(Kind::Pod, &place, &object).await.map(drop),
+            cluster.store(Kind::Pod, &place, &object).await,
+            cluster.change(Kind::Pod, &place, json_patch::Patch::default()).await,
+            cluster.delete(Kind::Pod, &place, "uid").await,
+        ]
+    }
+
+    #[tokio::test]
+    async fn every_write_of_a_leader_asks_whether_it_leads() {
+        let timing = Duration::from_secs(3600);
+        for (cluster, sent) in [
+            (cluster(), true),
+            (cluster().led_by(Leadership::default()), false),
+            (cluster().led_by(Leadership::lasting(timing)), true),
+            (cluster().led_by(Leadership::lasting(Duration::ZERO)), false),
+        ] {
+            let verbs = writes(&cluster).await.map(|written| match written.unwrap_err() {
+                ClusterProblem::Call { verb, .. } => (verb, true),
+                ClusterProblem::NotLeading { verb, .. } => (verb, false),
+                other => panic!("{other}"),
+            });
+            assert_eq!(verbs, ["apply", "store", "change", "delete"].map(|verb| (verb, sent)));
+        }
+    }
+
+    #[tokio::test]
+    async fn problems_say_whether_they_pass_and_whether_the_object_is_gone() {
+        let place = Place { namespace: "flame".to_owned(), name: "x".to_owned() };
+        let call = |status: Value| {
+            let status: Status = serde_json::from_value(status).unwrap();
+            Kind::Pod.problem("change", &place, kube::Error::Api(status.boxed()))
+        };
+        let not_leading = cluster().led_by(Leadership::default()).may_write("apply", Kind::Pod, &place).unwrap_err();
+        let ends =
+            json!({"code": 403, "reason": "Forbidden", "details": {"causes": [{"reason": "NamespaceTerminating"}]}});
+        let said = json!({"code": 403, "reason": "Forbidden", "message": "pods \"being terminated\" is forbidden"});
+        for (problem, passes, gone) in [
+            (call(json!({"code": 404, "reason": "NotFound"})), false, true),
+            (call(ends), false, true),
+            (call(said), false, false),
+            (call(json!({"code": 409, "reason": "Conflict"})), false, false),
+            (call(json!({"code": 429, "reason": "TooManyRequests"})), true, false),
+            (call(json!({"code": 500, "reason": "InternalError"})), true, false),
+            (ClusterProblem::Late(CALL), true, false),
+            (not_leading, true, false),
+            (ClusterProblem::Shape("x".to_owned()), false, false),
+            (unreachable(std::io::Error::other("x")), false, false),
+        ] {
+            assert_eq!((problem.may_pass(), problem.is_gone()), (passes, gone), "{problem:?}");
+        }
+    }
+}

@@ -22,9 +22,9 @@ use crate::serve::{Bundle, IssueProblem, Renewal, plan_renewal, renewed, service
 
 /// What the registration works with.
 pub struct Registration {
-    /// Its connection.
+    /// Its connection, as a leader's.
     pub cluster: Cluster,
-    /// Whether it may write.
+    /// Whether there is anything to do.
     pub leadership: Leadership,
     /// Flamewarden's own namespace.
     pub namespace: String,
@@ -47,15 +47,7 @@ impl Registration {
     /// Looks after certificate and configurations until `stop` says so.
     pub async fn run(self, mut stop: watch::Receiver<bool>) {
         loop {
-            let wait = match (self.leadership.holds(), self.round().await) {
-                (false, _) => NOT_LEADING,
-                (true, Ok(())) => ROUND,
-                (true, Err(problem)) => {
-                    let cause = problem.source().map(ToString::to_string);
-                    warn!(%problem, cause, "registration failed; it is tried again");
-                    RETRY
-                }
-            };
+            let wait = if self.leadership.holds() { self.round_or_retry().await } else { NOT_LEADING };
             tokio::select! {
                 _ = stop.wait_for(|stop| *stop) => return,
                 () = tokio::time::sleep(wait) => {}
@@ -63,10 +55,19 @@ impl Registration {
         }
     }
 
-    async fn round(&self) -> Result<(), RegistrationProblem> {
-        if !self.leadership.holds() {
-            return Ok(());
+    /// How long until the next round.
+    async fn round_or_retry(&self) -> Duration {
+        match self.round().await {
+            Ok(()) => ROUND,
+            Err(problem) => {
+                let cause = problem.source().map(ToString::to_string);
+                warn!(%problem, cause, "registration failed; it is tried again");
+                RETRY
+            }
         }
+    }
+
+    async fn round(&self) -> Result<(), RegistrationProblem> {
         let names: BTreeSet<String> = service_names(install::WEBHOOK, &self.namespace);
         let mut kept = secret::read(&self.cluster, &self.namespace).await?;
         let now = Timestamp::now();
@@ -99,10 +100,8 @@ impl Registration {
             // A configuration that is not installed yet, or not any more, is no fault of this round's.
             let Some(text) = self.cluster.read(kind, &place).await? else { continue };
             let Some(change) = bundle_change(kind, &place.name, &text, &trusted) else { continue };
-            if self.leadership.holds() {
-                self.cluster.apply(kind, &place, &change).await?;
-                info!(configuration = place.name, "authority published");
-            }
+            self.cluster.apply(kind, &place, &change).await?;
+            info!(configuration = place.name, "authority published");
         }
         Ok(())
     }

@@ -63,6 +63,9 @@ pub(super) async fn start(
         .await
         .context("the controller needs an API server")?;
     let leadership = Leadership::default();
+    // The election itself writes without being elected.
+    let elector = cluster.clone();
+    let cluster = cluster.led_by(leadership.clone());
     let lease = Place { namespace: settings.namespace.clone(), name: CONTROLLER.to_owned() };
     let (stop, stopped) = watch::channel(false);
     let (synced, knows) = watch::channel(false);
@@ -103,14 +106,14 @@ pub(super) async fn start(
     }
     let (me, timing) = (settings.identity.clone(), settings.timing);
     let running = Box::pin(async move {
-        let election = campaign(cluster.clone(), lease.clone(), me.clone(), timing, leadership.clone());
+        let election = campaign(elector.clone(), lease.clone(), me.clone(), timing, leadership.clone());
         tokio::select! {
             () = election => {}
             () = drain.begun() => {}
         }
         let _ = stop.send(true);
         while loops.join_next().await.is_some() {}
-        if let Err(problem) = resign(&cluster, &lease, &me, &leadership).await {
+        if let Err(problem) = resign(&elector, &lease, &me, &leadership).await {
             tracing::warn!(%problem, "lease not given back; it runs out by itself");
         }
     });

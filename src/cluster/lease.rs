@@ -36,7 +36,7 @@ impl Default for LeaseTiming {
     }
 }
 
-/// Whether this process leads right now. Cheap to ask, and to be asked before every write.
+/// Whether this process leads right now. Cheap to ask; a [`Cluster`] that is led by it asks before every write.
 #[derive(Debug, Clone, Default)]
 pub struct Leadership {
     until: Arc<Mutex<Option<Instant>>>,
@@ -47,6 +47,14 @@ impl Leadership {
     pub fn holds(&self) -> bool {
         let until = self.until.lock().unwrap_or_else(PoisonError::into_inner);
         until.is_some_and(|until| Instant::now() < until)
+    }
+
+    /// A leadership that lasts so long, without any election.
+    #[cfg(test)]
+    pub(super) fn lasting(time: Duration) -> Self {
+        let leadership = Leadership::default();
+        leadership.set(Some(Instant::now() + time));
+        leadership
     }
 
     fn set(&self, until: Option<Instant>) {

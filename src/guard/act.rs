@@ -215,9 +215,6 @@ impl Actor {
             info!(namespace = identity.namespace, app = identity.app, pod = name, adopted = ?stands, "pod from before adopted");
             events.push(adopt::adopted(identity, pod_reference(name, uid), refusal.as_ref(), Timestamp::now()));
         }
-        if !self.leadership.holds() {
-            return Ok(Outcome::Failed);
-        }
         let outcome = self.write(identity, policy, &adopted).await?;
         for event in &events {
             self.tell(event).await;
@@ -255,9 +252,6 @@ impl Actor {
                 return Ok(false);
             }
         };
-        if !self.leadership.holds() {
-            return Ok(false);
-        }
         self.cluster.change(Kind::Pod, &place, patch).await?;
         info!(namespace = place.namespace, pod = place.name, policies, "gate lifted");
         Ok(true)
