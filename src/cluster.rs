@@ -3,6 +3,7 @@
 mod events;
 mod foreign;
 mod lease;
+mod pages;
 mod watch;
 
 use std::error::Error;
@@ -18,7 +19,7 @@ use kube::{Client, Config};
 use serde_json::Value;
 
 pub use events::{Event, Often, Recorder};
-pub use lease::{Leadership, LeaseTiming, campaign, resign};
+pub use lease::{Leadership, LeaseTiming, campaign, leader, resign};
 pub use watch::{Change, watch};
 
 use crate::facts::Place;
@@ -362,6 +363,10 @@ impl Kind {
         } else {
             format!("{root}/namespaces/{namespace}/{plural}")
         }
+    }
+
+    fn problem_with_all(self, verb: &'static str, source: kube::Error) -> ClusterProblem {
+        self.problem(verb, &Place { namespace: String::new(), name: String::new() }, source)
     }
 
     fn problem(self, verb: &'static str, place: &Place, source: kube::Error) -> ClusterProblem {

@@ -5,11 +5,10 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use clap::Args;
-use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use super::print;
-use crate::cluster::{Cluster, ClusterProblem, Kind};
+use crate::cluster::{Cluster, ClusterProblem, Kind, leader};
 use crate::facts::Place;
 use crate::install::CONTROLLER;
 use crate::model::labels::{APP, ISOLATION_FINALIZER, NETWORK_GATE, POLICY_PREFIX, SCAN_GATE, SPARE_SUFFIX};
@@ -40,17 +39,17 @@ impl Release {
         let cluster = Cluster::connect(self.kubeconfig.as_deref(), MANAGER).await?;
         self.refuse_beside_a_controller(&cluster).await?;
         for kind in REGISTERED {
-            for object in items(&cluster, kind, OURS).await? {
+            for object in cluster.list_everywhere(kind, OURS, Some).await? {
                 let place = place(&object);
                 cluster.delete(kind, &place, uid(&object)).await?;
                 print(&format!("deleted {kind:?} {}\n", place.name))?;
             }
         }
-        let pods = items(&cluster, Kind::Pod, "").await?;
-        for pod in &pods {
+        let pods = cluster.list_everywhere(Kind::Pod, "", |pod| Pod::read(&pod)).await?;
+        for pod in pods.iter().filter(|pod| !pod.gates.is_empty()) {
             self.release_pod(&cluster, pod).await?;
         }
-        for policy in items(&cluster, Kind::NetworkPolicy, "").await? {
+        for policy in cluster.list_everywhere(Kind::NetworkPolicy, "", ours).await? {
             release_policy(&cluster, &policy, &pods).await?;
         }
         Ok(())
@@ -59,9 +58,14 @@ impl Release {
     /// A controller that still runs would make every policy again.
     async fn refuse_beside_a_controller(&self, cluster: &Cluster) -> anyhow::Result<()> {
         let place = Place { namespace: self.namespace.clone(), name: CONTROLLER.to_owned() };
-        let Some(text) = cluster.read(Kind::Lease, &place).await? else { return Ok(()) };
-        let lease: Value = serde_json::from_str(&text).context("the lease is not JSON")?;
-        if let Some(holder) = led_by(&lease, Timestamp::now()) {
+        let looks = |holder: &str, duration: Duration| {
+            // Whoever cannot be told waits all the same.
+            let _ = print(&format!(
+                "looks whether the controller `{holder}` is at work: {}s at most\n",
+                duration.as_secs()
+            ));
+        };
+        if let Some(holder) = leader(cluster, &place, looks).await? {
             bail!(
                 "the controller `{holder}` is at work and would undo this; stop it first: \
                  kubectl -n {} scale deployment {CONTROLLER} --replicas=0",
@@ -71,18 +75,14 @@ impl Release {
         Ok(())
     }
 
-    async fn release_pod(&self, cluster: &Cluster, pod: &Value) -> anyhow::Result<()> {
-        let (place, gates) = (place(pod), our_gates(pod));
-        let Place { namespace, name } = &place;
-        if gates.is_empty() {
-            return Ok(());
-        }
+    async fn release_pod(&self, cluster: &Cluster, pod: &Pod) -> anyhow::Result<()> {
+        let Place { namespace, name } = &pod.place;
         if !self.open_gates {
-            return print(&format!("waits Pod {namespace}/{name}: {}\n", gates.join(", ")));
+            return print(&format!("waits Pod {namespace}/{name}: {}\n", pod.gates.join(", ")));
         }
-        for gate in gates {
+        for gate in &pod.gates {
             patiently(async || {
-                take(cluster, Kind::Pod, &place, ["spec", "schedulingGates"], &json!({"name": gate})).await
+                take(cluster, Kind::Pod, &pod.place, ["spec", "schedulingGates"], &json!({"name": gate})).await
             })
             .await?;
         }
@@ -90,8 +90,32 @@ impl Release {
     }
 }
 
-async fn release_policy(cluster: &Cluster, policy: &Value, pods: &[Value]) -> anyhow::Result<()> {
-    let Some(fate) = fate(policy, pods) else { return Ok(()) };
+/// What is to be known of a pod.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Pod {
+    place: Place,
+    /// The label `app`.
+    app: Option<String>,
+    /// Our gates that it waits at.
+    gates: Vec<String>,
+}
+
+impl Pod {
+    /// None for a pod that has ended, which waits for nobody and has no network, and for one that is no concern of ours.
+    fn read(pod: &Value) -> Option<Pod> {
+        let phase = pod.pointer("/status/phase").and_then(Value::as_str);
+        let gates = pod.pointer("/spec/schedulingGates").and_then(Value::as_array);
+        let names = gates.into_iter().flatten().filter_map(|gate| gate.get("name")?.as_str());
+        let ours = names.filter(|name| [NETWORK_GATE, SCAN_GATE].contains(name)).map(str::to_owned);
+        let app = pod.pointer("/metadata/labels").and_then(|labels| labels.get(APP)?.as_str()).map(str::to_owned);
+        let pod = Pod { place: place(pod), app, gates: ours.collect() };
+        let concerns = pod.app.is_some() || !pod.gates.is_empty();
+        (concerns && !matches!(phase, Some("Succeeded" | "Failed"))).then_some(pod)
+    }
+}
+
+async fn release_policy(cluster: &Cluster, policy: &Value, pods: &[Pod]) -> anyhow::Result<()> {
+    let fate = fate(policy, pods);
     let place = place(policy);
     let finalizer = json!(ISOLATION_FINALIZER);
     let free = async || take(cluster, Kind::NetworkPolicy, &place, ["metadata", "finalizers"], &finalizer).await;
@@ -118,38 +142,21 @@ enum Fate {
     Keep,
 }
 
-/// None for a policy that does not have our finalizer.
-fn fate(policy: &Value, pods: &[Value]) -> Option<Fate> {
+/// A policy that has our finalizer.
+fn ours(policy: Value) -> Option<Value> {
     let finalizers = policy.pointer("/metadata/finalizers")?.as_array()?;
-    finalizers.iter().find(|finalizer| *finalizer == ISOLATION_FINALIZER)?;
+    finalizers.iter().any(|finalizer| finalizer == ISOLATION_FINALIZER).then_some(policy)
+}
+
+fn fate(policy: &Value, pods: &[Pod]) -> Fate {
     if policy.pointer("/metadata/deletionTimestamp").is_some() {
-        return Some(Fate::Free);
+        return Fate::Free;
     }
     let Place { namespace, name } = place(policy);
     let app = name.strip_prefix(POLICY_PREFIX).unwrap_or(&name);
     let app = app.strip_suffix(SPARE_SUFFIX).unwrap_or(app);
-    let isolated = |pod: &Value| {
-        let phase = pod.pointer("/status/phase").and_then(Value::as_str);
-        let labelled =
-            pod.pointer("/metadata/labels").and_then(|labels| labels.get(APP)).is_some_and(|value| value == app);
-        labelled && place(pod).namespace == namespace && !matches!(phase, Some("Succeeded" | "Failed"))
-    };
-    Some(if pods.iter().any(isolated) { Fate::Keep } else { Fate::Delete })
-}
-
-/// Who leads now, by a lease that has not run out; none where nobody does.
-fn led_by(lease: &Value, now: Timestamp) -> Option<&str> {
-    let spec = lease.get("spec")?;
-    let holder = spec.get("holderIdentity")?.as_str().filter(|holder| !holder.is_empty())?;
-    let renewed: Timestamp = spec.get("renewTime")?.as_str()?.parse().ok()?;
-    let duration = SignedDuration::from_secs(spec.get("leaseDurationSeconds")?.as_i64()?);
-    (now.duration_since(renewed) < duration).then_some(holder)
-}
-
-fn our_gates(pod: &Value) -> Vec<&str> {
-    let gates = pod.pointer("/spec/schedulingGates").and_then(Value::as_array);
-    let names = gates.into_iter().flatten().filter_map(|gate| gate.get("name")?.as_str());
-    names.filter(|name| [NETWORK_GATE, SCAN_GATE].contains(name)).collect()
+    let isolated = |pod: &Pod| pod.app.as_deref() == Some(app) && pod.place.namespace == namespace;
+    if pods.iter().any(isolated) { Fate::Keep } else { Fate::Delete }
 }
 
 /// Takes one entry out of a list in an object; one that is not there is taken.
@@ -185,15 +192,6 @@ async fn patiently(call: impl AsyncFn() -> Result<(), ClusterProblem>) -> Result
     call().await
 }
 
-async fn items(cluster: &Cluster, kind: Kind, labels: &str) -> anyhow::Result<Vec<Value>> {
-    let list = cluster.list(kind, "", labels).await?;
-    let mut list: Value = serde_json::from_str(&list).with_context(|| format!("the list of {kind:?} is not JSON"))?;
-    match list.get_mut("items").map(Value::take) {
-        Some(Value::Array(items)) => Ok(items),
-        _ => bail!("the list of {kind:?} has no items"),
-    }
-}
-
 fn place(object: &Value) -> Place {
     let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
     Place { namespace: text("/metadata/namespace"), name: text("/metadata/name") }
@@ -221,39 +219,40 @@ mod tests {
 
     #[test]
     fn a_policy_stays_while_its_pods_are_there() {
-        let policy = |finalizer: &str, deleted: Value| {
-            json!({"metadata": {"namespace": "flame", "name": "flamewarden-analysis-a.spare", "finalizers": ["x", finalizer],
-                "deletionTimestamp": deleted}})
-        };
-        let live = |finalizer: &str| {
-            let mut live = policy(finalizer, Value::Null);
-            live["metadata"].as_object_mut().unwrap().remove("deletionTimestamp");
-            live
-        };
+        let policy = |finalizer: &str| json!({"metadata": {"namespace": "flame", "name": "flamewarden-analysis-a.spare", "finalizers": ["x", finalizer]}});
+        let mut deleted = policy(ISOLATION_FINALIZER);
+        deleted["metadata"]["deletionTimestamp"] = json!("now");
         let pod = |namespace: &str, app: &str, phase: &str| json!({"metadata": {"namespace": namespace, "labels": {"app": app}}, "status": {"phase": phase}});
         let strangers = [pod("flame", "analysis-b", "Running"), pod("other", "analysis-a", "Running")];
         for (policy, pods, want) in [
-            (live("other"), vec![], None),
-            (live(ISOLATION_FINALIZER), strangers.to_vec(), Some(Fate::Delete)),
-            (live(ISOLATION_FINALIZER), vec![pod("flame", "analysis-a", "Failed")], Some(Fate::Delete)),
-            (live(ISOLATION_FINALIZER), vec![pod("flame", "analysis-a", "Pending")], Some(Fate::Keep)),
-            (policy(ISOLATION_FINALIZER, json!("now")), vec![pod("flame", "analysis-a", "Running")], Some(Fate::Free)),
+            (policy("other"), vec![], None),
+            (policy(ISOLATION_FINALIZER), strangers.to_vec(), Some(Fate::Delete)),
+            (policy(ISOLATION_FINALIZER), vec![pod("flame", "analysis-a", "Failed")], Some(Fate::Delete)),
+            (policy(ISOLATION_FINALIZER), vec![pod("flame", "analysis-a", "Pending")], Some(Fate::Keep)),
+            (deleted, vec![pod("flame", "analysis-a", "Running")], Some(Fate::Free)),
         ] {
-            assert_eq!(fate(&policy, &pods), want, "{policy} {pods:?}");
+            let said = format!("{policy} {pods:?}");
+            let pods: Vec<Pod> = pods.iter().filter_map(Pod::read).collect();
+            assert_eq!(ours(policy).map(|policy| fate(&policy, &pods)), want, "{said}");
         }
     }
 
     #[test]
-    fn a_lease_that_ran_out_or_was_given_back_leads_nobody() {
-        let now: Timestamp = "2026-01-01T00:01:00Z".parse().unwrap();
-        let lease = |holder: &str, renewed: &str| json!({"spec": {"holderIdentity": holder, "renewTime": renewed, "leaseDurationSeconds": 15}});
-        for (lease, want) in [
-            (lease("first", "2026-01-01T00:00:46.000000Z"), Some("first")),
-            (lease("first", "2026-01-01T00:00:45.000000Z"), None),
-            (lease("", "2026-01-01T00:01:00.000000Z"), None),
-            (json!({}), None),
+    fn of_a_pod_only_its_identity_and_our_gates_count() {
+        let pod = |labels: Value, gates: Value| json!({"metadata": {"namespace": "flame", "name": "p", "labels": labels}, "spec": {"schedulingGates": gates}});
+        let gates = json!([{"name": "other"}, {"name": NETWORK_GATE}, {"name": SCAN_GATE}]);
+        let ours = [NETWORK_GATE, SCAN_GATE].map(str::to_owned).to_vec();
+        let read = |app: Option<&str>, gates: Vec<String>| {
+            let place = Place { namespace: "flame".to_owned(), name: "p".to_owned() };
+            Some(Pod { place, app: app.map(str::to_owned), gates })
+        };
+        for (pod, want) in [
+            (pod(json!({"app": "a"}), gates.clone()), read(Some("a"), ours.clone())),
+            (pod(json!({"app": "a"}), json!([])), read(Some("a"), Vec::new())),
+            (pod(json!({}), gates), read(None, ours)),
+            (pod(json!({}), json!([{"name": "other"}])), None),
         ] {
-            assert_eq!(led_by(&lease, now), want, "{lease}");
+            assert_eq!(Pod::read(&pod), want, "{pod}");
         }
     }
 }

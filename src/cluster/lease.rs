@@ -96,6 +96,49 @@ pub async fn resign(cluster: &Cluster, place: &Place, me: &str, leadership: &Lea
     Ok(())
 }
 
+/// Who leads, for somebody who takes no part in the election: the holder of a lease that is renewed while it is looked
+/// at for as long as it lasts. `looks` is told of a holder who may have gone, and how long it may take to know.
+///
+/// # Errors
+/// The lease could not be read.
+pub async fn leader(
+    cluster: &Cluster,
+    place: &Place,
+    looks: impl FnOnce(&str, Duration),
+) -> Result<Option<String>, ClusterProblem> {
+    let Some(first) = read(cluster, place).await?.filter(|lease| !lease.holder.is_empty()) else { return Ok(None) };
+    looks(&first.holder, first.duration);
+    let begun = Instant::now();
+    loop {
+        tokio::time::sleep(LOOK).await;
+        let passed = begun.elapsed();
+        match led(&first, read(cluster, place).await?, passed) {
+            Led::By(holder) => return Ok(Some(holder)),
+            Led::ByNobody => return Ok(None),
+            Led::Unknown => {}
+        }
+    }
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Led {
+    By(String),
+    ByNobody,
+    Unknown,
+}
+
+/// What two looks at a lease say, so long apart by our own clock.
+fn led(before: &Lease, now: Option<Lease>, passed: Duration) -> Led {
+    match now.filter(|lease| !lease.holder.is_empty()) {
+        None => Led::ByNobody,
+        Some(now) if (&now.holder, &now.renewed) != (&before.holder, &before.renewed) => Led::By(now.holder),
+        Some(_) if passed > before.duration => Led::ByNobody,
+        Some(_) => Led::Unknown,
+    }
+}
+
+const LOOK: Duration = Duration::from_secs(1);
+
 /// What the last attempts saw of the lease, by our own clock: other machines' clocks are not believed.
 #[derive(Debug, Default)]
 struct Observed {
@@ -115,6 +158,8 @@ struct Lease {
     version: String,
     transitions: i64,
     acquired: Option<String>,
+    renewed: Option<String>,
+    duration: Duration,
 }
 
 async fn attempt(
@@ -149,11 +194,14 @@ async fn read(cluster: &Cluster, place: &Place) -> Result<Option<Lease>, Cluster
     let Some(text) = cluster.read(Kind::Lease, place).await? else { return Ok(None) };
     let value: Value = serde_json::from_str(&text).map_err(|_| ClusterProblem::Shape(place.name.clone()))?;
     let text = |pointer: &str| value.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
+    let number = |pointer: &str| value.pointer(pointer).and_then(Value::as_i64).unwrap_or_default();
     Ok(Some(Lease {
         holder: text("/spec/holderIdentity").unwrap_or_default(),
         version: text("/metadata/resourceVersion").unwrap_or_default(),
-        transitions: value.pointer("/spec/leaseTransitions").and_then(Value::as_i64).unwrap_or_default(),
+        transitions: number("/spec/leaseTransitions"),
         acquired: text("/spec/acquireTime"),
+        renewed: text("/spec/renewTime"),
+        duration: Duration::from_secs(u64::try_from(number("/spec/leaseDurationSeconds")).unwrap_or_default()),
     }))
 }
 
@@ -217,6 +265,29 @@ mod tests {
         ] {
             let now = start + Duration::from_secs(after);
             assert_eq!(seen.turn(Some(&lease(holder, version)), "me", duration, now), want, "{after} s, {holder}");
+        }
+    }
+
+    #[test]
+    fn nobody_leads_by_a_lease_that_is_given_back_or_not_renewed_for_as_long_as_it_lasts() {
+        let lease = |holder: &str, renewed: &str| Lease {
+            holder: holder.to_owned(),
+            renewed: Some(renewed.to_owned()),
+            duration: Duration::from_secs(15),
+            ..Lease::default()
+        };
+        let by = |holder: &str| Led::By(holder.to_owned());
+        for (now, passed, want) in [
+            (Some(lease("first", "1")), 15, Led::Unknown),
+            (Some(lease("first", "1")), 16, Led::ByNobody),
+            (Some(lease("first", "2")), 1, by("first")),
+            (Some(lease("first", "2")), 16, by("first")),
+            (Some(lease("second", "1")), 16, by("second")),
+            (Some(lease("", "2")), 1, Led::ByNobody),
+            (None, 1, Led::ByNobody),
+        ] {
+            let said = format!("{now:?} after {passed} s");
+            assert_eq!(led(&lease("first", "1"), now, Duration::from_secs(passed)), want, "{said}");
         }
     }
 }
