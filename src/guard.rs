@@ -7,10 +7,14 @@ mod free;
 mod lift;
 mod observe;
 mod plan;
+mod rest;
 mod run;
+mod settings;
+mod watches;
 
 pub use free::Endings;
 pub use lift::{Holder, Refusal, holder, lift_refusals};
 pub use observe::Observer;
 pub use plan::{Identity, Memory, Step, plan};
-pub use run::{Guard, GuardSettings};
+pub use run::Guard;
+pub use settings::GuardSettings;

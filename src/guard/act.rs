@@ -13,9 +13,9 @@ use super::adopt;
 use super::free::free;
 use super::lift::{Holder, Refusal, controller, holder, lift_refusals, opening, summary};
 use super::plan::{Identity, Step};
-use super::run::GuardSettings;
+use super::settings::GuardSettings;
 use crate::cluster::{Cluster, ClusterProblem, Event, Kind, Leadership, Often, Recorder};
-use crate::facts::{Adopted, Facts, Gate, Place};
+use crate::facts::{Adopted, Facts, Place};
 use crate::isolation::{self, FOREIGN, Foreign, Scope, foreign_refusal};
 use crate::model::labels::ADOPTED;
 use crate::model::{Json, Reference, parse};
@@ -37,11 +37,9 @@ pub(super) struct Actor {
     leadership: Leadership,
     policies: Arc<PolicySet>,
     uids: Vec<(String, String)>,
-    /// Name, uid and gate.
-    pods: Vec<(String, String, Gate)>,
+    /// Name and uid.
+    pods: Vec<(String, String)>,
     recorder: Arc<Recorder>,
-    /// The pods, by uid, that ran before their policy.
-    adopted: BTreeMap<String, Adopted>,
 }
 
 impl Actor {
@@ -50,17 +48,13 @@ impl Actor {
         let pods = pods.filter(|(place, fact)| place.namespace == identity.namespace && fact.app == identity.app);
         let own = facts.policies.iter();
         let own = own.filter(|(place, fact)| place.namespace == identity.namespace && fact.app == identity.app);
-        let pods: Vec<_> = pods.map(|(place, pod)| (place.name.clone(), pod.uid.clone(), pod.gate)).collect();
-        let adopted = own.clone().flat_map(|(_, policy)| policy.adopted.clone());
-        let adopted = adopted.filter(|(known, _)| pods.iter().any(|(_, uid, _)| uid == known)).collect();
         Actor {
             cluster: settings.cluster.clone(),
             leadership: settings.leadership.clone(),
             policies,
             uids: own.map(|(place, policy)| (place.name.clone(), policy.uid.clone())).collect(),
-            pods,
+            pods: pods.map(|(place, pod)| (place.name.clone(), pod.uid.clone())).collect(),
             recorder: settings.recorder.clone(),
-            adopted,
         }
     }
 
@@ -70,8 +64,8 @@ impl Actor {
             return Outcome::Failed;
         }
         let done = match step {
-            Step::Isolate { name } => self.isolate(identity, place(name)).await,
-            Step::Adopt { pods, policy } => self.adopt(identity, pods, place(policy)).await,
+            Step::Isolate { name, adopted } => self.isolate(identity, place(name), &adopted).await,
+            Step::Adopt { pods, policy, adopted } => self.adopt(identity, &pods, place(policy), adopted).await,
             Step::Free { name } => self.free(place(name)).await,
             Step::Delete { name } => self.delete(place(name)).await,
             Step::Lift { pods } => self.lift(identity, pods).await,
@@ -84,12 +78,13 @@ impl Actor {
         })
     }
 
-    async fn isolate(&self, identity: &Identity, place: Place) -> Result<Outcome, ClusterProblem> {
-        let mut adopted = self.adopted.clone();
-        // A pod that runs although nobody ever isolated it is from before the installation.
-        let found = self.pods.iter().filter(|(_, _, gate)| self.uids.is_empty() && *gate == Gate::Open);
-        adopted.extend(found.map(|(_, uid, _)| (uid.clone(), Adopted::Unjudged)));
-        let outcome = self.write(identity, place, &adopted).await;
+    async fn isolate(
+        &self,
+        identity: &Identity,
+        place: Place,
+        adopted: &BTreeMap<String, Adopted>,
+    ) -> Result<Outcome, ClusterProblem> {
+        let outcome = self.write(identity, place, adopted).await;
         outcome.inspect(|_| info!(namespace = identity.namespace, app = identity.app, "isolation policy written"))
     }
 
@@ -203,10 +198,15 @@ impl Actor {
     }
 
     /// Says how pods stand that run although they never had a gate of ours, in their policy and by Events.
-    async fn adopt(&self, identity: &Identity, names: Vec<String>, policy: Place) -> Result<Outcome, ClusterProblem> {
-        let mut adopted = self.adopted.clone();
+    async fn adopt(
+        &self,
+        identity: &Identity,
+        names: &[String],
+        policy: Place,
+        mut adopted: BTreeMap<String, Adopted>,
+    ) -> Result<Outcome, ClusterProblem> {
         let mut events = Vec::new();
-        for (name, uid, _) in self.pods.iter().filter(|(name, ..)| names.contains(name)) {
+        for (name, uid) in self.pods.iter().filter(|(name, ..)| names.contains(name)) {
             let place = Place { namespace: identity.namespace.clone(), name: name.clone() };
             let Some(reads) = self.reads(&place).await? else { continue };
             let refusal = reads.judge(&self.policies).err();
@@ -225,7 +225,7 @@ impl Actor {
     async fn refuse(&self, identity: &Identity, pod: &str, refusal: &Refusal) {
         let reason = summary(refusal);
         warn!(namespace = identity.namespace, app = identity.app, pod, reason, "gate stays closed");
-        if let Some((name, uid, _)) = self.pods.iter().find(|(name, ..)| name == pod) {
+        if let Some((name, uid)) = self.pods.iter().find(|(name, ..)| name == pod) {
             self.tell(&adopt::held(identity, pod_reference(name, uid), refusal, Timestamp::now())).await;
         }
     }

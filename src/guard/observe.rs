@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
-use serde_json::Value;
+use serde_json::{Map, Value, json};
 
 use super::adopt;
 use super::plan::Identity;
@@ -17,6 +17,8 @@ use crate::policy::PolicySet;
 #[derive(Debug, Default)]
 pub struct Observer {
     facts: Facts,
+    /// What could be the guard's own policies, as JSON of the fields that they are judged by.
+    stored: BTreeMap<Place, String>,
     /// Analyses with a step under way, and whether a watch has told of their policies since it began.
     steps: BTreeMap<Identity, Told>,
     listings: BTreeMap<(Kind, String), BTreeSet<Place>>,
@@ -102,16 +104,37 @@ impl Observer {
             self.facts.pods.insert(place, fact);
             return Some(app);
         }
+        if place.name.starts_with(POLICY_PREFIX) {
+            self.stored.insert(place.clone(), judged_by(object).to_string());
+        }
         let fact = policy_fact(&place, object, policies)?;
         let app = fact.app.clone();
         self.facts.policies.insert(place, fact);
         Some(app)
     }
 
+    /// Judges the guard's own policies again, by changed policies.
+    pub fn judge_again(&mut self, policies: &PolicySet) {
+        let facts = self.stored.iter().filter_map(|(place, text)| {
+            let object = serde_json::from_str(text).ok()?;
+            Some((place.clone(), policy_fact(place, &object, policies)?))
+        });
+        self.facts.policies = facts.collect();
+    }
+
+    /// Every watch begins again and may mean other objects: nothing is known for sure until all were listed.
+    pub(super) fn begins_anew(&mut self) {
+        self.listed.clear();
+        self.listings.clear();
+    }
+
     fn remove(&mut self, kind: Kind, place: &Place) -> Option<String> {
         match kind {
             Kind::Pod => self.facts.pods.remove(place).map(|pod| pod.app),
-            _ => self.facts.policies.remove(place).map(|policy| policy.app),
+            _ => {
+                self.stored.remove(place);
+                self.facts.policies.remove(place).map(|policy| policy.app)
+            }
         }
     }
 
@@ -120,7 +143,10 @@ impl Observer {
         let stays = |place: &Place| place.namespace != namespace || seen.contains(place);
         match kind {
             Kind::Pod => self.facts.pods.retain(|place, _| stays(place)),
-            _ => self.facts.policies.retain(|place, _| stays(place)),
+            _ => {
+                self.stored.retain(|place, _| stays(place));
+                self.facts.policies.retain(|place, _| stays(place));
+            }
         }
     }
 }
@@ -148,6 +174,17 @@ fn pod_fact(object: &Value) -> Option<PodFact> {
     })
 }
 
+/// The fields of a policy that [`policy_fact`] looks at.
+fn judged_by(object: &Value) -> Value {
+    let metadata = object.get("metadata").and_then(Value::as_object).into_iter().flatten();
+    let kept = ["uid", "labels", "annotations", "finalizers", "deletionTimestamp"];
+    let metadata: Map<String, Value> = metadata
+        .filter(|(key, _)| kept.contains(&key.as_str()))
+        .map(|(key, value)| (key.clone(), value.clone()))
+        .collect();
+    json!({"metadata": metadata, "spec": object.get("spec")})
+}
+
 fn policy_fact(place: &Place, object: &Value, policies: &PolicySet) -> Option<PolicyFact> {
     let app = isolated_app(&place.name, policies)?;
     let desired = isolation::policy(app, &place.namespace, &policies.analysis, &policies.gateway);
@@ -168,9 +205,8 @@ fn policy_fact(place: &Place, object: &Value, policies: &PolicySet) -> Option<Po
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
+    use crate::policy::Dns;
 
     const NAMESPACE: &str = "flame";
     const NAME: &str = "flamewarden-analysis-a";
@@ -192,6 +228,36 @@ mod tests {
         let mut policy = isolation::policy("analysis-a", NAMESPACE, &policies.analysis, &policies.gateway);
         policy["metadata"]["uid"] = json!(uid);
         policy
+    }
+
+    #[test]
+    fn changed_policies_judge_what_is_known_already_at_once() {
+        let policies = policies();
+        let mut changed = policies.clone();
+        changed.analysis.network.dns = Dns::None;
+        let mut other = stored("other", &policies);
+        other["metadata"]["deletionTimestamp"] = json!("2026-01-01T00:00:00Z");
+        other["metadata"]["annotations"] = json!({ADOPTED: "u=conforming"});
+        let spare = Place { name: format!("{NAME}{SPARE_SUFFIX}"), ..place() };
+        let mut observer = Observer::default();
+        for (place, object) in [(place(), stored("ours", &policies)), (spare.clone(), other)] {
+            observer.observe(Kind::NetworkPolicy, NAMESPACE, Change::Seen(place, object), &policies);
+        }
+        let before = observer.facts().clone();
+        let with = |state: PolicyState| {
+            let mut facts = before.clone();
+            facts.policies.get_mut(&place()).unwrap().state = state;
+            facts
+        };
+        for (policies, want) in [(&changed, PolicyState::Changed), (&policies, PolicyState::Intact)] {
+            observer.judge_again(policies);
+            assert_eq!(*observer.facts(), with(want));
+        }
+        observer.observe(Kind::NetworkPolicy, NAMESPACE, Change::Gone(place()), &policies);
+        observer.observe(Kind::NetworkPolicy, NAMESPACE, Change::Listing, &policies);
+        observer.observe(Kind::NetworkPolicy, NAMESPACE, Change::Listed, &policies);
+        observer.judge_again(&changed);
+        assert_eq!(*observer.facts(), Facts::default(), "what is gone does not come back");
     }
 
     /// The answer to a write can come after the news of what happened to the object since.

@@ -23,6 +23,8 @@ pub enum Step {
     Isolate {
         /// The policy's name.
         name: String,
+        /// What it is to say of pods that ran before it.
+        adopted: BTreeMap<String, Adopted>,
     },
     /// Judge these pods, which ran before their policy.
     Adopt {
@@ -30,6 +32,8 @@ pub enum Step {
         pods: Vec<String>,
         /// The name of the policy that says how they stand.
         policy: String,
+        /// What it says now.
+        adopted: BTreeMap<String, Adopted>,
     },
     /// Judge these pods again and open their gates.
     Lift {
@@ -99,27 +103,37 @@ fn grouped<'f, F>(facts: &'f BTreeMap<Place, F>, app: impl Fn(&F) -> &String) ->
 fn guard(identity: &Identity, pods: &[(&Place, &PodFact)], policies: &[(&Place, &PolicyFact)]) -> Option<Step> {
     use PolicyState::{Changed, Deleting, Intact};
     let [primary, spare] = names(&identity.app);
+    let adopted = adopted(pods, policies);
     let state = |name: &str| policies.iter().find(|(place, _)| place.name == name).map(|(_, policy)| policy.state);
     match (state(&primary), state(&spare)) {
-        (None | Some(Changed), _) => return Some(Step::Isolate { name: primary }),
+        (None | Some(Changed), _) => return Some(Step::Isolate { name: primary, adopted }),
         // A deleted policy cannot be kept, only replaced: the spare first, then the finalizer, then a new one.
         (Some(Deleting), Some(Intact)) => return Some(Step::Free { name: primary }),
-        (Some(Deleting), None | Some(Changed)) => return Some(Step::Isolate { name: spare }),
+        (Some(Deleting), None | Some(Changed)) => return Some(Step::Isolate { name: spare, adopted }),
         // Where both are deleted the spare goes first and comes back; the primary stays in force meanwhile.
         (Some(Deleting | Intact), Some(Deleting)) => return Some(Step::Free { name: spare }),
         (Some(Intact), Some(Intact | Changed)) => return Some(Step::Delete { name: spare }),
         (Some(Intact), None) => {}
     }
-    let adopted = |pod: &PodFact| policies.iter().find_map(|(_, policy)| policy.adopted.get(&pod.uid));
-    let unjudged = pods.iter().filter(|(_, pod)| adopted(pod) == Some(&Adopted::Unjudged));
+    let unjudged = pods.iter().filter(|(_, pod)| adopted.get(&pod.uid) == Some(&Adopted::Unjudged));
     let unjudged: Vec<String> = unjudged.map(|(place, _)| place.name.clone()).collect();
     if !unjudged.is_empty() {
-        return Some(Step::Adopt { pods: unjudged, policy: primary });
+        return Some(Step::Adopt { pods: unjudged, policy: primary, adopted });
     }
     let mut held: Vec<_> = pods.iter().filter(|(_, pod)| pod.gate == Gate::Held && !pod.deleting).collect();
     held.sort_by_key(|(place, pod)| (pod.created, &place.name));
     let pods: Vec<String> = held.into_iter().map(|(place, _)| place.name.clone()).collect();
     (!pods.is_empty()).then_some(Step::Lift { pods })
+}
+
+/// The pods that ran before their policy: those of which a policy says so, and where there is none all that run.
+fn adopted(pods: &[(&Place, &PodFact)], policies: &[(&Place, &PolicyFact)]) -> BTreeMap<String, Adopted> {
+    let known = |pod: &PodFact| policies.iter().find_map(|(_, policy)| policy.adopted.get(&pod.uid)).copied();
+    let stands = |pod: &PodFact| match policies {
+        [] => (pod.gate == Gate::Open).then_some(Adopted::Unjudged),
+        _ => known(pod),
+    };
+    pods.iter().filter_map(|(_, pod)| Some((pod.uid.clone(), stands(pod)?))).collect()
 }
 
 /// What is left of an analysis without pods: its policies, until no process of it can run any more.
@@ -203,7 +217,7 @@ mod tests {
     #[test]
     fn a_pod_gets_its_policy_before_its_gate_opens() {
         use PolicyState::{Changed, Deleting, Intact};
-        let isolate = |name: &str| Some(Step::Isolate { name: name.to_owned() });
+        let isolate = |name: &str| Some(Step::Isolate { name: name.to_owned(), adopted: BTreeMap::new() });
         let free = |name: &str| Some(Step::Free { name: name.to_owned() });
         let lift = Some(Step::Lift { pods: vec!["x".to_owned()] });
         for (primary, spare, want) in [
@@ -238,14 +252,48 @@ mod tests {
     }
 
     #[test]
-    fn a_pod_from_before_its_policy_is_judged_once() {
-        for (adopted, want) in [
-            (Adopted::Unjudged, Some(Step::Adopt { pods: vec!["x".to_owned()], policy: PRIMARY.to_owned() })),
-            (Adopted::Conforming, None),
-            (Adopted::NotConforming, None),
+    fn a_policy_that_is_made_says_which_pods_ran_before_it() {
+        let pods = [pod("x", Gate::Open, 30), pod("held", Gate::Held, 30)];
+        let says = |adopted: &[(&str, Adopted)]| -> BTreeMap<String, Adopted> {
+            adopted.iter().map(|(name, adopted)| (format!("uid-{name}"), *adopted)).collect()
+        };
+        let gone = ("gone", Adopted::Conforming);
+        for (stored, name, want) in [
+            (None, PRIMARY, says(&[("x", Adopted::Unjudged)])),
+            (Some((PolicyState::Changed, says(&[]))), PRIMARY, says(&[])),
+            (
+                Some((PolicyState::Changed, says(&[("x", Adopted::NotConforming), gone]))),
+                PRIMARY,
+                says(&[("x", Adopted::NotConforming)]),
+            ),
+            (
+                Some((PolicyState::Deleting, says(&[("x", Adopted::Conforming)]))),
+                SPARE,
+                says(&[("x", Adopted::Conforming)]),
+            ),
         ] {
+            let stored = stored.map(|(state, adopted)| {
+                let (place, fact) = policy(PRIMARY, state);
+                (place, PolicyFact { adopted, ..fact })
+            });
+            let facts = Facts { pods: pods.clone().into(), policies: stored.clone().into_iter().collect() };
+            let want = Some(Step::Isolate { name: name.to_owned(), adopted: want });
+            assert_eq!(step(&facts, &mut Memory::default(), at(0)), want, "{stored:?}");
+        }
+    }
+
+    #[test]
+    fn a_pod_from_before_its_policy_is_judged_once() {
+        for adopted in [Adopted::Unjudged, Adopted::Conforming, Adopted::NotConforming] {
+            let known: BTreeMap<String, Adopted> = [("uid-x".to_owned(), adopted)].into();
+            let want = (adopted == Adopted::Unjudged).then(|| Step::Adopt {
+                pods: vec!["x".to_owned()],
+                policy: PRIMARY.to_owned(),
+                adopted: known.clone(),
+            });
             let (place, mut isolation) = policy(PRIMARY, PolicyState::Intact);
-            isolation.adopted = [("uid-x".to_owned(), adopted), ("gone".to_owned(), Adopted::Unjudged)].into();
+            isolation.adopted = known;
+            isolation.adopted.insert("gone".to_owned(), Adopted::Unjudged);
             let facts = facts([pod("x", Gate::Open, 30), pod("y", Gate::Open, 30)], [(place, isolation)]);
             assert_eq!(step(&facts, &mut Memory::default(), at(0)), want, "{adopted:?}");
         }

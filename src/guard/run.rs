@@ -1,55 +1,36 @@
 //! Edge: the guard's loop. Changes come in, the plan says what is next, steps are carried out side by side.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use arc_swap::ArcSwap;
 use futures::FutureExt;
 use jiff::Timestamp;
-use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
-use tokio::time::Instant;
 use tracing::{debug, warn};
 
 use super::act::{Actor, Outcome};
 use super::adopt;
-use super::observe::{Observer, WATCHED};
+use super::observe::Observer;
 use super::plan::{Identity, Memory, Step, plan};
-use crate::cluster::{self, Change, Cluster, Kind, Leadership, Recorder};
+use super::rest::Rests;
+use super::settings::GuardSettings;
+use super::watches::{Followed, News, Watches};
+use crate::cluster::Kind;
 use crate::policy::PolicySet;
-use crate::telemetry::{Metrics, StateLabels};
-
-/// What the guard works with.
-pub struct GuardSettings {
-    /// Its connection.
-    pub cluster: Cluster,
-    /// Whether it may write.
-    pub leadership: Leadership,
-    /// The policies in force.
-    pub policies: Arc<ArcSwap<PolicySet>>,
-    /// What writes Events.
-    pub recorder: Arc<Recorder>,
-    /// Where pods are counted.
-    pub metrics: Arc<Metrics>,
-}
+use crate::telemetry::StateLabels;
 
 /// The guard of all guarded namespaces.
 pub struct Guard {
     settings: GuardSettings,
-    watched: BTreeSet<String>,
+    /// The policies by which everything that is known was judged.
+    policies: Arc<PolicySet>,
+    watches: Watches,
     observer: Observer,
     memory: Memory,
-    rests: BTreeMap<Identity, Rest>,
+    rests: Rests,
     room: Arc<Semaphore>,
-}
-
-/// How long an analysis is left alone after a step, unless something about it changes.
-#[derive(Debug, Clone, Copy)]
-struct Rest {
-    until: Instant,
-    failures: u32,
 }
 
 type Steps = JoinSet<(Identity, Outcome)>;
@@ -57,12 +38,14 @@ type Steps = JoinSet<(Identity, Outcome)>;
 impl Guard {
     /// A guard that knows nothing yet.
     pub fn new(settings: GuardSettings) -> Self {
+        let policies = settings.policies.load_full();
         Guard {
             settings,
-            watched: BTreeSet::new(),
+            watches: Watches::of(&policies.analysis.guards.component),
+            policies,
             observer: Observer::default(),
             memory: Memory::default(),
-            rests: BTreeMap::new(),
+            rests: Rests::default(),
             room: Arc::new(Semaphore::new(SIDE_BY_SIDE)),
         }
     }
@@ -70,61 +53,53 @@ impl Guard {
     /// Guards until `stop` says so; steps under way are brought to their end. `synced` is told when every
     /// guarded namespace was seen whole once.
     pub async fn run(mut self, mut stop: watch::Receiver<bool>, synced: watch::Sender<bool>) {
-        let (sender, mut changes) = mpsc::channel(BACKLOG);
-        let mut watches = JoinSet::new();
         let mut steps = Steps::new();
+        self.watches.follow(&self.settings.cluster, &self.policies);
         loop {
-            self.watch(&sender, &mut watches);
+            self.take_policies();
             let next = self.start(&mut steps);
             tokio::select! {
                 _ = stop.wait_for(|stop| *stop) => break,
-                Some(change) = changes.recv() => {
-                    self.take_in(change);
-                    while let Ok(change) = changes.try_recv() {
-                        self.take_in(change);
+                Some(news) = self.watches.next() => {
+                    self.take_in(news);
+                    while let Some(news) = self.watches.waiting() {
+                        self.take_in(news);
                     }
                     let all = self.knows_all();
                     synced.send_if_modified(|synced| std::mem::replace(synced, all) != all);
                 }
                 Some(done) = steps.join_next() => match done {
-                    Ok((identity, outcome)) => self.finish(identity, outcome),
+                    Ok((identity, outcome)) => self.finish(&identity, outcome),
                     Err(problem) => warn!(%problem, "a step of the guard broke off"),
                 },
-                () = tokio::time::sleep_until(next) => {}
+                () = tokio::time::sleep_until(next.into()) => {}
             }
         }
-        drop(watches);
+        drop(self.watches);
         while steps.join_next().await.is_some() {}
     }
 
-    /// Watches every kind in every guarded namespace that is not watched yet: changed policies may guard more.
-    /// One that is guarded no longer stays watched, so that what is left there comes to its end.
-    fn watch(&mut self, sender: &mpsc::Sender<(Kind, String, Change)>, watches: &mut JoinSet<()>) {
-        let policies = self.settings.policies.load();
-        for namespace in &policies.installation.namespaces {
-            if !self.watched.insert(namespace.name.clone()) {
-                continue;
-            }
-            for kind in WATCHED {
-                let selector = match kind {
-                    Kind::Pod => format!("component={}", policies.analysis.guards.component),
-                    _ => String::new(),
-                };
-                let (cluster, namespace) = (self.settings.cluster.clone(), namespace.name.clone());
-                let sender = sender.clone();
-                watches.spawn(async move { cluster::watch(cluster, kind, namespace, &selector, sender).await });
-            }
+    /// What was judged by former policies is judged again: what they change is to be done at once.
+    fn take_policies(&mut self) {
+        let policies = self.settings.policies.load_full();
+        if Arc::ptr_eq(&policies, &self.policies) {
+            return;
         }
+        self.policies = policies;
+        if self.watches.follow(&self.settings.cluster, &self.policies) == Followed::Anew {
+            self.observer.begins_anew();
+        }
+        self.observer.judge_again(&self.policies);
+        self.rests.stir(|_| true, now());
     }
 
     fn knows_all(&self) -> bool {
-        let policies = self.settings.policies.load();
-        policies.installation.namespaces.iter().all(|namespace| self.observer.knows(&namespace.name))
+        self.policies.installation.namespaces.iter().all(|namespace| self.observer.knows(&namespace.name))
     }
 
     /// Starts every step that is due; gives the moment at which to look again at the latest.
     fn start(&mut self, steps: &mut Steps) -> Instant {
-        let (now, moment) = (Instant::now(), Timestamp::now());
+        let (now, moment) = (now(), Timestamp::now());
         for (state, count) in adopt::count(self.observer.facts()) {
             self.settings.metrics.guard_pods.get_or_create(&StateLabels { state }).set(count);
         }
@@ -132,14 +107,14 @@ impl Guard {
         if !self.settings.leadership.holds() {
             return now + LOOK_FOR_LEADERSHIP;
         }
-        let policies = self.settings.policies.load_full();
-        let grace = policies.analysis.security.grace_maximum;
+        self.rests.keep(self.observer.facts());
+        let grace = self.policies.analysis.security.grace_maximum;
         for (identity, step) in plan(self.observer.facts(), &mut self.memory, grace, moment) {
             if self.observer.is_busy(&identity) || !self.observer.knows(&identity.namespace) {
                 continue;
             }
-            if let Some(rest) = self.rests.get(&identity).filter(|rest| now < rest.until) {
-                next = next.min(rest.until);
+            if let Some(until) = self.rests.until(&identity, now) {
+                next = next.min(until);
                 continue;
             }
             if let Step::Wait { until } = step {
@@ -149,53 +124,69 @@ impl Guard {
             }
             debug!(namespace = identity.namespace, app = identity.app, ?step, "guard acts");
             self.observer.begins(&identity);
-            let actor = Actor::new(&self.settings, policies.clone(), self.observer.facts(), &identity);
+            self.rests.begins(&identity, now);
+            let actor = Actor::new(&self.settings, self.policies.clone(), self.observer.facts(), &identity);
             let room = self.room.clone();
             steps.spawn(async move {
                 let _place = room.acquire_owned().await;
-                // An analysis whose step broke off would count as busy for ever.
-                let outcome = AssertUnwindSafe(actor.act(&identity, step)).catch_unwind().await;
-                (identity, outcome.unwrap_or(Outcome::Failed))
+                let outcome = to_its_end(actor.act(&identity, step)).await;
+                (identity, outcome)
             });
         }
         next
     }
 
-    fn take_in(&mut self, (kind, namespace, change): (Kind, String, Change)) {
-        let policies = self.settings.policies.load();
-        match self.observer.observe(kind, &namespace, change, &policies) {
-            Some(identity) => drop(self.rests.remove(&identity)),
+    fn take_in(&mut self, (kind, namespace, change): News) {
+        match self.observer.observe(kind, &namespace, change, &self.policies) {
+            Some(identity) => self.rests.stir(|about| *about == identity, now()),
             // Somebody else's policy changed: gates that it kept closed may open now.
-            None if kind == Kind::NetworkPolicy => {
-                self.rests.retain(|identity, _| identity.namespace != namespace);
-            }
+            None if kind == Kind::NetworkPolicy => self.rests.stir(|about| about.namespace == namespace, now()),
             None => {}
         }
     }
 
-    fn finish(&mut self, identity: Identity, outcome: Outcome) {
-        let (stored, rest) = match outcome {
-            Outcome::Stored(place, object) => (Some((place, object)), None),
-            Outcome::Settling => (None, Some(Rest { until: Instant::now() + SETTLE, failures: 0 })),
+    fn finish(&mut self, identity: &Identity, outcome: Outcome) {
+        let stored = match outcome {
+            Outcome::Stored(place, object) => {
+                self.rests.done(identity);
+                Some((place, object))
+            }
+            Outcome::Settling => {
+                self.rests.settles(identity, now());
+                None
+            }
             Outcome::Failed => {
-                let failures = self.rests.get(&identity).map_or(0, |rest| rest.failures);
-                let wait = (FIRST_RETRY * 2u32.saturating_pow(failures.min(8))).min(LAST_RETRY);
-                (None, Some(Rest { until: Instant::now() + wait, failures: failures.saturating_add(1) }))
+                self.rests.failed(identity, now());
+                None
             }
         };
-        self.observer.ended(&identity, stored, &self.settings.policies.load());
-        match rest {
-            Some(rest) => drop(self.rests.insert(identity, rest)),
-            None => drop(self.rests.remove(&identity)),
-        }
+        self.observer.ended(identity, stored, &self.policies);
     }
 }
 
+/// A step that breaks off has failed: without any outcome its analysis would count as busy for ever.
+async fn to_its_end(step: impl Future<Output = Outcome>) -> Outcome {
+    AssertUnwindSafe(step).catch_unwind().await.unwrap_or(Outcome::Failed)
+}
+
+/// By the runtime's clock.
+fn now() -> Instant {
+    tokio::time::Instant::now().into_std()
+}
+
 const SIDE_BY_SIDE: usize = 16;
-const BACKLOG: usize = 1024;
-const LOOK_AGAIN: Duration = Duration::from_secs(5);
+/// Changed policies are taken within this time, too.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
 const LOOK_FOR_LEADERSHIP: Duration = Duration::from_millis(200);
-/// How long the effect of a step may take to be seen before the step is done once more.
-const SETTLE: Duration = Duration::from_secs(1);
-const FIRST_RETRY: Duration = Duration::from_millis(250);
-const LAST_RETRY: Duration = Duration::from_secs(30);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_step_that_breaks_off_has_failed() {
+        let ends = |outcome: Outcome| matches!(outcome, Outcome::Failed);
+        assert!(ends(to_its_end(async { panic!("as the test says") }).await));
+        assert!(!ends(to_its_end(async { Outcome::Settling }).await));
+    }
+}

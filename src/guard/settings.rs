@@ -1,0 +1,23 @@
+//! What the guard works with.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+
+use crate::cluster::{Cluster, Leadership, Recorder};
+use crate::policy::PolicySet;
+use crate::telemetry::Metrics;
+
+/// What the guard works with.
+pub struct GuardSettings {
+    /// Its connection, as a leader's.
+    pub cluster: Cluster,
+    /// Whether there is anything to do.
+    pub leadership: Leadership,
+    /// The policies in force.
+    pub policies: Arc<ArcSwap<PolicySet>>,
+    /// What writes Events.
+    pub recorder: Arc<Recorder>,
+    /// Where pods are counted.
+    pub metrics: Arc<Metrics>,
+}
