@@ -269,6 +269,11 @@ impl ClusterProblem {
         self.status().is_some_and(|status| status.code == 404 || ends(status))
     }
 
+    /// Whether the API server has answered that this is not ours to do.
+    pub fn is_forbidden(&self) -> bool {
+        self.status().is_some_and(|status| status.code == 403)
+    }
+
     /// Whether an object of that name is there already.
     pub fn is_there_already(&self) -> bool {
         self.status().is_some_and(|status| status.reason == "AlreadyExists")

@@ -15,6 +15,6 @@ mod watches;
 pub use free::Endings;
 pub use lift::{Holder, Refusal, holder, lift_refusals};
 pub use observe::Observer;
-pub use plan::{Identity, Memory, Step, plan};
+pub use plan::{Identity, MayGo, Memory, Step, plan};
 pub use run::Guard;
 pub use settings::GuardSettings;

@@ -14,7 +14,8 @@
 //! Each with the tests that can fail when it breaks; `tests/layout.rs` holds that they exist.
 //!
 //! - I1 No analysis container starts without its NetworkPolicy having existed first, and the policy outlives the process.
-//!   - `tests/cluster/guard_test.rs`: `a_pod_starts_behind_its_own_policy`, `the_policy_goes_after_the_pod`,
+//!   - `tests/cluster/guard_test.rs`: `a_policy_stays_while_its_pod_runs_though_a_watch_has_missed_the_pod`,
+//!     `a_pod_starts_behind_its_own_policy`, `the_policy_goes_after_the_pod`,
 //!     `a_deleted_policy_is_replaced_before_it_goes`
 //!   - `tests/cluster/flame_replay.rs`: `flames_orchestrator_works_as_without_and_no_pod_is_bound_before_its_policy`
 //! - I2 The union of all policies that select an analysis pod reaches only its own NGINX on the NGINX's container port,

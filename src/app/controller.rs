@@ -59,13 +59,12 @@ pub(super) async fn start(
     metrics: Arc<Metrics>,
     drain: Drain,
 ) -> anyhow::Result<Controller> {
-    let cluster = Cluster::connect(settings.kubeconfig.as_deref(), CONTROLLER)
+    // The election itself writes without being elected.
+    let elector = Cluster::connect(settings.kubeconfig.as_deref(), CONTROLLER)
         .await
         .context("the controller needs an API server")?;
     let leadership = Leadership::default();
-    // The election itself writes without being elected.
-    let elector = cluster.clone();
-    let cluster = cluster.led_by(leadership.clone());
+    let cluster = elector.clone().led_by(leadership.clone());
     let lease = Place { namespace: settings.namespace.clone(), name: CONTROLLER.to_owned() };
     let (stop, stopped) = watch::channel(false);
     let (synced, knows) = watch::channel(false);
@@ -117,9 +116,11 @@ pub(super) async fn start(
             tracing::warn!(%problem, "lease not given back; it runs out by itself");
         }
     });
-    let check = Check {
-        name: "watches",
-        missing: Box::new(move |_| (!*knows.borrow()).then(|| "not every guarded namespace was seen yet".to_owned())),
-    };
-    Ok(Controller { running, check })
+    Ok(Controller { running, check: watches(knows) })
+}
+
+/// Not ready before every guarded namespace was seen whole.
+fn watches(knows: watch::Receiver<bool>) -> Check {
+    let missing = move || (!*knows.borrow()).then(|| "not every guarded namespace was seen yet".to_owned());
+    Check { name: "watches", missing: Box::new(move |_| missing()) }
 }

@@ -37,7 +37,7 @@ pub async fn watch(
     changes: mpsc::Sender<(Kind, String, Change)>,
 ) {
     // List and watch, not WatchList: an API server on an old etcd answers that with an error for ever.
-    let config = watcher::Config::default().labels(selector).any_semantic();
+    let config = watcher::Config::default().labels(selector);
     let mut patience = Patience::default();
     while !changes.is_closed() {
         let stream = watcher(cluster.api(kind, &namespace), config.clone());

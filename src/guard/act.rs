@@ -10,9 +10,9 @@ use serde_json::{Value, json};
 use tracing::{info, warn};
 
 use super::adopt;
-use super::free::free;
+use super::free::{free, may_go};
 use super::lift::{Holder, Refusal, controller, holder, lift_refusals, opening, summary};
-use super::plan::{Identity, Step};
+use super::plan::{Identity, MayGo, Step};
 use super::settings::GuardSettings;
 use crate::cluster::{Cluster, ClusterProblem, Event, Kind, Leadership, Often, Recorder};
 use crate::facts::{Adopted, Facts, Place};
@@ -27,6 +27,8 @@ pub(super) enum Outcome {
     Stored(Place, Value),
     /// Done; its effect will be seen.
     Settling,
+    /// Not done: what the plan took for gone is there.
+    StillNeeded,
     /// Not done: a gate stays closed, or something went wrong. The reason was logged.
     Failed,
 }
@@ -66,8 +68,8 @@ impl Actor {
         let done = match step {
             Step::Isolate { name, adopted } => self.isolate(identity, place(name), &adopted).await,
             Step::Adopt { pods, policy, adopted } => self.adopt(identity, &pods, place(policy), adopted).await,
-            Step::Free { name } => self.free(place(name)).await,
-            Step::Delete { name } => self.delete(place(name)).await,
+            Step::Free { name, because } => self.free(identity, place(name), &because).await,
+            Step::Delete { name, because } => self.delete(identity, place(name), &because).await,
             Step::Lift { pods } => self.lift(identity, pods).await,
             Step::Wait { .. } => Ok(Outcome::Settling),
         };
@@ -106,16 +108,22 @@ impl Actor {
         Ok(Outcome::Stored(place, stored))
     }
 
-    async fn free(&self, place: Place) -> Result<Outcome, ClusterProblem> {
+    async fn free(&self, identity: &Identity, place: Place, because: &MayGo) -> Result<Outcome, ClusterProblem> {
+        if !may_go(&self.cluster, identity, because, &self.policies).await? {
+            return Ok(still_needed(&place));
+        }
         free(&self.cluster, &place).await?;
         Ok(Outcome::Settling)
     }
 
-    async fn delete(&self, place: Place) -> Result<Outcome, ClusterProblem> {
-        let uid = self.uids.iter().find(|(name, _)| *name == place.name).map(|(_, uid)| uid.as_str());
-        if let Some(uid) = uid {
-            self.cluster.delete(Kind::NetworkPolicy, &place, uid).await?;
+    async fn delete(&self, identity: &Identity, place: Place, because: &MayGo) -> Result<Outcome, ClusterProblem> {
+        let Some((_, uid)) = self.uids.iter().find(|(name, _)| *name == place.name) else {
+            return Ok(Outcome::Settling);
+        };
+        if !may_go(&self.cluster, identity, because, &self.policies).await? {
+            return Ok(still_needed(&place));
         }
+        self.cluster.delete(Kind::NetworkPolicy, &place, uid).await?;
         Ok(Outcome::Settling)
     }
 
@@ -290,6 +298,11 @@ impl Reads {
         let version = list.text_at(&["metadata", "resourceVersion"]).unwrap_or_default();
         Ok(opening(&pod).map(|patch| Lift { patch, policies: version.to_owned() }))
     }
+}
+
+fn still_needed(place: &Place) -> Outcome {
+    warn!(namespace = place.namespace, policy = place.name, "isolation policy stays: it is needed after all");
+    Outcome::StillNeeded
 }
 
 fn pod_reference(name: &str, uid: &str) -> Reference {

@@ -14,11 +14,47 @@ use tracing::{info, warn};
 
 use super::ending::pods_are_gone;
 use super::observe::isolated_app;
+use super::plan::{Identity, MayGo};
 use crate::cluster::{Cluster, ClusterProblem, Kind, Leadership};
 use crate::facts::Place;
 use crate::model::labels::ISOLATION_FINALIZER;
 use crate::model::{Json, parse};
 use crate::policy::PolicySet;
+
+/// Whether a policy may go, by what the API server has now: a watch can be behind.
+pub(super) async fn may_go(
+    cluster: &Cluster,
+    identity: &Identity,
+    because: &MayGo,
+    policies: &PolicySet,
+) -> Result<bool, ClusterProblem> {
+    match because {
+        MayGo::Replaced(name) => {
+            let place = Place { namespace: identity.namespace.clone(), name: name.clone() };
+            let text = cluster.read(Kind::NetworkPolicy, &place).await?.unwrap_or_default();
+            Ok(parse(text.as_bytes()).is_ok_and(|policy| finalizer(&policy).is_some()))
+        }
+        MayGo::Ended => nobody_is_left(cluster, identity, policies).await,
+    }
+}
+
+async fn nobody_is_left(cluster: &Cluster, identity: &Identity, policies: &PolicySet) -> Result<bool, ClusterProblem> {
+    let selector = format!("component={},app={}", policies.analysis.guards.component, identity.app);
+    match cluster.list(Kind::Pod, &identity.namespace, &selector).await {
+        Ok(list) => {
+            Ok(parse(list.as_bytes()).is_ok_and(|list| list.get("items").is_some_and(|pods| pods.items().is_empty())))
+        }
+        // As where the namespace ends and has lost its Role.
+        Err(problem) if problem.is_forbidden() => namespace_says_pods_are_gone(cluster, &identity.namespace).await,
+        Err(problem) => Err(problem),
+    }
+}
+
+async fn namespace_says_pods_are_gone(cluster: &Cluster, namespace: &str) -> Result<bool, ClusterProblem> {
+    let place = Place { namespace: String::new(), name: namespace.to_owned() };
+    let text = cluster.read(Kind::Namespace, &place).await?.unwrap_or_default();
+    Ok(parse(text.as_bytes()).is_ok_and(|namespace| pods_are_gone(&namespace)))
+}
 
 /// Takes our finalizer from a policy; one that is gone or has none is free.
 pub(super) async fn free(cluster: &Cluster, place: &Place) -> Result<(), ClusterProblem> {
@@ -34,13 +70,18 @@ pub(super) async fn free(cluster: &Cluster, place: &Place) -> Result<(), Cluster
 
 /// The patch that takes our finalizer from an object; none where it has none.
 fn without_finalizer(object: &Json<'_>) -> Option<Patch> {
-    let finalizers = object.at(&["metadata", "finalizers"])?.items();
-    let index = finalizers.iter().position(|finalizer| finalizer.text() == Some(ISOLATION_FINALIZER))?;
+    let index = finalizer(object)?;
     let path = PointerBuf::from_tokens(["metadata", "finalizers", &index.to_string()]);
     Some(Patch(vec![
         PatchOperation::Test(TestOperation { path: path.clone(), value: json!(ISOLATION_FINALIZER) }),
         PatchOperation::Remove(RemoveOperation { path }),
     ]))
+}
+
+/// Where our finalizer stands among an object's.
+fn finalizer(object: &Json<'_>) -> Option<usize> {
+    let finalizers = object.at(&["metadata", "finalizers"])?.items();
+    finalizers.iter().position(|finalizer| finalizer.text() == Some(ISOLATION_FINALIZER))
 }
 
 /// Looks after guarded namespaces that end. Where the guard still sees the pods it comes to the same.
@@ -86,9 +127,7 @@ impl Endings {
         if !self.leadership.holds() {
             return Ok(());
         }
-        let place = Place { namespace: String::new(), name: namespace.to_owned() };
-        let text = self.cluster.read(Kind::Namespace, &place).await?.unwrap_or_default();
-        if !parse(text.as_bytes()).is_ok_and(|namespace| pods_are_gone(&namespace)) {
+        if !namespace_says_pods_are_gone(&self.cluster, namespace).await? {
             since.remove(namespace);
             return Ok(());
         }
@@ -103,7 +142,7 @@ impl Endings {
         for policy in list.get("items").map_or(&[][..], Json::items) {
             let name = policy.text_at(&["metadata", "name"]).unwrap_or_default();
             let deleted = policy.at(&["metadata", "deletionTimestamp"]).is_some();
-            if deleted && isolated_app(name, policies).is_some() && self.leadership.holds() {
+            if deleted && isolated_app(name, policies).is_some() {
                 free(&self.cluster, &Place { namespace: namespace.to_owned(), name: name.to_owned() }).await?;
             }
         }

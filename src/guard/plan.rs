@@ -40,21 +40,34 @@ pub enum Step {
         /// Names of the gated pods, oldest first.
         pods: Vec<String>,
     },
-    /// Take the finalizer from a deleted policy that another one replaces, or that nobody needs any more.
+    /// Take the finalizer from a deleted policy.
     Free {
         /// The policy's name.
         name: String,
+        /// Why it may go.
+        because: MayGo,
     },
-    /// Delete a policy that nobody needs any more.
+    /// Delete a policy.
     Delete {
         /// The policy's name.
         name: String,
+        /// Why it may go.
+        because: MayGo,
     },
     /// Nothing before that moment.
     Wait {
         /// When to plan again at the latest.
         until: Timestamp,
     },
+}
+
+/// Why a policy may go. What was watched may be old, so that the API server is asked before it goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MayGo {
+    /// The policy of that name isolates the same pods.
+    Replaced(String),
+    /// The analysis has no pods any more.
+    Ended,
 }
 
 /// What the guard remembers between plans: when the last pod of an analysis went, and how long it may run on.
@@ -108,11 +121,17 @@ fn guard(identity: &Identity, pods: &[(&Place, &PodFact)], policies: &[(&Place, 
     match (state(&primary), state(&spare)) {
         (None | Some(Changed), _) => return Some(Step::Isolate { name: primary, adopted }),
         // A deleted policy cannot be kept, only replaced: the spare first, then the finalizer, then a new one.
-        (Some(Deleting), Some(Intact)) => return Some(Step::Free { name: primary }),
+        (Some(Deleting), Some(Intact)) => {
+            return Some(Step::Free { name: primary, because: MayGo::Replaced(spare) });
+        }
         (Some(Deleting), None | Some(Changed)) => return Some(Step::Isolate { name: spare, adopted }),
         // Where both are deleted the spare goes first and comes back; the primary stays in force meanwhile.
-        (Some(Deleting | Intact), Some(Deleting)) => return Some(Step::Free { name: spare }),
-        (Some(Intact), Some(Intact | Changed)) => return Some(Step::Delete { name: spare }),
+        (Some(Deleting | Intact), Some(Deleting)) => {
+            return Some(Step::Free { name: spare, because: MayGo::Replaced(primary) });
+        }
+        (Some(Intact), Some(Intact | Changed)) => {
+            return Some(Step::Delete { name: spare, because: MayGo::Replaced(primary) });
+        }
         (Some(Intact), None) => {}
     }
     let unjudged = pods.iter().filter(|(_, pod)| adopted.get(&pod.uid) == Some(&Adopted::Unjudged));
@@ -142,12 +161,17 @@ fn release(policies: &[(&Place, &PolicyFact)], free_at: Timestamp, now: Timestam
     let name = place.name.clone();
     Some(match policy.state {
         _ if now < free_at => Step::Wait { until: free_at },
-        PolicyState::Deleting => Step::Free { name },
-        PolicyState::Intact | PolicyState::Changed => Step::Delete { name },
+        PolicyState::Deleting => Step::Free { name, because: MayGo::Ended },
+        PolicyState::Intact | PolicyState::Changed => Step::Delete { name, because: MayGo::Ended },
     })
 }
 
 impl Memory {
+    /// The API server has pods of an analysis that nobody saw: what is left of it waits again.
+    pub fn still_there(&mut self, identity: &Identity, now: Timestamp) {
+        self.ended.insert(identity.clone(), now);
+    }
+
     fn observe(&mut self, pods: &Group<'_, PodFact>, policies: &Group<'_, PolicyFact>, now: Timestamp) {
         for (identity, pods) in pods {
             let longest = pods.iter().map(|(_, pod)| pod.grace).max().unwrap_or_default();
@@ -218,7 +242,8 @@ mod tests {
     fn a_pod_gets_its_policy_before_its_gate_opens() {
         use PolicyState::{Changed, Deleting, Intact};
         let isolate = |name: &str| Some(Step::Isolate { name: name.to_owned(), adopted: BTreeMap::new() });
-        let free = |name: &str| Some(Step::Free { name: name.to_owned() });
+        let replaced = |by: &str| MayGo::Replaced(by.to_owned());
+        let free = |name: &str, by: &str| Some(Step::Free { name: name.to_owned(), because: replaced(by) });
         let lift = Some(Step::Lift { pods: vec!["x".to_owned()] });
         for (primary, spare, want) in [
             (None, None, isolate(PRIMARY)),
@@ -226,11 +251,11 @@ mod tests {
             (Some(Intact), None, lift),
             (Some(Deleting), None, isolate(SPARE)),
             (Some(Deleting), Some(Changed), isolate(SPARE)),
-            (Some(Deleting), Some(Intact), free(PRIMARY)),
-            (Some(Deleting), Some(Deleting), free(SPARE)),
+            (Some(Deleting), Some(Intact), free(PRIMARY, SPARE)),
+            (Some(Deleting), Some(Deleting), free(SPARE, PRIMARY)),
             (None, Some(Intact), isolate(PRIMARY)),
-            (Some(Intact), Some(Intact), Some(Step::Delete { name: SPARE.to_owned() })),
-            (Some(Intact), Some(Deleting), free(SPARE)),
+            (Some(Intact), Some(Intact), Some(Step::Delete { name: SPARE.to_owned(), because: replaced(PRIMARY) })),
+            (Some(Intact), Some(Deleting), free(SPARE, PRIMARY)),
         ] {
             let policies = [(PRIMARY, primary), (SPARE, spare)];
             let policies = policies.into_iter().filter_map(|(name, state)| Some(policy(name, state?)));
@@ -307,11 +332,30 @@ mod tests {
         let over = facts([], [policy(PRIMARY, PolicyState::Intact)]);
         assert_eq!(step(&over, &mut memory, at(100)), Some(Step::Wait { until: at(120) }));
         assert_eq!(step(&over, &mut memory, at(119)), Some(Step::Wait { until: at(120) }));
-        assert_eq!(step(&over, &mut memory, at(120)), Some(Step::Delete { name: PRIMARY.to_owned() }));
+        assert_eq!(
+            step(&over, &mut memory, at(120)),
+            Some(Step::Delete { name: PRIMARY.to_owned(), because: MayGo::Ended })
+        );
         let deleted = facts([], [policy(PRIMARY, PolicyState::Deleting)]);
-        assert_eq!(step(&deleted, &mut memory, at(121)), Some(Step::Free { name: PRIMARY.to_owned() }));
+        assert_eq!(
+            step(&deleted, &mut memory, at(121)),
+            Some(Step::Free { name: PRIMARY.to_owned(), because: MayGo::Ended })
+        );
         assert_eq!(step(&Facts::default(), &mut memory, at(122)), None);
         assert_eq!(memory, Memory::default(), "nothing is remembered of what is gone");
+    }
+
+    #[test]
+    fn a_policy_whose_pods_are_there_after_all_waits_again() {
+        let mut memory = Memory::default();
+        let over = facts([], [policy(PRIMARY, PolicyState::Intact)]);
+        assert_eq!(step(&over, &mut memory, at(0)), Some(Step::Wait { until: at(60) }));
+        assert_eq!(
+            step(&over, &mut memory, at(60)),
+            Some(Step::Delete { name: PRIMARY.to_owned(), because: MayGo::Ended })
+        );
+        memory.still_there(&Identity { namespace: "flame".to_owned(), app: APP.to_owned() }, at(61));
+        assert_eq!(step(&over, &mut memory, at(62)), Some(Step::Wait { until: at(121) }));
     }
 
     #[test]

@@ -155,6 +155,11 @@ impl Guard {
                 self.rests.settles(identity, now());
                 None
             }
+            Outcome::StillNeeded => {
+                self.memory.still_there(identity, Timestamp::now());
+                self.rests.failed(identity, now());
+                None
+            }
             Outcome::Failed => {
                 self.rests.failed(identity, now());
                 None

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use futures::stream;
@@ -54,6 +55,8 @@ struct State {
     /// What was asked for: method and path without query.
     asked: Mutex<BTreeMap<String, usize>>,
     watch_lists: Mutex<usize>,
+    /// Whether watches know of no pods.
+    lost: AtomicBool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -78,6 +81,7 @@ impl Faulty {
             answers: Mutex::default(),
             asked: Mutex::default(),
             watch_lists: Mutex::default(),
+            lost: AtomicBool::new(false),
         });
         let shared = Arc::clone(&state);
         let task = tokio::spawn(async move {
@@ -112,6 +116,11 @@ impl Faulty {
     /// The next calls of a sort are answered like this, as often as said.
     pub(crate) fn answers(&self, asked: Asked, status: StatusCode, times: usize) {
         self.state.answers.lock().unwrap().extend(vec![(asked, status); times]);
+    }
+
+    /// From now on watches of pods begin with a list without any, and then tell nothing. Lists for themselves are whole.
+    pub(crate) fn loses_pods(&self) {
+        self.state.lost.store(true, Ordering::Relaxed);
     }
 
     /// How many such answers are still to be given.
@@ -155,6 +164,8 @@ async fn pass(state: Arc<State>, request: Request<Incoming>) -> Result<Answer, k
     }
     // Before the call, so that no fault comes between.
     let faults = state.faults.subscribe();
+    let of_a_watch = head.uri.query().is_some_and(|query| query.contains("limit="));
+    let lost = head.uri.path().ends_with("/pods") && state.lost.load(Ordering::Relaxed);
     let mut onward = Request::builder().method(head.method).uri(head.uri);
     for name in ["accept", "content-type"] {
         if let Some(value) = head.headers.get(name) {
@@ -168,6 +179,13 @@ async fn pass(state: Arc<State>, request: Request<Incoming>) -> Result<Answer, k
         head.headers.remove(name);
     }
     let body = match asked {
+        Asked::Watch if lost => StreamBody::new(stream::pending()).boxed_unsync(),
+        Asked::List if lost && of_a_watch => {
+            let body = body.collect().await?.to_bytes();
+            let mut list: serde_json::Value = serde_json::from_slice(&body).expect("a list");
+            list["items"] = json!([]);
+            Full::from(list.to_string()).map_err(|never: Infallible| match never {}).boxed_unsync()
+        }
         Asked::Watch => watched(body, faults),
         _ => body.map_err(io::Error::other).boxed_unsync(),
     };

@@ -1,9 +1,14 @@
 //! The guard on a real API server: no pod before its policy, no policy before its pod is gone.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
 
 use crate::caller::PatchKind;
+use crate::faulty::{Fault, Faulty};
 use crate::flamewarden::{CONTROLLER, guarded};
+use crate::lab::{Lab, log};
+use crate::recording::{Event, Recording};
 use crate::shared::{PATIENCE, run, wait_until};
 
 #[test]
@@ -56,6 +61,7 @@ fn a_deleted_policy_is_replaced_before_it_goes() {
         guarded.editor.create(PODS, &analysis("deleted", "deleted", 30)).await.unwrap();
         guarded.cluster.read(&pod("deleted"), running).await;
         let before = guarded.cluster.admin.get(&policy("deleted")).await.unwrap();
+        let recording = Recording::start(&guarded.cluster.admin, POLICIES).await;
         let controller = guarded.cluster.plane.caller(CONTROLLER, None).await;
         controller.delete(&policy("deleted"), None).await.unwrap();
         let fresh = |now: &Value| {
@@ -63,7 +69,81 @@ fn a_deleted_policy_is_replaced_before_it_goes() {
             (again && now["metadata"]["deletionTimestamp"].is_null() && now["spec"] == before["spec"]).then_some(())
         };
         guarded.cluster.read(&policy("deleted"), fresh).await;
-        guarded.cluster.gone(&format!("{POLICIES}/flamewarden-analysis-deleted.spare")).await;
+        guarded.cluster.gone(&format!("{}.spare", policy("deleted"))).await;
+        // The watch has told all of it when it has told that the spare went.
+        let ours =
+            |object: &Value| object["metadata"]["name"].as_str().unwrap().starts_with("flamewarden-analysis-deleted");
+        let events = wait_until("the spare is seen to go", PATIENCE, async || {
+            let events = recording.of(ours);
+            let gone = |event: &&Event| event.deleted && name(&event.object).ends_with(".spare");
+            events.iter().any(|event| gone(&event)).then_some(events)
+        })
+        .await;
+        let mut stored = BTreeMap::from([(name(&before).to_owned(), before["spec"].clone())]);
+        for event in &events {
+            match event.deleted {
+                true => stored.remove(name(&event.object)),
+                false => stored.insert(name(&event.object).to_owned(), event.object["spec"].clone()),
+            };
+            let isolates = stored.values().any(|spec| *spec == before["spec"]);
+            assert!(isolates, "at version {} no policy isolates the pod: {events:#?}", event.version);
+        }
+        let deletions = events.iter().filter(|event| event.deleted).map(|event| name(&event.object));
+        assert_eq!(
+            deletions.collect::<Vec<_>>(),
+            ["flamewarden-analysis-deleted", "flamewarden-analysis-deleted.spare"]
+        );
+    });
+}
+
+/// The guard thinks then that the analysis has ended.
+#[test]
+fn a_policy_stays_while_its_pod_runs_though_a_watch_has_missed_the_pod() {
+    run(async {
+        let mut lab = Lab::start().await;
+        let controller = lab.cluster.plane.caller(CONTROLLER, None).await;
+        let way = Faulty::open(&controller).await;
+        lab.lead_controller_by(&way.kubeconfig(lab.cluster.plane.folder()));
+        lab.create("flame", &analysis("missed", "missed", 1)).await;
+        lab.running("flame", "analysis-missed", 1).await;
+        let before = lab.cluster.admin.get(&policy("missed")).await.unwrap();
+        way.loses_pods();
+        way.breaks(Fault::Expired);
+        wait_until("the guard would let the policy go", PATIENCE, async || {
+            let log = log(&lab.controllers[0]);
+            let says = |line: &str| line.contains("it is needed after all") && line.contains("analysis-missed");
+            log.lines().any(says).then_some(())
+        })
+        .await;
+        let now = lab.cluster.admin.get(&policy("missed")).await.unwrap();
+        assert_eq!(now["metadata"]["resourceVersion"], before["metadata"]["resourceVersion"]);
+        lab.cluster.admin.delete(&pod("missed"), None).await.unwrap();
+        lab.cluster.gone(&policy("missed")).await;
+    });
+}
+
+#[test]
+fn changed_policies_are_in_force_at_once_for_what_is_there_already() {
+    run(async {
+        let lab = Lab::start().await;
+        lab.create("flame", &analysis("changed", "changed", 1)).await;
+        lab.running("flame", "analysis-changed", 1).await;
+        let peers = |policy: &Value| policy["spec"]["egress"].as_array().map(Vec::len);
+        lab.cluster.read(&policy("changed"), |policy| (peers(policy) == Some(2)).then_some(())).await;
+        lab.change_profile(&[("dns: cluster", "dns: none")]).await;
+        lab.cluster.read(&policy("changed"), |policy| (peers(policy) == Some(1)).then_some(())).await;
+
+        // Of the other component's pods nobody was told before.
+        let mut other = analysis("other", "other", 1);
+        other["metadata"]["labels"]["component"] = json!("other-analysis");
+        other["spec"]["containers"][0]["image"] = json!("registry.example/image:1");
+        lab.create("flame", &other).await;
+        lab.change_profile(&[("component: flame-analysis\n", "component: other-analysis\n")]).await;
+        let selects = |policy: &Value| {
+            let labels = &policy["spec"]["podSelector"]["matchLabels"];
+            (*labels == json!({"app": "analysis-other", "component": "other-analysis"})).then_some(())
+        };
+        lab.cluster.read(&policy("other"), selects).await;
     });
 }
 
@@ -174,6 +254,10 @@ fn analysis(name: &str, id: &str, grace: i64) -> Value {
             "containers": [{"name": app, "image": "harbor.example/node/image:1"}],
         },
     })
+}
+
+fn name(object: &Value) -> &str {
+    object["metadata"]["name"].as_str().unwrap()
 }
 
 fn running(pod: &Value) -> Option<()> {
