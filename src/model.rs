@@ -13,7 +13,7 @@ pub mod labels;
 
 pub use decision::{CONTROLLER_NAME, DECISIONS_PATH, Decision, Decisions, Outcome, Reference};
 pub use finding::{Edit, Finding, Hold, Severity};
-pub use image::{ImageProblem, ImageRef};
+pub use image::{ImageProblem, ImageRef, registry_problem};
 pub use json::{Json, ParseProblem, parse};
 pub use path::{FieldPath, Segment};
 pub use pod::{ContainerKind, ContainerView, PodView};

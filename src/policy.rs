@@ -1,18 +1,22 @@
 //! What the operator decided: profiles, the modes of their rules, exceptions.
 
+mod checked;
 mod exception;
+mod installation;
 mod pattern;
 mod profile;
 mod quantity;
 mod set;
 mod user_rule;
 
+pub use checked::ALWAYS;
 pub use exception::Exception;
+pub use installation::{Installation, Namespace, Tenancy};
 pub use pattern::Pattern;
 pub use profile::{
     Containers, Dns, EnvSources, Guards, Images, Metadata, Mode, Network, Profile, PullSecret, Resources, Role,
     Scheduling, Security, Sidecar, TrustedPolicy, Want,
 };
 pub use quantity::Quantity;
-pub use set::{ALSO, Installation, PolicyProblem, PolicySet, Tenancy};
+pub use set::{ALSO, PolicyProblem, PolicySet};
 pub use user_rule::{FailurePolicy, MatchConstraints, Named, Reason, ResourceRule, RuleSpec, Validation};

@@ -1,6 +1,6 @@
 //! The profiles in `policies/` are read, and together with an installation they make a whole.
 
-use flamewarden::policy::{PolicySet, Tenancy};
+use flamewarden::policy::{ALWAYS, PolicySet, Tenancy};
 
 const ANALYSIS: &str = include_str!("../policies/flame-analysis.yaml");
 const GATEWAY: &str = include_str!("../policies/flame-gateway.yaml");
@@ -41,5 +41,95 @@ fn a_profile_that_nobody_could_keep_to_is_refused() {
         let files = [("a.yaml", changed.as_str()), ("g.yaml", GATEWAY), ("i.yaml", INSTALLATION)];
         let problem = PolicySet::parse(files).unwrap_err().to_string();
         assert!(problem.contains(says), "{problem} should say {says}");
+    }
+}
+
+/// Each says the line, what stands there, and what to do.
+#[test]
+fn a_value_that_could_not_mean_what_it_says_is_refused_with_its_line() {
+    const SPEC: [(&str, &str); 4] = [
+        ("namespaces", "[{name: flame, tenancy: shared}]"),
+        ("analysisRegistries", "[harbor.example/node]"),
+        ("gatewayImages", "[\"nginx:1\"]"),
+        ("creators", "[jane]"),
+    ];
+    for (field, value, says) in [
+        ("namespaces", "[]", "namespaces: the list is empty; name the namespace where analyses run"),
+        ("namespaces", "[{name: Flame, tenancy: shared}]", "`Flame` is no name of a namespace"),
+        (
+            "namespaces",
+            "[{name: flame, tenancy: shared}, {name: flame, tenancy: dedicated}]",
+            "`flame` stands there twice",
+        ),
+        ("analysisRegistries", "[]", "analysisRegistries: the list is empty"),
+        ("analysisRegistries", "[https://harbor.example]", "has a scheme; write the host alone"),
+        ("analysisRegistries", "[\"harbor.example/node:1\"]", "has no path that images have, or a tag"),
+        ("analysisRegistries", "[harbor.example/Node]", "`harbor.example/Node` has no path that images have"),
+        ("analysisRegistries", "[harbor.example//node]", "has no path that images have"),
+        ("analysisRegistries", "[\"harbor.example:port\"]", "names no host"),
+        ("analysisRegistries", "[harbor]", "`harbor` names no host; write it as in an image, with a dot or a port"),
+        ("analysisRegistries", "[index.docker.io/node]", "is known as docker.io; write that"),
+        ("analysisRegistries", "[\"\"]", "names no host"),
+        ("analysisRegistries", "[\"*.example\"]", "names no host"),
+        ("gatewayImages", "[]", "images: the list is empty"),
+        ("gatewayImages", "[\"nginx:1 \"]", "image `nginx:1 ` no tag after `:`"),
+        ("gatewayImages", "[\"nginx@sha256:0\"]", "no digest after `@`; write sha256: and 64 hexadecimal digits"),
+        ("gatewayImages", "[\"nginx/\"]", "names no host"),
+        ("gatewayImages", "[\"https://docker.io/nginx/\"]", "has a scheme"),
+        ("creators", "[]", "users: the list is empty; name at least one user"),
+        ("creators", "[\"\"]", "must be the name of a user"),
+        ("creators", "[\"system:serviceaccount:*:po\"]", "a `*` matches nothing; name each user"),
+        ("creators", "[\"system:serviceaccount:flame-po\"]", "write system:serviceaccount:NAMESPACE:NAME"),
+    ] {
+        let lines = SPEC.map(|(known, good)| format!("  {known}: {}\n", if known == field { value } else { good }));
+        let installation =
+            format!("apiVersion: flamewarden.dev/v1alpha1\nkind: Installation\nspec:\n{}", lines.concat());
+        let files = [("a.yaml", ANALYSIS), ("g.yaml", GATEWAY), ("i.yaml", installation.as_str())];
+        let problem = PolicySet::parse(files).unwrap_err().to_string();
+        let line = 4 + SPEC.iter().position(|(known, _)| *known == field).unwrap();
+        let told = problem.starts_with("policy file i.yaml: ") && problem.contains(&format!("line {line}"));
+        assert!(told && problem.contains(says), "{field}: {value}: {problem}");
+    }
+    for (namespace, registry, image) in [
+        ("flame", "harbor.example:5000/a/b", "registry.example/x/"),
+        ("a", "localhost", "nginx"),
+        ("a", "[::1]:5000", "docker.io/library/nginx:1"),
+    ] {
+        let installation = format!(
+            "apiVersion: flamewarden.dev/v1alpha1\nkind: Installation\nspec:\n  namespaces: [{{name: {namespace}, tenancy: \
+             shared}}]\n  analysisRegistries: [\"{registry}\"]\n  gatewayImages: [\"{image}\"]\n  creators: [jane]\n"
+        );
+        PolicySet::parse([("a.yaml", ANALYSIS), ("g.yaml", GATEWAY), ("i.yaml", installation.as_str())]).unwrap();
+    }
+}
+
+#[test]
+fn flamewardens_own_namespace_cannot_be_guarded() {
+    let installation = INSTALLATION.replace("name: default", "name: flamewarden-system");
+    assert_ne!(installation, INSTALLATION);
+    let files = [("a.yaml", ANALYSIS), ("g.yaml", GATEWAY), ("i.yaml", installation.as_str())];
+    let problem = PolicySet::parse(files).unwrap_err().to_string();
+    assert!(problem.contains("`flamewarden-system` is Flamewarden's own"), "{problem}");
+}
+
+#[test]
+fn a_rule_that_always_enforces_has_neither_mode_nor_exception() {
+    let lines = ANALYSIS.lines().count();
+    let exception = |rule: &str| {
+        format!("exceptions:\n    - {{rule: {rule}, app: a, owner: o, reason: r, expires: 2027-01-01T00:00:00Z}}")
+    };
+    for rule in ["identity", "network-gate", "network-policy", "connection", "seccomp", "a-rule-of-ones-own"] {
+        let firm = ALWAYS.contains(&rule);
+        for more in [format!("modes:\n    {rule}: warn"), exception(rule)] {
+            let text = format!("{ANALYSIS}  {more}\n");
+            let files = [("a.yaml", text.as_str()), ("g.yaml", GATEWAY), ("i.yaml", INSTALLATION)];
+            let said = PolicySet::parse(files).err().map(|problem| problem.to_string());
+            let told = |said: &String| {
+                said.starts_with("policy file a.yaml: ")
+                    && said.contains(&format!("line {}", lines + 2))
+                    && said.contains(&format!("rule `{rule}` always enforces"))
+            };
+            assert_eq!(said.as_ref().map(told), firm.then_some(true), "{more}: {said:?}");
+        }
     }
 }

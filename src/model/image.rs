@@ -109,6 +109,30 @@ impl<'a> ImageRef<'a> {
     }
 }
 
+/// What is wrong with a registry, a host or host and path, as images name it; none where nothing is.
+pub fn registry_problem(registry: &str) -> Option<&'static str> {
+    let (host, path) = match registry.strip_suffix('/').unwrap_or(registry).split_once('/') {
+        Some((host, path)) => (host, Some(path)),
+        None => (registry.trim_end_matches('/'), None),
+    };
+    if registry.contains("://") {
+        return Some("has a scheme; write the host alone, or host and path");
+    }
+    if registry.contains('@') {
+        return Some("has a digest; a registry is a host, or host and path");
+    }
+    if host == "index.docker.io" {
+        return Some("is known as docker.io; write that");
+    }
+    // Otherwise runtimes take the first part for a path on Docker Hub.
+    let told_apart = host == "localhost" || host.contains(['.', ':']);
+    if !told_apart || !is_host(host) {
+        return Some("names no host; write it as in an image, with a dot or a port: registry.example.org:5000/path");
+    }
+    let fits = path.is_none_or(|path| path.split('/').all(is_component));
+    (!fits).then_some("has no path that images have, or a tag; small letters, digits and `.`, `_`, `-` between `/`")
+}
+
 /// The host where one is written, and the rest. Something before a `/` is a host if it could be
 /// no path: with a dot, a colon or a capital in it, or `localhost`.
 fn split_host(text: &str) -> (&str, &str) {

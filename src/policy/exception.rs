@@ -3,13 +3,14 @@
 use jiff::Timestamp;
 use serde::Deserialize;
 
-use super::Pattern;
+use super::{Pattern, checked};
 
 /// Lets one rule's findings pass for some pods until a moment; after it, the rule holds again everywhere at once.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Exception {
     /// Id of the rule.
+    #[serde(deserialize_with = "checked::softened")]
     pub rule: String,
     /// Which `app` values it is for.
     pub app: Pattern,

@@ -6,8 +6,9 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::checked::{self, image_problem};
 use super::{Exception, Pattern, Quantity};
-use crate::model::labels;
+use crate::model::{labels, registry_problem};
 
 /// What the pods of one kind must have. Written as `kind: Profile` in a policy file.
 #[derive(Debug, Clone, Deserialize)]
@@ -47,7 +48,7 @@ pub struct Profile {
     #[serde(default)]
     pub scheduling: Scheduling,
     /// The mode of each rule by id; a rule that is not named enforces.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "checked::modes")]
     pub modes: BTreeMap<String, Mode>,
     /// Who may do what a rule forbids, until when.
     #[serde(default)]
@@ -268,6 +269,29 @@ impl Profile {
     pub(super) fn problem(&self) -> Option<String> {
         if self.security.user <= 0 || self.security.grace_maximum <= 0 {
             return Some(format!("profile {}: security.user and security.graceMaximum must be above 0", self.name));
+        }
+        if self.images.registries.is_empty() {
+            return Some(format!(
+                "profile {}: no images are allowed; name them here or in the Installation",
+                self.name
+            ));
+        }
+        let named = |field: &str, value: &str, problem: &str| {
+            Some(format!("profile {}: {field}: `{value}` {problem}", self.name))
+        };
+        for entry in &self.images.registries {
+            let problem = match self.role {
+                Role::Analysis => registry_problem(entry).map(str::to_owned),
+                Role::Gateway => image_problem(entry),
+            };
+            if let Some(problem) = problem {
+                return named("images.registries", entry, &problem);
+            }
+        }
+        for image in self.containers.sidecars.iter().flat_map(|sidecar| &sidecar.images) {
+            if let Some(problem) = image_problem(image) {
+                return named("containers.sidecars.images", image, &problem);
+            }
         }
         self.resources.problem().map(|problem| format!("profile {}: {problem}", self.name))
     }

@@ -1,10 +1,10 @@
 //! The whole of the policies in force: the profiles and where they hold.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use super::{Profile, Role, RuleSpec};
+use super::{Installation, Profile, Role, RuleSpec, Tenancy};
 use crate::model::{PodView, yaml_documents};
 
 /// Profiles and the installation's own settings, read from policy files and checked together.
@@ -25,56 +25,6 @@ pub struct PolicySet {
 
 /// Files whose names begin with this hold the policies that are accepted too.
 pub const ALSO: &str = "also--";
-
-/// What differs from node to node. Written as `kind: Installation`.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Installation {
-    /// The guarded namespaces.
-    pub namespaces: Vec<Namespace>,
-    /// Where analysis images may come from: a registry host, or host and path.
-    pub analysis_registries: Vec<String>,
-    /// The images that gateways may run: exact references, or everything below a path that ends in `/`.
-    pub gateway_images: Vec<String>,
-    /// The images of FLAME's network-statistics sidecar, likewise.
-    #[serde(default)]
-    pub sidecar_images: Vec<String>,
-    /// Who may create gateways, their Services, configuration and pull secrets: user names.
-    pub creators: BTreeSet<String>,
-    /// Flamewarden's own controller: the one user that lifts gates and writes isolation policies.
-    #[serde(default = "default_controller")]
-    pub controller: String,
-    /// Who may bind guarded pods to nodes: user names.
-    #[serde(default = "default_schedulers")]
-    pub schedulers: BTreeSet<String>,
-    /// Annotation keys that a network's agent writes to guarded pods by `pods/status`, by the agent's user name.
-    /// Empty by default: some networks (Calico, OVN-Kubernetes, Multus) need theirs.
-    #[serde(default)]
-    pub status_annotators: BTreeMap<String, BTreeSet<String>>,
-    /// Values of the label `component` that other known parts of a dedicated namespace carry.
-    #[serde(default)]
-    pub known_components: BTreeSet<String>,
-}
-
-/// One guarded namespace.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Namespace {
-    /// Its name.
-    pub name: String,
-    /// Whether others live in it.
-    pub tenancy: Tenancy,
-}
-
-/// Whether a guarded namespace holds anything else.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum Tenancy {
-    /// FLAME's other parts live there too; only guarded identities are judged.
-    Shared,
-    /// Only analyses, gateways and known parts may be there.
-    Dedicated,
-}
 
 /// Why policies cannot be put in force.
 #[derive(Debug, thiserror::Error)]
@@ -194,7 +144,8 @@ impl PolicySet {
                 "both profiles must have the same guards.app: a gateway is found by its analysis's name".to_owned(),
             ));
         }
-        if let Some(problem) = self.profiles().into_iter().find_map(Profile::problem) {
+        let problem = self.profiles().into_iter().find_map(Profile::problem);
+        if let Some(problem) = problem.or_else(|| self.installation.problem()) {
             return Err(PolicyProblem::Set(problem));
         }
         Ok(self)
@@ -216,14 +167,6 @@ impl Profile {
         }
         self
     }
-}
-
-fn default_controller() -> String {
-    "system:serviceaccount:flamewarden-system:flamewarden-controller".to_owned()
-}
-
-fn default_schedulers() -> BTreeSet<String> {
-    BTreeSet::from(["system:kube-scheduler".to_owned()])
 }
 
 /// What tells the documents of a file apart; they are read twice so that a problem keeps its line.

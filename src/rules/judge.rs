@@ -49,16 +49,13 @@ fn judge_by(request: &Request<'_>, case: &Case<'_>) -> Judgement {
 #[cfg(test)]
 mod tests {
     use super::super::judgement::{Enforced, Scales};
-    use super::super::{OBJECT_RULES, POD_RULES, REQUEST_RULES};
+    use super::super::{FIRM_RULES, OBJECT_RULES, POD_RULES, REQUEST_RULES};
     use super::*;
-    use crate::model::{FieldPath, Finding};
-    use crate::policy::PolicySet;
+    use crate::model::{FieldPath, Finding, Hold};
+    use crate::policy::{ALWAYS, Exception, Mode, Pattern, PolicySet};
 
     #[test]
     fn modes_and_exceptions_soften_only_what_they_may() {
-        let exception = |rule: &str| {
-            format!("{{rule: {rule}, app: analysis-1, owner: o, reason: r, expires: 2027-01-01T00:00:00Z}}")
-        };
         let rules = [
             "identity",
             "labels",
@@ -71,18 +68,24 @@ mod tests {
             "connection",
             "seccomp",
         ];
-        let softened: Vec<String> = rules.iter().map(|rule| format!("{rule}: audit")).collect();
-        let excepted: Vec<String> = rules.iter().map(|rule| exception(rule)).collect();
-        let shipped = include_str!("../../policies/flame-analysis.yaml");
-        let modes = format!("{shipped}\n  modes: {{{}}}\n", softened.join(", "));
-        let exceptions = format!("{shipped}\n  exceptions: [{}]\n", excepted.join(", "));
-        for text in [modes, exceptions] {
-            let policies = PolicySet::parse([
-                ("a", text.as_str()),
-                ("g", include_str!("../../policies/flame-gateway.yaml")),
-                ("i", include_str!("../../tests/fixtures/installation.yaml")),
-            ])
-            .unwrap();
+        let shipped = PolicySet::parse([
+            ("a", include_str!("../../policies/flame-analysis.yaml")),
+            ("g", include_str!("../../policies/flame-gateway.yaml")),
+            ("i", include_str!("../../tests/fixtures/installation.yaml")),
+        ])
+        .unwrap();
+        let exception = |rule: &str| Exception {
+            rule: rule.to_owned(),
+            app: Pattern::new("analysis-1").unwrap(),
+            owner: "o".to_owned(),
+            reason: "r".to_owned(),
+            expires: "2027-01-01T00:00:00Z".parse().unwrap(),
+        };
+        // Policy files that say so are refused; the judge does not rely on that.
+        let (mut moded, mut excepted) = (shipped.clone(), shipped);
+        moded.analysis.modes = rules.map(|rule| (rule.to_owned(), Mode::Audit)).into();
+        excepted.analysis.exceptions = rules.map(exception).into();
+        for policies in [moded, excepted] {
             let now = "2026-11-21T00:00:00Z".parse().unwrap();
             let scales = Scales { profile: &policies.analysis, app: "analysis-1", now };
             let mut judgement = Judgement::default();
@@ -93,6 +96,14 @@ mod tests {
             assert_eq!(ids(&judgement.refusals), rules[..8]);
             assert_eq!(ids(&judgement.reported), rules[8..]);
         }
+    }
+
+    #[test]
+    fn policy_files_know_which_rules_always_enforce() {
+        let firm = FIRM_RULES.iter().copied();
+        let others = REQUEST_RULES.iter().chain(OBJECT_RULES).filter(|rule| rule.hold == Hold::Always);
+        let all: Vec<&str> = firm.chain(others.map(|rule| rule.id)).collect();
+        assert_eq!(ALWAYS, all);
     }
 
     fn found_by(id: &'static str) -> Finding {
