@@ -19,8 +19,9 @@
 //!     `a_deleted_policy_is_replaced_before_it_goes`
 //!   - `tests/cluster/flame_replay.rs`: `flames_orchestrator_works_as_without_and_no_pod_is_bound_before_its_policy`
 //! - I2 The union of all policies that select an analysis pod reaches only its own NGINX on the NGINX's container port,
-//!   and DNS on port 53 where the profile says so.
+//!   and DNS where the profile says so.
 //!   - `tests/isolation/property.rs`: `findings_are_exactly_what_would_let_an_analysis_reach_more_than_its_profile`,
+//!     `with_other_peers_for_dns_findings_are_just_as_exact`,
 //!     `our_own_policies_let_no_analysis_reach_more_than_its_profile`
 //!   - `tests/isolation/union.rs`: `any_policy_that_selects_the_pod_keeps_its_gate_when_it_adds_reach`
 //!   - `tests/cluster/guard_test.rs`: `a_gate_stays_while_another_network_s_policy_could_select_the_pod`

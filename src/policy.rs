@@ -1,6 +1,7 @@
 //! What the operator decided: profiles, the modes of their rules, exceptions.
 
 mod checked;
+mod dns;
 mod exception;
 mod installation;
 mod pattern;
@@ -10,12 +11,13 @@ mod set;
 mod user_rule;
 
 pub use checked::ALWAYS;
+pub use dns::{DnsPeer, DnsPlace};
 pub use exception::Exception;
 pub use installation::{Installation, Namespace, Tenancy};
 pub use pattern::Pattern;
 pub use profile::{
-    Containers, Dns, EnvSources, Guards, Images, Metadata, Mode, Network, Profile, PullSecret, Resources, Role,
-    Scheduling, Security, Sidecar, TrustedPolicy, Want,
+    Containers, EnvSources, Guards, Images, Metadata, Mode, Network, Profile, PullSecret, Resources, Role, Scheduling,
+    Security, Sidecar, TrustedPolicy, Want,
 };
 pub use quantity::Quantity;
 pub use set::{ALSO, PolicyProblem, PolicySet};

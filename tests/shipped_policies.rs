@@ -133,3 +133,11 @@ fn a_rule_that_always_enforces_has_neither_mode_nor_exception() {
         }
     }
 }
+
+#[test]
+fn dns_does_not_live_where_analyses_do() {
+    let text = ANALYSIS.replace("dns: cluster", "dns: [{namespace: flame, pods: {k8s-app: kube-dns}}]");
+    let files = [("a.yaml", text.as_str()), ("g.yaml", GATEWAY), ("i.yaml", INSTALLATION)];
+    let problem = PolicySet::parse(files).unwrap_err().to_string();
+    assert!(problem.contains("namespace `flame` is guarded itself"), "{problem}");
+}

@@ -1,10 +1,12 @@
 //! What the profile allows to the pods that a policy selects: which peers on which ports.
 
-use super::make::{DNS_KEY, DNS_NAMESPACE, DNS_PORT, DNS_VALUE, gateway_app};
+use std::net::IpAddr;
+
+use super::make::gateway_app;
 use super::read::{Direction, Peer, Ports, Protocol};
 use super::selector::Selector;
 use crate::model::labels;
-use crate::policy::{Dns, PolicySet};
+use crate::policy::{DnsPlace, PolicySet};
 
 /// What pods may do that one policy selects.
 pub(super) struct Allowance<'a> {
@@ -27,7 +29,13 @@ pub(super) enum Allowed {
 impl Allowance<'_> {
     /// On which ports the profile lets the pods and this peer meet.
     pub(super) fn of(&self, peer: &Peer, direction: Direction) -> Allowed {
-        let Peer::Pods { namespaces, pods } = peer else { return Allowed::Only(Vec::new()) };
+        let (namespaces, pods) = match peer {
+            Peer::Pods { namespaces, pods } => (namespaces, pods),
+            Peer::Block(address) => {
+                return Allowed::Only(self.dns_ports(direction, |place| is_address(place, *address)));
+            }
+            Peer::Unknown => return Allowed::Only(Vec::new()),
+        };
         if pods.is_void() || namespaces.as_ref().is_some_and(no_namespace) {
             return Allowed::Everything;
         }
@@ -35,9 +43,7 @@ impl Allowance<'_> {
         if self.is_own_gateway(namespaces.as_ref(), pods) {
             ports.extend(self.gateway_ports(direction).iter().map(|port| (Protocol::Tcp, *port)));
         }
-        if direction == Direction::Egress && self.is_dns(namespaces.as_ref(), pods) {
-            ports.extend([(Protocol::Udp, DNS_PORT), (Protocol::Tcp, DNS_PORT)]);
-        }
+        ports.extend(self.dns_ports(direction, |place| self.are_pods(place, namespaces.as_ref(), pods)));
         Allowed::Only(ports)
     }
 
@@ -60,13 +66,29 @@ impl Allowance<'_> {
         here && told_apart && pods.implies(labels::APP, &gateway)
     }
 
-    fn is_dns(&self, namespaces: Option<&Selector>, pods: &Selector) -> bool {
-        let there = match namespaces {
-            None => self.namespace == Some(DNS_NAMESPACE),
-            Some(selector) => selector.implies(labels::NAMESPACE_NAME, DNS_NAMESPACE),
-        };
-        self.policies.analysis.network.dns == Dns::Cluster && there && pods.implies(DNS_KEY, DNS_VALUE)
+    /// The ports of those DNS peers that `is_it` says.
+    fn dns_ports(&self, direction: Direction, is_it: impl Fn(&DnsPlace) -> bool) -> Vec<(Protocol, u16)> {
+        if direction != Direction::Egress {
+            return Vec::new();
+        }
+        let peers = self.policies.analysis.network.dns.iter().filter(|peer| is_it(&peer.place));
+        peers.flat_map(|peer| [(Protocol::Udp, peer.port), (Protocol::Tcp, peer.port)]).collect()
     }
+
+    /// Whether the selectors match no pods but a DNS peer's.
+    fn are_pods(&self, place: &DnsPlace, namespaces: Option<&Selector>, pods: &Selector) -> bool {
+        let DnsPlace::Pods { namespace, labels } = place else { return false };
+        let there = match namespaces {
+            None => self.namespace == Some(namespace),
+            Some(selector) => selector.implies(labels::NAMESPACE_NAME, namespace),
+        };
+        // Without labels it would be everybody there; policy files with such a peer are refused.
+        there && !labels.is_empty() && labels.iter().all(|(key, value)| pods.implies(key, value))
+    }
+}
+
+fn is_address(place: &DnsPlace, address: Option<IpAddr>) -> bool {
+    matches!((place, address), (DnsPlace::Address(known), Some(address)) if *known == address)
 }
 
 impl Allowed {

@@ -54,7 +54,7 @@ fn too_much(rule: &Rule<'_>, direction: Direction, allowance: &Allowance<'_>) ->
         if allowed.is_nothing() {
             let who = match peer {
                 Peer::Pods { .. } => "these pods are",
-                Peer::Block => "an address block is",
+                Peer::Block(_) => "an address block is",
                 Peer::Unknown => "what this names is",
             };
             let why = format!("{who} no peer of an analysis; {}", advice(direction, allowance));

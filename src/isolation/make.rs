@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::model::labels;
-use crate::policy::{Dns, Profile};
+use crate::policy::{DnsPlace, Profile};
 
 /// The policy `flamewarden-<app>`: in and out only the analysis's own gateway, and DNS where the profile says so.
 pub fn policy(app: &str, namespace: &str, analysis: &Profile, gateway: &Profile) -> Value {
@@ -39,21 +39,32 @@ pub(super) fn spec(pods: Value, app: &str, analysis: &Profile, gateway: &Profile
     if !gateway_ports.is_empty() {
         egress.push(json!({"to": [peer], "ports": gateway_ports}));
     }
-    if network.dns == Dns::Cluster {
-        egress.push(json!({
-            "to": [{
-                "namespaceSelector": {"matchLabels": {labels::NAMESPACE_NAME: DNS_NAMESPACE}},
-                "podSelector": {"matchLabels": {DNS_KEY: DNS_VALUE}},
-            }],
-            "ports": [{"protocol": "UDP", "port": DNS_PORT}, {"protocol": "TCP", "port": DNS_PORT}],
-        }));
-    }
+    egress.extend(network.dns.iter().map(|peer| {
+        let port = peer.port;
+        json!({
+            "to": [dns_peer(&peer.place)],
+            "ports": [{"protocol": "UDP", "port": port}, {"protocol": "TCP", "port": port}],
+        })
+    }));
     json!({
         "podSelector": pods,
         "policyTypes": ["Ingress", "Egress"],
         "ingress": [{"from": [peer], "ports": [tcp(&network.port)]}],
         "egress": egress,
     })
+}
+
+fn dns_peer(place: &DnsPlace) -> Value {
+    match place {
+        DnsPlace::Pods { namespace, labels } => json!({
+            "namespaceSelector": {"matchLabels": {labels::NAMESPACE_NAME: namespace}},
+            "podSelector": {"matchLabels": labels},
+        }),
+        DnsPlace::Address(address) => {
+            let length = if address.is_ipv4() { 32 } else { 128 };
+            json!({"ipBlock": {"cidr": format!("{address}/{length}")}})
+        }
+    }
 }
 
 /// The `app` of an analysis's gateway.
@@ -63,7 +74,3 @@ pub(super) fn gateway_app(app: &str) -> String {
 
 /// The value of `app.kubernetes.io/managed-by` on what Flamewarden makes.
 pub const MANAGED_BY: &str = "flamewarden";
-pub(super) const DNS_NAMESPACE: &str = "kube-system";
-pub(super) const DNS_KEY: &str = "k8s-app";
-pub(super) const DNS_VALUE: &str = "kube-dns";
-pub(super) const DNS_PORT: u16 = 53;

@@ -1,5 +1,7 @@
 //! Reads a NetworkPolicy as Kubernetes means it: defaults applied, and what is unknown kept as unknown.
 
+use std::net::IpAddr;
+
 use super::selector::Selector;
 use crate::model::{FieldPath, Json};
 
@@ -50,8 +52,8 @@ pub(super) struct Rule<'a> {
 pub(super) enum Peer {
     /// Pods: in the policy's own namespace, or in those that a selector matches.
     Pods { namespaces: Option<Selector>, pods: Selector },
-    /// Addresses.
-    Block,
+    /// Addresses: which one, where it is one only.
+    Block(Option<IpAddr>),
     /// Nothing that we know.
     Unknown,
 }
@@ -162,7 +164,7 @@ impl<'a> Rule<'a> {
             Peer::Pods { namespaces, pods } => {
                 [namespaces.as_ref(), Some(pods)].into_iter().flatten().all(|selector| selector.terms().is_some())
             }
-            Peer::Block => true,
+            Peer::Block(_) => true,
             Peer::Unknown => false,
         };
         self.unknown.is_empty()
@@ -222,7 +224,7 @@ impl Peer {
         let known = has_only(json, &["podSelector", "namespaceSelector", "ipBlock"]);
         match (json.get("podSelector"), json.get("namespaceSelector"), json.get("ipBlock")) {
             _ if !known => Peer::Unknown,
-            (None, None, Some(_)) => Peer::Block,
+            (None, None, Some(block)) => Peer::Block(single(block)),
             // The API server refuses a peer that names nothing, and a block together with a selector.
             (None, None, None) | (_, _, Some(_)) => Peer::Unknown,
             (pods, namespaces, None) => Peer::Pods {
@@ -231,6 +233,17 @@ impl Peer {
             },
         }
     }
+}
+
+/// The one address that a block names. Runtimes differ in how they read other ways to write one, so only the plain one
+/// counts.
+fn single(block: &Json<'_>) -> Option<IpAddr> {
+    if !has_only(block, &["cidr"]) {
+        return None;
+    }
+    let (address, length) = block.text_at(&["cidr"])?.split_once('/')?;
+    let address: IpAddr = address.parse().ok()?;
+    (length == if address.is_ipv4() { "32" } else { "128" }).then_some(address)
 }
 
 impl Ports {

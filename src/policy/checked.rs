@@ -151,7 +151,7 @@ fn wrong<E: Error>(what: &str, value: &str, problem: impl Display) -> E {
 }
 
 /// A DNS label.
-fn is_label(text: &str) -> bool {
+pub(super) fn is_label(text: &str) -> bool {
     let fits = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
     (1..=63).contains(&text.len()) && text.bytes().all(fits) && !text.starts_with('-') && !text.ends_with('-')
 }

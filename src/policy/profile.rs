@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::checked::{self, image_problem};
-use super::{Exception, Pattern, Quantity};
+use super::{DnsPeer, Exception, Pattern, Quantity, dns};
 use crate::model::{labels, registry_problem};
 
 /// What the pods of one kind must have. Written as `kind: Profile` in a policy file.
@@ -195,9 +195,9 @@ pub struct Network {
     pub port: u16,
     /// The ports on which the gateway's container listens.
     pub gateway_ports: Vec<u16>,
-    /// Whether the pod may ask the cluster's DNS.
-    #[serde(default)]
-    pub dns: Dns,
+    /// Whom the pod may ask for names; nobody where the list is empty.
+    #[serde(default = "dns::cluster", deserialize_with = "dns::read")]
+    pub dns: Vec<DnsPeer>,
     /// Policies of other networks that may select analyses, as long as their content is this one.
     #[serde(default)]
     pub trusted: Vec<TrustedPolicy>,
@@ -215,17 +215,6 @@ pub struct TrustedPolicy {
     pub name: String,
     /// The hash of its content, as the refusal tells it.
     pub sha256: String,
-}
-
-/// Where an analysis may resolve names.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum Dns {
-    /// The cluster's DNS pods (kube-system, `k8s-app: kube-dns`), port 53 only.
-    #[default]
-    Cluster,
-    /// Nowhere.
-    None,
 }
 
 /// Names of Secrets and ConfigMaps that environment and volumes may come from.

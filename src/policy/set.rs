@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use super::{Installation, Profile, Role, RuleSpec, Tenancy};
+use super::{DnsPlace, Installation, Profile, Role, RuleSpec, Tenancy};
 use crate::model::{PodView, yaml_documents};
 
 /// Profiles and the installation's own settings, read from policy files and checked together.
@@ -143,6 +143,17 @@ impl PolicySet {
             return Err(PolicyProblem::Set(
                 "both profiles must have the same guards.app: a gateway is found by its analysis's name".to_owned(),
             ));
+        }
+        // Pods there are guarded, or next to what is guarded; analyses would reach each other by such a peer.
+        let asked = self.profiles().into_iter().flat_map(|profile| &profile.network.dns);
+        let guarded = asked.filter_map(|peer| match &peer.place {
+            DnsPlace::Pods { namespace, .. } if self.tenancy(namespace).is_some() => Some(namespace),
+            _ => None,
+        });
+        if let Some(namespace) = guarded.into_iter().next() {
+            return Err(PolicyProblem::Set(format!(
+                "network.dns: namespace `{namespace}` is guarded itself; DNS must live elsewhere"
+            )));
         }
         let problem = self.profiles().into_iter().find_map(Profile::problem);
         if let Some(problem) = problem.or_else(|| self.installation.problem()) {

@@ -20,8 +20,15 @@ use flamewarden::policy::PolicySet;
 use serde_json::{Value, json};
 
 pub(crate) fn policies() -> PolicySet {
+    policies_with("cluster")
+}
+
+/// The shipped profiles, and other peers for DNS.
+pub(crate) fn policies_with(dns: &str) -> PolicySet {
+    let shipped = include_str!("../../policies/flame-analysis.yaml");
+    assert!(shipped.contains("dns: cluster"));
     PolicySet::parse([
-        ("flame-analysis.yaml", include_str!("../../policies/flame-analysis.yaml")),
+        ("flame-analysis.yaml", shipped.replace("dns: cluster", &format!("dns: {dns}")).as_str()),
         ("flame-gateway.yaml", include_str!("../../policies/flame-gateway.yaml")),
         ("installation.yaml", include_str!("../fixtures/installation.yaml")),
     ])
@@ -35,6 +42,10 @@ pub(crate) fn object(spec: &Value) -> String {
 pub(crate) fn gateway(app: &str) -> Value {
     json!({"podSelector": {"matchLabels": {"app": format!("nginx-{app}")}}})
 }
+
+/// Pods that are told by two labels and listen elsewhere, and caches on the node.
+pub(crate) const OTHER_DNS: &str = "[{namespace: lab, pods: {k8s-app: kube-dns, x: '1'}, port: 5353}, \
+    {address: 169.254.20.10}, {address: 'fd00::a'}]";
 
 pub(crate) fn dns() -> Value {
     json!({

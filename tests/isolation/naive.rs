@@ -18,7 +18,7 @@ pub(crate) struct World {
     pub(crate) namespaces: Vec<Labels>,
     /// All labels that a pod may have; each such pod is in each namespace.
     pub(crate) pods: Vec<Labels>,
-    /// Addresses outside the cluster.
+    /// Addresses that are no pod's.
     pub(crate) addresses: Vec<IpAddr>,
     pub(crate) protocols: Vec<&'static str>,
     pub(crate) numbers: Vec<i32>,
@@ -30,7 +30,7 @@ pub(crate) struct World {
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum End<'w> {
     Pod { namespace: &'w Labels, labels: &'w Labels },
-    Address,
+    Address(IpAddr),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -120,7 +120,7 @@ fn ends<'w>(peers: &[NetworkPolicyPeer], own: &str, world: &'w World) -> Vec<End
     let mut ends = Vec::new();
     let everybody = NetworkPolicyPeer { namespace_selector: Some(LabelSelector::default()), ..Default::default() };
     let peers = if peers.is_empty() {
-        ends.extend(world.addresses.iter().map(|_| End::Address));
+        ends.extend(world.addresses.iter().map(|address| End::Address(*address)));
         std::slice::from_ref(&everybody)
     } else {
         peers
@@ -131,7 +131,7 @@ fn ends<'w>(peers: &[NetworkPolicyPeer], own: &str, world: &'w World) -> Vec<End
                 contains(&block.cidr, *address)
                     && !block.except.iter().flatten().any(|except| contains(except, *address))
             };
-            ends.extend(world.addresses.iter().filter(|address| inside(address)).map(|_| End::Address));
+            ends.extend(world.addresses.iter().filter(|address| inside(address)).map(|address| End::Address(*address)));
             continue;
         }
         let here = |labels: &&Labels| match &peer.namespace_selector {

@@ -49,9 +49,19 @@ pub(crate) fn world() -> World {
             ("k8s-app", &[None, Some("kube-dns"), Some("else")]),
             ("x", &[None, Some("1"), Some("else")]),
         ]),
-        addresses: ["10.1.2.3", "169.254.169.254", "2001:db8::1"].map(|address| address.parse().unwrap()).into(),
+        addresses: [
+            "10.1.2.3",
+            "169.254.169.254",
+            "169.254.20.10",
+            "169.254.20.11",
+            "2001:db8::1",
+            "fd00::a",
+            "fd00::b",
+        ]
+        .map(|address| address.parse().unwrap())
+        .into(),
         protocols: vec!["TCP", "UDP", "SCTP"],
-        numbers: vec![53, 54, 80, 81, 443, 8000, 8080, 9153],
+        numbers: vec![53, 54, 80, 81, 443, 5353, 8000, 8080, 9153],
         named: 443,
     }
 }
@@ -94,16 +104,32 @@ fn peer() -> impl Strategy<Value = Value> {
         "podSelector": {"matchLabels": {"k8s-app": "kube-dns"}},
         "namespaceSelector": {"matchLabels": {NAME: "kube-system"}},
     });
-    let blocks = vec!["0.0.0.0/0", "10.0.0.0/8", "169.254.169.254/32", "::/0"];
+    let other_dns = json!({
+        "podSelector": {"matchLabels": {"k8s-app": "kube-dns", "x": "1"}},
+        "namespaceSelector": {"matchLabels": {NAME: "lab"}},
+    });
+    let blocks = vec![
+        "0.0.0.0/0",
+        "10.0.0.0/8",
+        "169.254.169.254/32",
+        "169.254.20.10/32",
+        "169.254.20.10/32",
+        "169.254.20.10/31",
+        "169.254.20.11/32",
+        "fd00::a/128",
+        "fd00::a/127",
+        "::/0",
+    ];
     prop_oneof![
         6 => Just(gateway.clone()),
         4 => Just(dns.clone()),
         // Nearly right: the right pods, but perhaps of another namespace.
-        4 => (select(vec![gateway.clone(), dns.clone()]), prop::option::of(namespaces())).prop_map(|(mut peer, namespaces)| {
+        4 => (select(vec![gateway.clone(), dns.clone(), other_dns.clone()]), prop::option::of(namespaces())).prop_map(|(mut peer, namespaces)| {
             peer["namespaceSelector"] = json!(namespaces);
             peer
         }),
-        1 => select(blocks).prop_map(|block| json!({"ipBlock": {"cidr": block}})),
+        2 => Just(other_dns.clone()),
+        2 => select(blocks).prop_map(|block| json!({"ipBlock": {"cidr": block}})),
         2 => peer_pods().prop_map(|pods| json!({"podSelector": pods})),
         1 => namespaces().prop_map(|namespaces| json!({"namespaceSelector": namespaces})),
         3 => (peer_pods(), namespaces())
@@ -151,12 +177,13 @@ fn ports() -> impl Strategy<Value = Value> {
         json!(8080),
         json!(8000),
         json!(53),
+        json!(5353),
         json!(443),
         json!("http"),
         json!("dns"),
         json!(null),
     ]);
-    let range = select(vec![(80, 80), (53, 53), (80, 81), (53, 80), (8000, 8080), (1, 65535)]);
+    let range = select(vec![(80, 80), (53, 53), (5353, 5353), (80, 81), (53, 80), (8000, 8080), (1, 65535)]);
     let port = prop_oneof![
         4 => (protocol(), number).prop_map(|(protocol, number)| without_nulls([("protocol", protocol), ("port", number)])),
         1 => (protocol(), range).prop_map(|(protocol, (first, last))| without_nulls([
@@ -166,6 +193,7 @@ fn ports() -> impl Strategy<Value = Value> {
     prop_oneof![
         3 => select(vec![
             json!([{"port": 80}]), json!([{"port": 8000}]), json!([{"port": 53, "protocol": "UDP"}]),
+            json!([{"port": 5353}]),
         ]),
         1 => Just(json!(null)),
         3 => prop::collection::vec(port, 0..3).prop_map(|ports| json!(ports)),

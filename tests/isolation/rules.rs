@@ -4,7 +4,7 @@ use flamewarden::isolation::{judge_policy, policy};
 use flamewarden::model::parse;
 use serde_json::{Value, json};
 
-use crate::{dns, gateway, object, policies};
+use crate::{OTHER_DNS, dns, gateway, object, policies, policies_with};
 
 /// Rule, place and value of every finding.
 fn found(spec: &Value) -> Vec<(String, String)> {
@@ -166,6 +166,87 @@ fn peers_that_the_profile_does_not_allow_are_found() {
     ] {
         assert_eq!(places(&egress(&peer, &ports)), want, "{peer}");
     }
+}
+
+/// An address counts only as that one address, written plainly; whatever else runtimes might read it as is refused.
+#[test]
+fn only_the_profile_s_own_address_answers_for_names() {
+    let set = policies_with(OTHER_DNS);
+    let block = |cidr: &str| json!({"ipBlock": {"cidr": cidr}});
+    let udp = json!([{"protocol": "UDP", "port": 53}]);
+    let (to, ports) = ("spec.egress[0].to[0]", "spec.egress[0].ports[0]");
+    for (peer, opened, want) in [
+        (block("169.254.20.10/32"), udp.clone(), vec![]),
+        (block("169.254.20.10/32"), json!([{"port": 53}]), vec![]),
+        (block("fd00::a/128"), udp.clone(), vec![]),
+        (block("fd00:0::a/128"), udp.clone(), vec![]),
+        (block("169.254.20.10/31"), udp.clone(), vec![to]),
+        (block("169.254.20.10/0"), udp.clone(), vec![to]),
+        (block("169.254.20.10/032"), udp.clone(), vec![to]),
+        (block("169.254.20.10/33"), udp.clone(), vec![to]),
+        (block("169.254.20.10"), udp.clone(), vec![to]),
+        (block("169.254.020.10/32"), udp.clone(), vec![to]),
+        (block(" 169.254.20.10/32"), udp.clone(), vec![to]),
+        (block("::ffff:169.254.20.10/128"), udp.clone(), vec![to]),
+        (block("fd00::a/32"), udp.clone(), vec![to]),
+        (block("169.254.20.11/32"), udp.clone(), vec![to]),
+        (json!({"ipBlock": {"cidr": "169.254.20.10/32", "except": ["169.254.20.11/32"]}}), udp.clone(), vec![to]),
+        (json!({"ipBlock": {"cidr": "169.254.20.10/32", "x": 1}}), udp.clone(), vec![to]),
+        (json!({"ipBlock": {"cidr": 1}}), udp.clone(), vec![to]),
+        (block("169.254.20.10/32"), json!([{"port": 5353}]), vec![ports]),
+        (block("169.254.20.10/32"), json!([{"port": 80}]), vec![ports]),
+        (block("169.254.20.10/32"), json!(null), vec!["spec.egress[0].ports"]),
+        // The shipped peer is none any more.
+        (dns(), udp.clone(), vec![to]),
+        (
+            json!({"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "lab"}},
+            "podSelector": {"matchLabels": {"k8s-app": "kube-dns"}}}),
+            json!([{"port": 5353}]),
+            vec![to],
+        ),
+        (
+            json!({"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "lab"}},
+            "podSelector": {"matchLabels": {"k8s-app": "kube-dns", "x": "1"}}}),
+            json!([{"port": 5353}]),
+            vec![],
+        ),
+        (
+            json!({"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "lab"}},
+            "podSelector": {"matchLabels": {"k8s-app": "kube-dns", "x": "1"}}}),
+            json!([{"port": 53}]),
+            vec![ports],
+        ),
+    ] {
+        let text = object(&egress(&peer, &opened));
+        let found = judge_policy(&parse(text.as_bytes()).unwrap(), &set);
+        let found: Vec<String> = found.into_iter().map(|finding| finding.path.to_string()).collect();
+        assert_eq!(found, want, "{peer} {opened}");
+    }
+    // It may be asked; it may not ask.
+    let ingress = json!({"podSelector": {"matchLabels": {"app": "analysis-1"}},
+        "ingress": [{"from": [block("169.254.20.10/32")], "ports": [{"port": 53}]}]});
+    assert_eq!(judge_policy(&parse(object(&ingress).as_bytes()).unwrap(), &set).len(), 1);
+    // Where the profile does not name it, it is no peer.
+    assert_eq!(places(&egress(&block("169.254.20.10/32"), &udp)), [to]);
+}
+
+#[test]
+fn other_peers_for_names_stand_in_our_own_policy() {
+    let set = policies_with(OTHER_DNS);
+    let made = policy("analysis-1", "flame", &set.analysis, &set.gateway);
+    let ports = |port: u16| json!([{"protocol": "UDP", "port": port}, {"protocol": "TCP", "port": port}]);
+    assert_eq!(
+        made["spec"]["egress"].as_array().unwrap()[1..],
+        [
+            json!({"to": [{
+                "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "lab"}},
+                "podSelector": {"matchLabels": {"k8s-app": "kube-dns", "x": "1"}},
+            }], "ports": ports(5353)}),
+            json!({"to": [{"ipBlock": {"cidr": "169.254.20.10/32"}}], "ports": ports(53)}),
+            json!({"to": [{"ipBlock": {"cidr": "fd00::a/128"}}], "ports": ports(53)}),
+        ]
+    );
+    assert_eq!(judge_policy(&parse(made.to_string().as_bytes()).unwrap(), &set), []);
 }
 
 #[test]
