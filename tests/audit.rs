@@ -242,16 +242,16 @@ fn a_user_or_policies_that_make_no_sense_end_in_two() {
 
 #[test]
 fn a_comparison_names_what_would_be_answered_differently() {
-    let stricter = FILES[0].1.replace("graceMaximum: 30", "graceMaximum: 30\n  modes: {labels: audit}");
+    let stricter = FILES[0].1.replace("graceMaximum: 30", "graceMaximum: 30\n  modes: {annotations: audit}");
     let folder = folder(&[
         ("new/a.yaml", stricter.replace("images:\n    digest: any", "images:\n    digest: required").as_str()),
         ("new/g.yaml", FILES[1].1),
         ("new/i.yaml", FILES[2].1),
     ]);
     let role = "\n---\n{kind: Role, apiVersion: rbac.authorization.k8s.io/v1, metadata: {name: r}}\n";
-    let labelled =
-        ANALYSIS.replace("app: analysis-a", "app: analysis-a, k8s-app: dns").replace("{name: a,", "{name: b,");
-    let input = format!("{ANALYSIS}---\n{labelled}{role}");
+    let annotated =
+        ANALYSIS.replace("labels: {", "annotations: {k8s-app: dns}, labels: {").replace("{name: a,", "{name: b,");
+    let input = format!("{ANALYSIS}---\n{annotated}{role}");
     let (code, report) = report(&folder, &["--compare", "--policy", "new"], &input);
     assert_eq!(code, 1);
     let wanted = json!({
@@ -260,7 +260,7 @@ fn a_comparison_names_what_would_be_answered_differently() {
             {"file": "-", "document": 1, "object": "Pod flame/a", "before": "mended", "after": "refused",
              "onlyBefore": [], "onlyAfter": [["refused", "image-digest"]]},
             {"file": "-", "document": 2, "object": "Pod flame/b", "before": "refused", "after": "refused",
-             "onlyBefore": [["refused", "labels"]], "onlyAfter": [["refused", "image-digest"], ["reported", "labels"]]},
+             "onlyBefore": [["refused", "annotations"]], "onlyAfter": [["refused", "image-digest"], ["reported", "annotations"]]},
         ],
     });
     assert_eq!(report, wanted);
