@@ -1,4 +1,4 @@
-//! The snapshot of what is known of the cluster. Data only; `cluster/` fills it, `guard/` plans from it.
+//! The snapshot of what is known of the cluster. Data only; `guard/` fills it from what is watched, and plans from it.
 
 use std::collections::BTreeMap;
 

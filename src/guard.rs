@@ -1,7 +1,6 @@
 //! The guard: makes each analysis's policy, then lifts the gate; keeps the policy until the pods are gone.
 
 mod act;
-mod adopt;
 mod ending;
 mod free;
 mod lift;
@@ -10,6 +9,7 @@ mod plan;
 mod rest;
 mod run;
 mod settings;
+mod tell;
 mod watches;
 
 pub use free::Endings;

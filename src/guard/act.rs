@@ -9,11 +9,11 @@ use json_patch::Patch;
 use serde_json::{Value, json};
 use tracing::{info, warn};
 
-use super::adopt;
 use super::free::{free, may_go};
 use super::lift::{Holder, Refusal, controller, holder, lift_refusals, opening, summary};
 use super::plan::{Identity, MayGo, Step};
 use super::settings::GuardSettings;
+use super::tell;
 use crate::cluster::{Cluster, ClusterProblem, Event, Kind, Leadership, Often, Recorder};
 use crate::facts::{Adopted, Facts, Place};
 use crate::isolation::{self, FOREIGN, Foreign, Scope, foreign_refusal};
@@ -101,7 +101,7 @@ impl Actor {
         if let Some(metadata) = policy.get_mut("metadata").and_then(Value::as_object_mut) {
             metadata.insert("name".to_owned(), json!(place.name));
             if !adopted.is_empty() {
-                metadata.insert("annotations".to_owned(), json!({ADOPTED: adopt::written(adopted)}));
+                metadata.insert("annotations".to_owned(), json!({ADOPTED: tell::written(adopted)}));
             }
         }
         let stored = self.cluster.apply(Kind::NetworkPolicy, &place, &policy).await?;
@@ -221,7 +221,7 @@ impl Actor {
             let stands = if refusal.is_none() { Adopted::Conforming } else { Adopted::NotConforming };
             adopted.insert(uid.clone(), stands);
             info!(namespace = identity.namespace, app = identity.app, pod = name, adopted = ?stands, "pod from before adopted");
-            events.push(adopt::adopted(identity, pod_reference(name, uid), refusal.as_ref(), Timestamp::now()));
+            events.push(tell::adopted(identity, pod_reference(name, uid), refusal.as_ref(), Timestamp::now()));
         }
         let outcome = self.write(identity, policy, &adopted).await?;
         for event in &events {
@@ -234,7 +234,7 @@ impl Actor {
         let reason = summary(refusal);
         warn!(namespace = identity.namespace, app = identity.app, pod, reason, "gate stays closed");
         if let Some((name, uid)) = self.pods.iter().find(|(name, ..)| name == pod) {
-            self.tell(&adopt::held(identity, pod_reference(name, uid), refusal, Timestamp::now())).await;
+            self.tell(&tell::held(identity, pod_reference(name, uid), refusal, Timestamp::now())).await;
         }
     }
 

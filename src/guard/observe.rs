@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
-use super::adopt;
 use super::plan::Identity;
+use super::tell;
 use crate::cluster::{Change, Kind};
 use crate::facts::{Facts, Gate, Place, PodFact, PolicyFact, PolicyState};
 use crate::isolation;
@@ -199,7 +199,7 @@ fn policy_fact(place: &Place, object: &Value, policies: &PolicySet) -> Option<Po
     };
     let uid = object.pointer("/metadata/uid")?.as_str()?.to_owned();
     let annotation = object.pointer("/metadata/annotations").and_then(|annotations| annotations.get(ADOPTED));
-    let adopted = annotation.and_then(Value::as_str).map(adopt::read).unwrap_or_default();
+    let adopted = annotation.and_then(Value::as_str).map(tell::read).unwrap_or_default();
     Some(PolicyFact { uid, app: app.to_owned(), state, adopted })
 }
 

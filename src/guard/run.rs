@@ -11,11 +11,11 @@ use tokio::task::JoinSet;
 use tracing::{debug, warn};
 
 use super::act::{Actor, Outcome};
-use super::adopt;
 use super::observe::Observer;
 use super::plan::{Identity, Memory, Step, plan};
 use super::rest::Rests;
 use super::settings::GuardSettings;
+use super::tell;
 use super::watches::{Followed, News, Watches};
 use crate::cluster::Kind;
 use crate::policy::PolicySet;
@@ -100,7 +100,7 @@ impl Guard {
     /// Starts every step that is due; gives the moment at which to look again at the latest.
     fn start(&mut self, steps: &mut Steps) -> Instant {
         let (now, moment) = (now(), Timestamp::now());
-        for (state, count) in adopt::count(self.observer.facts()) {
+        for (state, count) in tell::count(self.observer.facts()) {
             self.settings.metrics.guard_pods.get_or_create(&StateLabels { state }).set(count);
         }
         let mut next = now + LOOK_AGAIN;
