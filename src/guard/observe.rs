@@ -206,7 +206,6 @@ fn policy_fact(place: &Place, object: &Value, policies: &PolicySet) -> Option<Po
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::policy::Dns;
 
     const NAMESPACE: &str = "flame";
     const NAME: &str = "flamewarden-analysis-a";
@@ -234,7 +233,7 @@ mod tests {
     fn changed_policies_judge_what_is_known_already_at_once() {
         let policies = policies();
         let mut changed = policies.clone();
-        changed.analysis.network.dns = Dns::None;
+        changed.analysis.network.dns.clear();
         let mut other = stored("other", &policies);
         other["metadata"]["deletionTimestamp"] = json!("2026-01-01T00:00:00Z");
         other["metadata"]["annotations"] = json!({ADOPTED: "u=conforming"});
