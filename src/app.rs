@@ -1,6 +1,7 @@
 //! Edge: composition of the parts: what is opened, in which order, and how it ends.
 
 mod controller;
+mod parts;
 mod webhook;
 
 use std::net::SocketAddr;
@@ -8,13 +9,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, anyhow};
 use arc_swap::ArcSwap;
 use clap::ValueEnum;
 use tokio::net::TcpListener;
 use tokio::task::{JoinHandle, JoinSet};
 
 pub use controller::{CertificateSource, ControllerSettings};
+use parts::all_ended;
 use webhook::Calls;
 
 use crate::policy::PolicySet;
@@ -66,13 +68,13 @@ pub struct Running {
     pub probes: SocketAddr,
     /// The switch that ends it.
     pub drain: Drain,
-    serving: JoinHandle<()>,
+    serving: JoinHandle<anyhow::Result<()>>,
 }
 
 /// Serves until told to stop.
 ///
 /// # Errors
-/// It cannot start: policies, certificates or addresses cannot be used.
+/// It cannot start: policies, certificates or addresses cannot be used. A part failed, and the others were ended.
 pub fn run(settings: &Settings) -> anyhow::Result<()> {
     let runtime =
         tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start the runtime")?;
@@ -81,7 +83,7 @@ pub fn run(settings: &Settings) -> anyhow::Result<()> {
         let drain = running.drain.clone();
         tokio::select! {
             signals = drain.on_signals() => signals.context("cannot listen for signals"),
-            () = running.ended() => Ok(()),
+            ended = running.ended() => ended,
         }
     })
 }
@@ -104,7 +106,11 @@ pub async fn start(settings: &Settings, judge: Judge) -> anyhow::Result<Running>
         let calls = Calls::prepare(settings, &policies, judge, &metrics, &drain).await?;
         webhook = Some(calls.address()?);
         checks.push(calls.check());
-        tasks.spawn(calls.run(metrics.clone()));
+        let running = calls.run(metrics.clone());
+        tasks.spawn(async move {
+            running.await;
+            Ok(())
+        });
     }
     if settings.parts.contains(&Part::Controller) {
         let controller =
@@ -115,13 +121,13 @@ pub async fn start(settings: &Settings, judge: Judge) -> anyhow::Result<Running>
     let probes = probes(settings, Probes { checks, drain: drain.clone(), metrics: metrics.clone() }).await?;
     let probes_at = probes.listener.local_addr()?;
     tracing::info!(webhook = webhook.map(|at| at.to_string()), probes = %probes_at, "serving");
-    let look = settings.look;
+    let (look, ending) = (settings.look, drain.clone());
     let serving = tokio::spawn(async move {
         tokio::select! {
             // The parts end by themselves when the drain has begun; probes are answered until then.
-            () = async { while tasks.join_next().await.is_some() {} } => {}
-            () = serve(probes) => {}
-            () = look_at_policies(folder, policies, metrics, look) => {}
+            ended = all_ended(tasks, &ending) => ended,
+            () = serve(probes) => Err(anyhow!("probes are not answered any more")),
+            () = look_at_policies(folder, policies, metrics, look) => Err(anyhow!("policies are not looked at any more")),
         }
     });
     Ok(Running { webhook, probes: probes_at, drain, serving })
@@ -170,10 +176,11 @@ async fn look_at_policies(mut folder: PolicyFolder, policies: Policies, metrics:
 
 impl Running {
     /// Waits until the drain is over.
-    pub async fn ended(self) {
-        if let Err(problem) = self.serving.await {
-            tracing::error!(%problem, "serving ended by itself");
-        }
+    ///
+    /// # Errors
+    /// It was no drain that ended it: a part failed.
+    pub async fn ended(self) -> anyhow::Result<()> {
+        self.serving.await.context("serving broke off")?
     }
 }
 

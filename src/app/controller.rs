@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use anyhow::Context;
+use anyhow::{Context, anyhow};
 use arc_swap::ArcSwap;
 use futures::future::BoxFuture;
 use tokio::sync::watch;
@@ -48,7 +48,7 @@ pub enum CertificateSource {
 
 /// A running controller: its task, and what readiness asks of it.
 pub(super) struct Controller {
-    pub(super) running: BoxFuture<'static, ()>,
+    pub(super) running: BoxFuture<'static, anyhow::Result<()>>,
     pub(super) check: Check,
 }
 
@@ -106,15 +106,13 @@ pub(super) async fn start(
     let (me, timing) = (settings.identity.clone(), settings.timing);
     let running = Box::pin(async move {
         let election = campaign(elector.clone(), lease.clone(), me.clone(), timing, leadership.clone());
-        tokio::select! {
-            () = election => {}
-            () = drain.begun() => {}
-        }
+        let done = lead(election, &mut loops, &drain).await;
         let _ = stop.send(true);
         while loops.join_next().await.is_some() {}
         if let Err(problem) = resign(&elector, &lease, &me, &leadership).await {
             tracing::warn!(%problem, "lease not given back; it runs out by itself");
         }
+        done
     });
     Ok(Controller { running, check: watches(knows) })
 }
@@ -123,4 +121,42 @@ pub(super) async fn start(
 fn watches(knows: watch::Receiver<bool>) -> Check {
     let missing = move || (!*knows.borrow()).then(|| "not every guarded namespace was seen yet".to_owned());
     Check { name: "watches", missing: Box::new(move |_| missing()) }
+}
+
+/// Takes part in the election until the drain begins. Whoever can no longer do a leader's whole work gives the lease
+/// away: renewed for ever, it would keep another from doing it.
+async fn lead(election: impl Future<Output = ()>, loops: &mut JoinSet<()>, drain: &Drain) -> anyhow::Result<()> {
+    tokio::select! {
+        () = drain.begun() => Ok(()),
+        ended = loops.join_next() => match ended {
+            Some(Err(problem)) => Err(problem).context("a loop of the controller broke off"),
+            Some(Ok(())) | None => Err(anyhow!("a loop of the controller ended by itself")),
+        },
+        () = election => Err(anyhow!("the election ended by itself")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_loop_that_breaks_off_ends_the_election_and_is_a_failure() {
+        let forever = std::future::pending::<()>;
+        let table: [(&str, fn(), &str); 2] = [
+            ("breaks off", || panic!("the guard has a fault"), "a loop of the controller broke off"),
+            ("ends", || (), "a loop of the controller ended by itself"),
+        ];
+        for (what, one, want) in table {
+            let mut loops = JoinSet::new();
+            loops.spawn(async move { one() });
+            loops.spawn(forever());
+            let led = lead(forever(), &mut loops, &Drain::default()).await;
+            assert_eq!(led.map_err(|problem| problem.to_string()), Err(want.to_owned()), "{what}");
+        }
+        let (drain, mut loops) = (Drain::default(), JoinSet::new());
+        loops.spawn(forever());
+        drain.begin();
+        assert!(lead(forever(), &mut loops, &drain).await.is_ok(), "a drain is no failure");
+    }
 }

@@ -34,7 +34,7 @@ async fn a_drain_answers_everybody_moves_connections_away_and_then_ends() {
         assert_eq!(response.answer(), ("u-1".to_owned(), false, Some(403)));
         assert_eq!(response.header("connection"), Some("close"));
     }
-    tokio::time::timeout(PATIENCE, ended).await.unwrap().unwrap();
+    tokio::time::timeout(PATIENCE, ended).await.unwrap().unwrap().unwrap();
     until("the port is free", async || caller.connect(address).await.is_err()).await;
 }
 
@@ -47,6 +47,6 @@ async fn a_drain_ends_although_somebody_holds_on() {
     let mut held = Caller::trusting(&place.generation("first")).connect(running.webhook.unwrap()).await.unwrap();
     held.post("/validate", review()).await.unwrap();
     running.drain.begin();
-    tokio::time::timeout(PATIENCE, running.ended()).await.unwrap();
+    tokio::time::timeout(PATIENCE, running.ended()).await.unwrap().unwrap();
     until("the connection is cut", async || held.is_closed()).await;
 }
