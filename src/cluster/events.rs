@@ -50,7 +50,7 @@ pub struct Recorder {
 impl Recorder {
     /// A recorder that writes in the name of this process.
     pub fn new(cluster: Cluster, instance: &str) -> Self {
-        Recorder { cluster, instance: instance.chars().take(INSTANCE).collect(), limits: Mutex::default() }
+        Recorder { cluster, instance: cut(instance, INSTANCE).to_owned(), limits: Mutex::default() }
     }
 
     /// Whether an Event of this kind may be told now; what is answered with yes is counted as told.
@@ -78,12 +78,12 @@ impl Event {
     fn name(&self) -> String {
         let hash = Sha256::digest(format!("{}/{}/{}", self.about.uid, self.reason, self.key));
         let hash: String = hash.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
-        let about: String = self.about.name.chars().take(NAME).collect();
+        let about = cut(&self.about.name, NAME);
         format!("{}.{hash}", about.trim_end_matches(['.', '-']))
     }
 
     fn object(&self, instance: &str, now: Timestamp) -> Value {
-        let note: String = self.note.chars().take(NOTE).collect();
+        let note = cut(&self.note, NOTE);
         let uid = Some(&self.about.uid).filter(|uid| !uid.is_empty());
         json!({
             "apiVersion": "events.k8s.io/v1", "kind": "Event",
@@ -97,6 +97,11 @@ impl Event {
             "reportingController": "flamewarden.dev/controller", "reportingInstance": instance,
         })
     }
+}
+
+/// The beginning of a text that has so many bytes at most.
+fn cut(text: &str, bytes: usize) -> &str {
+    text.get(..text.floor_char_boundary(bytes)).unwrap_or_default()
 }
 
 /// What was told within the last minute.
@@ -122,7 +127,7 @@ impl Limits {
 /// Events that one namespace gets in a minute.
 const MOST: usize = 60;
 const MINUTE: Duration = Duration::from_secs(60);
-/// Bounds of the API server, in bytes; what we write is ASCII but for names that cannot be stored anyway.
+/// Bounds of the API server, in bytes: a user's name, which stands in notes, can be of any letters.
 const INSTANCE: usize = 128;
 const NOTE: usize = 1000;
 const NAME: usize = 200;
@@ -163,5 +168,13 @@ mod tests {
         assert_ne!(told.name(), Event { key: "2".to_owned(), ..told.clone() }.name());
         let long = Event { about: Reference { name: format!("{}-", "x".repeat(199)), ..told.about.clone() }, ..told };
         assert_eq!(long.name().len(), 199 + 1 + 16);
+    }
+
+    #[test]
+    fn a_note_of_any_letters_keeps_to_the_api_server_s_bytes() {
+        for (note, stored) in [("x".repeat(1100), "x".repeat(1000)), ("é€".repeat(600), "é€".repeat(200))] {
+            let object = event("a", "1", &note).object("me", Timestamp::UNIX_EPOCH);
+            assert_eq!(object["note"], stored);
+        }
     }
 }
