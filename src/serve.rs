@@ -22,7 +22,7 @@ pub use drain::Drain;
 pub use issue::{ClientCertificate, IssueProblem, client_certificate, renewed, service_names};
 pub use limits::ConnectionLimits;
 pub use listen::{Handler, Listen, serve};
-pub use peers::{ClientCheck, Peer, Peers, PeersProblem};
+pub use peers::{Address, ClientCheck, Peer, Peers, PeersProblem};
 pub use policies::{PoliciesProblem, PolicyFolder, read_policies};
 pub use probes::{Check, Probes};
 pub use renewal::{Authority, Bundle, Leaf, Renewal, Term, plan_renewal};

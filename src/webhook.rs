@@ -2,6 +2,7 @@
 
 mod answer;
 mod answering;
+mod budget;
 mod http;
 mod limits;
 mod queue;

@@ -21,11 +21,11 @@ use tokio_util::task::TaskTracker;
 
 use super::patience::{Pulse, Watched};
 use super::places::Places;
-use super::{ConnectionLimits, Drain, Peer};
+use super::{Address, ConnectionLimits, Drain, Peer};
 
 /// What answers requests; every failure is a response.
 pub trait Handler: Send + Sync + 'static {
-    /// The response to a request; over TLS, its extensions have the [`Peer`].
+    /// The response to a request; its extensions have the [`Address`] and, over TLS, the [`Peer`].
     fn answer(&self, request: Request<Incoming>) -> impl Future<Output = Response<Full<Bytes>>> + Send;
 }
 
@@ -88,6 +88,7 @@ async fn accept<H: Handler>(listen: &Listen<H>, connections: &TaskTracker, cut: 
             handler: Arc::clone(&listen.handler),
             limits: listen.limits.clone(),
             drain: listen.drain.clone(),
+            address: Address(peer.ip()),
             pulse,
         };
         let (tls, cut) = (listen.tls.clone(), cut.clone());
@@ -105,6 +106,7 @@ struct Connection<H> {
     handler: Arc<H>,
     limits: ConnectionLimits,
     drain: Drain,
+    address: Address,
     pulse: Arc<Pulse>,
 }
 
@@ -129,6 +131,7 @@ impl<H: Handler> Connection<H> {
         let pulse = &self.pulse;
         let service = service_fn(|mut request: Request<Incoming>| {
             pulse.busy();
+            request.extensions_mut().insert(self.address);
             if let Some(peer) = &peer {
                 request.extensions_mut().insert(peer.clone());
             }
@@ -148,6 +151,7 @@ impl<H: Handler> Connection<H> {
                 .timer(TokioTimer::new())
                 .header_read_timeout(None)
                 .max_header_size(self.limits.header_bytes)
+                .max_buf_size(BUFFER)
                 .serve_connection(stream, service)
         );
         let ended = tokio::select! {
@@ -163,11 +167,15 @@ impl<H: Handler> Connection<H> {
     }
 }
 
+/// What a connection may have read in advance. It keeps this while it rests, and hyper's default is 400 KiB.
+const BUFFER: usize = 32 * 1024;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 const GOODBYE: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
 mod tests {
+    use std::net::IpAddr;
+
     use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 
     use super::*;
@@ -184,7 +192,8 @@ mod tests {
     fn connected(drain: &Drain) -> DuplexStream {
         let (far, near) = duplex(64 * 1024);
         let limits = ConnectionLimits::default();
-        let connection = Connection { handler: Arc::new(Fine), limits, drain: drain.clone(), pulse: Pulse::start() };
+        let (address, drain) = (Address(IpAddr::from([127, 0, 0, 1])), drain.clone());
+        let connection = Connection { handler: Arc::new(Fine), limits, drain, address, pulse: Pulse::start() };
         tokio::spawn(connection.serve(near, None));
         far
     }

@@ -4,6 +4,7 @@
 //! controller, and ours no API server. So the handshake only proves who holds which key, and every right is
 //! asked for where it is used.
 
+use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwapOption;
@@ -27,6 +28,10 @@ pub struct ClientCheck {
     /// The common name that a client must have; any where none is given.
     pub name: Option<String>,
 }
+
+/// Where a connection comes from; every request's extensions have it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Address(pub IpAddr);
 
 /// What the other end of a connection showed. Cheap to clone.
 #[derive(Debug, Clone)]

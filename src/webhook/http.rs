@@ -1,5 +1,6 @@
 //! Edge: the webhook over HTTP: paths, sizes, time, and the promise that a panic is a refusal.
 
+use std::net::{IpAddr, Ipv4Addr};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
@@ -9,13 +10,14 @@ use hyper::body::{Body, Bytes, Incoming};
 use hyper::header::{ALLOW, CONNECTION, CONTENT_ENCODING, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use hyper::{Method, Request, Response, StatusCode};
 use tokio::runtime::Handle;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, timeout_at};
 
+use super::budget::{Budget, Share};
 use super::{Answer, DecisionStream, Record, Reply, ReviewLimits, Side, Webhook, early_uid};
 use crate::model::{DECISIONS_PATH, Outcome};
-use crate::serve::{Handler, Peer};
+use crate::serve::{Address, Handler, Peer};
 use crate::telemetry::{Metrics, ReasonLabels, ReviewLabels, RuleLabels, SideLabels, printable};
 
 /// Answers `POST /mutate` and `POST /validate`.
@@ -24,14 +26,14 @@ pub struct WebhookHandler {
     decisions: DecisionStream,
     metrics: Arc<Metrics>,
     limits: ReviewLimits,
-    bytes: Arc<Semaphore>,
+    budget: Arc<Budget>,
     large: Arc<Semaphore>,
 }
 
 /// Why a body was not read to its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Unread {
-    /// All bodies together would take more than they may.
+    /// All bodies together would take more than they may, and none that is larger gives way.
     Overload,
     /// This one is longer than any that the API server sends.
     Oversize,
@@ -44,7 +46,7 @@ enum Unread {
 /// A body and its share of the bytes in flight.
 struct Held {
     bytes: Bytes,
-    _share: Share,
+    share: Share,
 }
 
 impl Handler for WebhookHandler {
@@ -61,15 +63,28 @@ impl Handler for WebhookHandler {
             Err(response) => return *response,
         };
         let deadline = begun + self.limits.time_for(request.uri().query());
+        let address = request.extensions().get::<Address>().map_or(NOWHERE, |address| address.0);
+        let share = self.budget.share(address);
         let mut body = request.into_body();
-        let held = match timeout_at(deadline.min(begun + self.limits.body), self.read(&mut body)).await {
-            Ok(Ok(held)) => held,
-            Ok(Err(unread)) => return self.turn_away(unread, body, deadline).await,
-            Err(_) => return self.turn_away(Unread::Late, body, deadline).await,
+        let reading = timeout_at(deadline.min(begun + self.limits.body), self.read(&mut body, &share));
+        let bytes = tokio::select! {
+            read = reading => read.unwrap_or(Err(Unread::Late)),
+            () = share.lost() => Err(Unread::Overload),
         };
-        let reply = self.decide(side, held, deadline).await;
-        self.remember(side, &reply.record, begun);
-        json(&reply.answer)
+        let reply = match bytes {
+            Ok(bytes) => self.decide(side, Held { bytes, share }, deadline).await,
+            Err(unread) => {
+                drop(share);
+                Err(unread)
+            }
+        };
+        match reply {
+            Ok(reply) => {
+                self.remember(side, &reply.record, begun);
+                json(&reply.answer)
+            }
+            Err(unread) => self.turn_away(unread, body, deadline).await,
+        }
     }
 }
 
@@ -78,7 +93,7 @@ impl WebhookHandler {
     pub fn new(webhook: Arc<Webhook>, decisions: DecisionStream, metrics: Arc<Metrics>, limits: ReviewLimits) -> Self {
         WebhookHandler {
             decisions,
-            bytes: Arc::new(Semaphore::new(limits.bytes_in_flight)),
+            budget: Budget::new(limits.bytes_in_flight, Arc::clone(&metrics)),
             large: Arc::new(Semaphore::new(limits.large)),
             webhook,
             metrics,
@@ -87,11 +102,10 @@ impl WebhookHandler {
     }
 
     /// Reads a body as it comes; only what has come counts, so that announcing much takes nothing.
-    async fn read(&self, body: &mut Incoming) -> Result<Held, Unread> {
+    async fn read(&self, body: &mut Incoming, share: &Share) -> Result<Bytes, Unread> {
         if body.size_hint().lower() > self.limits.body_bytes as u64 {
             return Err(Unread::Oversize);
         }
-        let mut share = Share::none(&self.metrics);
         let mut first = Bytes::new();
         let mut all = Vec::new();
         while let Some(frame) = body.frame().await {
@@ -99,7 +113,9 @@ impl WebhookHandler {
             if first.len().max(all.len()) + data.len() > self.limits.body_bytes {
                 return Err(Unread::Oversize);
             }
-            share.grow(&self.bytes, data.len())?;
+            if !share.grow(data.len()) {
+                return Err(Unread::Overload);
+            }
             if first.is_empty() && all.is_empty() {
                 first = data;
                 continue;
@@ -109,29 +125,35 @@ impl WebhookHandler {
             }
             all.extend_from_slice(&data);
         }
-        let bytes = if all.is_empty() { first } else { Bytes::from(all) };
-        Ok(Held { bytes, _share: share })
+        Ok(if all.is_empty() { first } else { Bytes::from(all) })
     }
 
-    /// Small reviews are judged here, large ones where they keep nobody waiting.
-    async fn decide(&self, side: Side, held: Held, deadline: Instant) -> Reply {
+    /// Small reviews are judged here, large ones where they keep nobody waiting; those that wait for their turn may
+    /// have to give way.
+    async fn decide(&self, side: Side, held: Held, deadline: Instant) -> Result<Reply, Unread> {
         let bytes = held.bytes.clone();
         let judging = async {
             if bytes.len() <= self.limits.inline_bytes {
-                return judged(&self.webhook, side, &held.bytes, deadline).await;
+                return Ok(judged(&self.webhook, side, &held.bytes, deadline).await);
             }
-            let turn = Arc::clone(&self.large).acquire_owned().await;
+            let turn = tokio::select! {
+                turn = Arc::clone(&self.large).acquire_owned() => turn,
+                () = held.share.lost() => return Err(Unread::Overload),
+            };
+            if !held.share.keep() {
+                return Err(Unread::Overload);
+            }
             let (webhook, runtime) = (Arc::clone(&self.webhook), Handle::current());
             // The share and the turn go along: work that nobody waits for any more still takes memory.
             let work = spawn_blocking(move || {
                 let (held, _turn) = (held, turn);
                 runtime.block_on(judged(&webhook, side, &held.bytes, deadline))
             });
-            work.await.unwrap_or_else(|_| refused(&bytes, "internal-error", INTERNAL))
+            Ok(work.await.unwrap_or_else(|_| refused(&bytes, "internal-error", INTERNAL)))
         };
         match timeout_at(deadline, judging).await {
             Ok(reply) => reply,
-            Err(_) => refused(&bytes, "deadline", "it could not be judged in time; try again"),
+            Err(_) => Ok(refused(&bytes, "deadline", "it could not be judged in time; try again")),
         }
     }
 
@@ -213,36 +235,6 @@ impl Unread {
     }
 }
 
-/// A part of the bytes in flight, counted in the metric, given back when dropped.
-struct Share {
-    permit: Option<OwnedSemaphorePermit>,
-    metrics: Arc<Metrics>,
-}
-
-impl Share {
-    fn none(metrics: &Arc<Metrics>) -> Self {
-        Share { permit: None, metrics: Arc::clone(metrics) }
-    }
-
-    fn grow(&mut self, bytes: &Arc<Semaphore>, by: usize) -> Result<(), Unread> {
-        let by = u32::try_from(by).map_err(|_| Unread::Oversize)?;
-        let more = Arc::clone(bytes).try_acquire_many_owned(by).map_err(|_| Unread::Overload)?;
-        self.metrics.bytes_in_flight.inc_by(i64::from(by));
-        match &mut self.permit {
-            Some(permit) => permit.merge(more),
-            None => self.permit = Some(more),
-        }
-        Ok(())
-    }
-}
-
-impl Drop for Share {
-    fn drop(&mut self) {
-        let held = self.permit.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
-        self.metrics.bytes_in_flight.dec_by(i64::try_from(held).unwrap_or_default());
-    }
-}
-
 /// Judges, and makes a refusal of a panic.
 async fn judged(webhook: &Webhook, side: Side, text: &[u8], deadline: Instant) -> Reply {
     let answer = AssertUnwindSafe(webhook.answer(side, text, deadline)).catch_unwind().await;
@@ -296,5 +288,6 @@ fn plain(status: StatusCode, text: &'static str) -> Response<Full<Bytes>> {
     response
 }
 
+const NOWHERE: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
 const INTERNAL: &str = "an internal error kept it from being judged";
 const JSON: &str = "application/json";

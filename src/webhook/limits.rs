@@ -10,7 +10,7 @@ pub struct ReviewLimits {
     /// Bytes of one body. The API server's own worst case is about 28 MB: an object of 3 MiB and its
     /// stored version of 1.5 MiB, each six times as long where every character is escaped.
     pub body_bytes: usize,
-    /// Bytes of all bodies at one time.
+    /// Bytes of all bodies at one time; where there are no more, large ones give way to small ones.
     pub bytes_in_flight: usize,
     /// What the API server waits where the call does not say; also the most that is believed.
     pub timeout: Duration,

@@ -7,6 +7,7 @@ mod client;
 mod crowded;
 mod decisions;
 mod endings;
+mod greedy;
 mod process;
 mod reload;
 mod server;
