@@ -33,9 +33,12 @@ pub struct Event {
 
 /// How often something may be told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Often {
+pub enum Often<'a> {
     /// Each time: what only few may do.
     Each,
+    /// Each time, but from this address, and from all together, not more than so many in a minute: what only few may
+    /// do, but anybody may say that he did.
+    Few(&'a str),
     /// Once a minute for the same object, reason and note, and in each namespace not more than so many.
     Seldom,
 }
@@ -54,9 +57,13 @@ impl Recorder {
     }
 
     /// Whether an Event of this kind may be told now; what is answered with yes is counted as told.
-    pub fn admits(&self, event: &Event, often: Often) -> bool {
+    pub fn admits(&self, event: &Event, often: Often<'_>) -> bool {
         let mut limits = self.limits.lock().unwrap_or_else(PoisonError::into_inner);
-        often == Often::Each || limits.admit(event, Instant::now())
+        match often {
+            Often::Each => true,
+            Often::Few(from) => limits.admit_from(from, Instant::now()),
+            Often::Seldom => limits.admit(event, Instant::now()),
+        }
     }
 
     /// Writes an Event that was admitted.
@@ -108,9 +115,20 @@ fn cut(text: &str, bytes: usize) -> &str {
 #[derive(Debug, Default)]
 struct Limits {
     told: BTreeMap<(String, String, &'static str, String), Instant>,
+    few: Vec<(String, Instant)>,
 }
 
 impl Limits {
+    fn admit_from(&mut self, from: &str, now: Instant) -> bool {
+        self.few.retain(|(_, told)| now.duration_since(*told) < MINUTE);
+        let same = self.few.iter().filter(|(told, _)| told == from).count();
+        let admitted = same < FEW_FROM_ONE && self.few.len() < FEW;
+        if admitted {
+            self.few.push((from.to_owned(), now));
+        }
+        admitted
+    }
+
     fn admit(&mut self, event: &Event, now: Instant) -> bool {
         self.told.retain(|_, told| now.duration_since(*told) < MINUTE);
         let Event { namespace, about, reason, note, .. } = event;
@@ -126,6 +144,9 @@ impl Limits {
 
 /// Events that one namespace gets in a minute.
 const MOST: usize = 60;
+/// Events in a minute that say what one address, and what all, told of themselves.
+const FEW_FROM_ONE: usize = 60;
+const FEW: usize = 240;
 const MINUTE: Duration = Duration::from_secs(60);
 /// Bounds of the API server, in bytes: a user's name, which stands in notes, can be of any letters.
 const INSTANCE: usize = 128;
@@ -158,6 +179,20 @@ mod tests {
         let admitted = (0..100).filter(|uid| limits.admit(&event("a", &uid.to_string(), "x"), later)).count();
         assert_eq!(admitted, MOST);
         assert!(limits.admit(&event("b", "1", "x"), later));
+    }
+
+    #[test]
+    fn what_anybody_may_say_is_told_of_each_address_so_often_and_of_all() {
+        let mut limits = Limits::default();
+        let start = Instant::now();
+        let mut admitted = |from: &str, after| {
+            (0..100).filter(|_| limits.admit_from(from, start + Duration::from_secs(after))).count()
+        };
+        for (from, after, want) in
+            [("a", 0, 60), ("a", 59, 0), ("b", 59, 60), ("a", 60, 60), ("c", 60, 60), ("d", 61, 60), ("e", 61, 0)]
+        {
+            assert_eq!(admitted(from, after), want, "{from} after {after} s");
+        }
     }
 
     #[test]

@@ -87,7 +87,7 @@ impl Teller<'_> {
 }
 
 /// The Event that a decision asks for, and how often such a one is told.
-fn event(decision: &Decision, run: &str) -> Option<(Event, Often)> {
+fn event<'a>(decision: &'a Decision, run: &str) -> Option<(Event, Often<'a>)> {
     let about = decision.about.clone().filter(|about| is_name(&about.name) && is_name(&decision.namespace))?;
     let rules = decision.rules.join(", ");
     let (reason, often, note) = match decision.outcome {
@@ -100,12 +100,12 @@ fn event(decision: &Decision, run: &str) -> Option<(Event, Often)> {
             ("Refused", Often::Seldom, note)
         }
         Outcome::BreakGlass => {
-            let Decision { operation, resource, user, .. } = decision;
-            (
-                "BreakGlass",
-                Often::Each,
-                format!("{user} broke the glass: {operation} {resource}, refused to others by: {rules}."),
-            )
+            let Decision { operation, resource, user, from, .. } = decision;
+            let note = format!("{user} broke the glass: {operation} {resource}, refused to others by: {rules}.");
+            match decision.checked {
+                true => ("BreakGlass", Often::Each, note),
+                false => ("BreakGlass", Often::Few(from), format!("{note}{UNCHECKED}")),
+            }
         }
         Outcome::Allowed | Outcome::Patched | Outcome::Warned => return None,
     };
@@ -128,6 +128,9 @@ fn is_name(text: &str) -> bool {
     (1..=253).contains(&text.len()) && text.bytes().all(fits) && !matches!(text, "." | "..")
 }
 
+/// What is said where no certificate tells whether the API server asked the webhook.
+const UNCHECKED: &str = " Who asked the webhook was not checked (no --client-ca): only if the API server's audit log \
+    says the same did it happen.";
 const OWNERS: [Kind; 7] = [
     Kind::ReplicaSet,
     Kind::Deployment,
@@ -160,28 +163,37 @@ mod tests {
             name: text("p"),
             user: text("jane"),
             rules: vec![text("labels"), text("volumes")],
+            from: text("10.0.0.1"),
+            checked: true,
             about: Some(about),
         }
     }
 
     #[test]
     fn refusals_are_told_seldom_break_glass_each_time_and_the_rest_not_at_all() {
-        let told = |outcome, name| {
-            let (event, often) = event(&decision(outcome, name), "run")?;
-            Some((event.reason, often, event.note, event.key))
+        let told = |outcome, name, checked| {
+            let decision = Decision { checked, ..decision(outcome, name) };
+            let (event, often) = event(&decision, "run")?;
+            Some((event.reason, format!("{often:?}"), event.note, event.key))
         };
         let refused = "Flamewarden refuses its pods by: labels, volumes. The refusal itself says which fields and what \
             to do about each; a dry run of the same object on the server shows it again.";
         let broken = "jane broke the glass: CREATE pods, refused to others by: labels, volumes.";
-        for (outcome, name, want) in [
-            (Outcome::Refused, "r", Some(("Refused", Often::Seldom, refused))),
-            (Outcome::BreakGlass, "r", Some(("BreakGlass", Often::Each, broken))),
-            (Outcome::Warned, "r", None),
-            (Outcome::Refused, "../secrets/x", None),
-            (Outcome::Refused, "", None),
+        let unchecked = format!(
+            "{broken} Who asked the webhook was not checked (no --client-ca): only if the API server's audit log says \
+             the same did it happen."
+        );
+        for (outcome, name, checked, want) in [
+            (Outcome::Refused, "r", true, Some(("Refused", "Seldom", refused))),
+            (Outcome::BreakGlass, "r", true, Some(("BreakGlass", "Each", broken))),
+            (Outcome::BreakGlass, "r", false, Some(("BreakGlass", "Few(\"10.0.0.1\")", unchecked.as_str()))),
+            (Outcome::Warned, "r", true, None),
+            (Outcome::Refused, "../secrets/x", true, None),
+            (Outcome::Refused, "", true, None),
         ] {
-            let want = want.map(|(reason, often, note)| (reason, often, note.to_owned(), "run/7".to_owned()));
-            assert_eq!(told(outcome, name), want, "{outcome:?} {name}");
+            let want =
+                want.map(|(reason, often, note)| (reason, often.to_owned(), note.to_owned(), "run/7".to_owned()));
+            assert_eq!(told(outcome, name, checked), want, "{outcome:?} {name}");
         }
     }
 

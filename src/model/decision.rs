@@ -41,6 +41,12 @@ pub struct Decision {
     pub user: String,
     /// Ids of the rules.
     pub rules: Vec<String>,
+    /// The address that asked; those who hide behind one are limited together.
+    #[serde(default)]
+    pub from: String,
+    /// Whether who asked was known to be the API server; otherwise anybody can have made it up.
+    #[serde(default)]
+    pub checked: bool,
     /// What an Event of it would be about, as the request says: the controller of what was refused, or the
     /// pod that was entered.
     pub about: Option<Reference>,

@@ -96,6 +96,11 @@ impl Peers {
         self.own.store(known.ok().map(Arc::new));
     }
 
+    /// Whether it is checked who asks for reviews.
+    pub fn checks_reviews(&self) -> bool {
+        self.api.is_some()
+    }
+
     /// Whether this peer may ask for reviews: anybody, unless the API server's certificate is to be checked.
     pub fn may_review(&self, peer: &Peer) -> bool {
         let Some(api) = &self.api else { return true };

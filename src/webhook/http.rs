@@ -80,7 +80,7 @@ impl Handler for WebhookHandler {
         };
         match reply {
             Ok(reply) => {
-                self.remember(side, &reply.record, begun);
+                self.remember(side, &reply.record, begun, address);
                 json(&reply.answer)
             }
             Err(unread) => self.turn_away(unread, body, deadline).await,
@@ -189,7 +189,7 @@ impl WebhookHandler {
         response
     }
 
-    fn remember(&self, side: Side, record: &Record, begun: Instant) {
+    fn remember(&self, side: Side, record: &Record, begun: Instant, from: IpAddr) {
         let labels = ReviewLabels {
             side: side.word(),
             operation: record.operation,
@@ -198,7 +198,7 @@ impl WebhookHandler {
         };
         self.metrics.requests.get_or_create(&labels).inc();
         self.metrics.duration.get_or_create(&SideLabels { side: side.word() }).observe(begun.elapsed().as_secs_f64());
-        self.decisions.keep(side, record);
+        self.decisions.keep(side, record, from);
         let Some(notice) = &record.notice else { return };
         if record.decision == Outcome::Refused {
             for rule in &notice.rules {
@@ -216,6 +216,8 @@ impl WebhookHandler {
             name = %printable(&notice.name),
             user = %printable(&notice.user),
             uid = %printable(&notice.uid),
+            %from,
+            checked = self.decisions.peers.checks_reviews(),
             dry_run = notice.dry_run,
             rules = %rules.join(","),
             paths = %paths.join(","),

@@ -1,6 +1,6 @@
 //! Edge: the bounded queue of a replica's decisions: never in an answer's way, and honest about what it lost.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
@@ -30,7 +30,8 @@ impl DecisionQueue {
 
     /// Takes a decision in and gives it its number. Says whether another was pushed out for it.
     ///
-    /// Refusals go before uses of break-glass, so that nobody can cover one by being refused often.
+    /// That of the address that has most, and of its decisions refusals before uses of break-glass: nobody can cover
+    /// one by being refused often, nor by inventing others at an address that is not the API server's.
     pub fn push(&self, mut decision: Decision) -> Pushed {
         let mut state = self.lock();
         state.last += 1;
@@ -38,9 +39,7 @@ impl DecisionQueue {
         state.held.push_back(decision);
         let full = state.held.len() > self.most;
         if full {
-            let refusal = state.held.iter().position(|held| held.outcome == Outcome::Refused).unwrap_or_default();
-            state.held.remove(refusal);
-            state.lost += 1;
+            state.push_out();
         }
         drop(state);
         self.news.notify_waiters();
@@ -78,12 +77,27 @@ impl DecisionQueue {
     }
 }
 
+impl State {
+    fn push_out(&mut self) {
+        let mut counts = BTreeMap::new();
+        for held in &self.held {
+            *counts.entry(held.from.as_str()).or_insert(0) += 1;
+        }
+        let most = counts.into_iter().max_by_key(|(_, count)| *count).map(|(from, _)| from.to_owned());
+        let of_most = |held: &Decision| Some(&held.from) == most.as_ref();
+        let refusal = self.held.iter().position(|held| of_most(held) && held.outcome == Outcome::Refused);
+        let oldest = refusal.or_else(|| self.held.iter().position(of_most)).unwrap_or_default();
+        self.held.remove(oldest);
+        self.lost += 1;
+    }
+}
+
 /// What a push did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Pushed {
     /// There was room.
     In,
-    /// The oldest refusal went for it, unfetched or at least unconfirmed.
+    /// Another went for it, unfetched or at least unconfirmed.
     AnotherOut,
 }
 
@@ -100,7 +114,12 @@ mod tests {
         let text = String::new;
         let (operation, resource, namespace, name, user) = (text(), text(), text(), text(), text());
         let (time, rules, about) = (Timestamp::UNIX_EPOCH, Vec::new(), None);
-        Decision { number: 0, time, outcome, operation, resource, namespace, name, user, rules, about }
+        let (from, checked) = (text(), false);
+        Decision { number: 0, time, outcome, operation, resource, namespace, name, user, rules, from, checked, about }
+    }
+
+    fn asked_from(from: &str, outcome: Outcome) -> Decision {
+        Decision { from: from.to_owned(), ..decision(outcome) }
     }
 
     /// Numbers, the number to confirm and the losses.
@@ -131,6 +150,27 @@ mod tests {
         ] {
             assert_eq!(told(&queue.take(run, after)), want, "{run} {after}");
         }
+    }
+
+    #[test]
+    fn nobody_pushes_out_what_others_asked_for() {
+        let queue = DecisionQueue::new("run".to_owned(), 4);
+        for (from, outcome) in [
+            ("api server", Outcome::BreakGlass),
+            ("api server", Outcome::Refused),
+            ("stranger", Outcome::BreakGlass),
+            ("stranger", Outcome::BreakGlass),
+            ("stranger", Outcome::BreakGlass),
+            ("stranger", Outcome::BreakGlass),
+            ("stranger", Outcome::Refused),
+            ("api server", Outcome::BreakGlass),
+        ] {
+            queue.push(asked_from(from, outcome));
+        }
+        // The stranger's own oldest go first, its refusal before others; the eighth takes a stranger's or its own refusal.
+        let left = queue.take("", 0);
+        let left: Vec<_> = left.decisions.iter().map(|held| (held.number, held.from.as_str())).collect();
+        assert_eq!(left, [(1, "api server"), (5, "stranger"), (6, "stranger"), (8, "api server")]);
     }
 
     #[test]

@@ -79,6 +79,9 @@ impl Record {
             user: printable(&notice.user).into_owned(),
             rules: notice.rules.iter().take(RULES).cloned().collect(),
             about: notice.about.clone(),
+            // Only who has the connection knows.
+            from: String::new(),
+            checked: false,
         })
     }
 }

@@ -1,5 +1,6 @@
 //! Edge: `GET /decisions`: what the controller fetches, and nobody else.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -29,11 +30,12 @@ pub struct DecisionStream {
 
 impl DecisionStream {
     /// Keeps what the validating side decided; what the mutating side did, the validating side sees again.
-    pub(super) fn keep(&self, side: Side, record: &Record) {
+    pub(super) fn keep(&self, side: Side, record: &Record, from: IpAddr) {
         if side == Side::Mutate {
             return;
         }
-        let Some(decision) = record.decision(Timestamp::now()) else { return };
+        let Some(mut decision) = record.decision(Timestamp::now()) else { return };
+        (decision.from, decision.checked) = (from.to_string(), self.peers.checks_reviews());
         if self.queue.push(decision) == Pushed::AnotherOut {
             self.metrics.decisions_pushed_out.inc();
         }

@@ -76,7 +76,8 @@ fn each_use_of_break_glass_has_an_event_at_the_pod_and_a_forged_owner_none() {
         assert!(refusal.is_none_or(|refusal| !refusal.message.contains("flamewarden")));
         let event = event(guarded.cluster, "BreakGlass", "Pod").await;
         let told = json!([event["regarding"]["name"], event["regarding"]["uid"], event["note"]]);
-        let note = "responder broke the glass: CONNECT pods/exec, refused to others by: connection.";
+        let note = "responder broke the glass: CONNECT pods/exec, refused to others by: connection. Who asked the webhook was \
+            not checked (no --client-ca): only if the API server's audit log says the same did it happen.";
         assert_eq!(told, json!(["entered", uid, note]));
         // It was refused before, and decisions are told in their order.
         let events = admin.get(EVENTS).await.unwrap();

@@ -59,12 +59,13 @@ async fn the_controller_gets_what_was_refused_and_confirms_it() {
     let decision = &first["decisions"][0];
     let shown = json!({"number": decision["number"], "outcome": decision["outcome"], "resource": decision["resource"],
         "operation": decision["operation"], "namespace": decision["namespace"], "name": decision["name"],
-        "user": decision["user"], "about": decision["about"], "next": first["next"], "lost": first["lost"]});
+        "user": decision["user"], "about": decision["about"],
+        "from": decision["from"], "checked": decision["checked"], "next": first["next"], "lost": first["lost"]});
     let owner = json!({"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "r", "uid": "u-r"});
     assert_eq!(
         shown,
         json!({"number": 1, "outcome": "refused", "resource": "pods", "operation": "CREATE", "namespace": "flame",
-            "name": "p", "user": "jane", "about": owner, "next": 1, "lost": 0})
+            "name": "p", "user": "jane", "about": owner, "from": "127.0.0.1", "checked": false, "next": 1, "lost": 0})
     );
     assert!(decision["rules"].as_array().unwrap().contains(&json!("pull-secret")), "{decision}");
     refuse(&running, &anybody, review()).await;
@@ -114,6 +115,8 @@ async fn with_a_check_of_the_api_server_each_authority_has_its_own_right() {
     let running = start(&settings, flamewarden::rules::judge).await.unwrap();
     let api_server = named(&place, &theirs, "apiserver");
     refuse(&running, &api_server, review()).await;
+    let told = fetch(&named(&place, &ours, CONTROLLER), &running, "/decisions").await.unwrap().json();
+    assert_eq!(told["decisions"][0]["checked"], true, "{told}");
     for (what, caller, reviewed, told) in [
         ("the API server", api_server, Some(200), Some(404)),
         ("the API server's authority, our name", named(&place, &theirs, CONTROLLER), Some(200), Some(404)),

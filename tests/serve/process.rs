@@ -99,6 +99,7 @@ async fn sigterm_drains_and_a_refusal_is_one_line_without_values() {
         (&refused["uid"], &refused["namespace"], &refused["name"], &refused["resource"]),
         (&"u-1".into(), &"flame".into(), &"p".into(), &"pods".into())
     );
+    assert_eq!((&refused["from"], &refused["checked"]), (&"127.0.0.1".into(), &false.into()));
     assert!(refused["rules"].as_str().unwrap().contains("pull-secret"), "{refused}");
     assert!(!refused.to_string().contains("secret-value"), "{refused}");
     let killed = Command::new("kill").args(["-TERM", &running.child.id().to_string()]).status().unwrap();
