@@ -3,8 +3,10 @@
 mod act;
 mod ending;
 mod free;
+mod identity;
 mod lift;
 mod observe;
+mod owner;
 mod plan;
 mod rest;
 mod run;
@@ -13,7 +15,7 @@ mod tell;
 mod watches;
 
 pub use free::Endings;
-pub use lift::{Holder, Refusal, holder, lift_refusals};
+pub use lift::{Refusal, lift_refusals};
 pub use observe::Observer;
 pub use plan::{Identity, MayGo, Memory, Step, plan};
 pub use run::Guard;

@@ -6,19 +6,21 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use json_patch::Patch;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use tracing::{info, warn};
 
 use super::free::{free, may_go};
-use super::lift::{Holder, Refusal, controller, holder, lift_refusals, opening, summary};
+use super::identity::{is_there, owned, remembered};
+use super::lift::{Refusal, lift_refusals, opening, summary};
+use super::owner::{OwnedPod, Owner, holder};
 use super::plan::{Identity, MayGo, Step};
 use super::settings::GuardSettings;
 use super::tell;
 use crate::cluster::{Cluster, ClusterProblem, Event, Kind, Leadership, Often, Recorder};
 use crate::facts::{Adopted, Facts, Place};
 use crate::isolation::{self, FOREIGN, Foreign, Scope, foreign_refusal};
-use crate::model::labels::ADOPTED;
-use crate::model::{Json, Reference, parse};
+use crate::model::labels::{ADOPTED, HOLDER};
+use crate::model::{Reference, parse};
 use crate::policy::PolicySet;
 
 /// How a step ended.
@@ -96,12 +98,17 @@ impl Actor {
         place: Place,
         adopted: &BTreeMap<String, Adopted>,
     ) -> Result<Outcome, ClusterProblem> {
+        let known = self.uids.iter().map(|(name, _)| name);
+        let holder = remembered(&self.cluster, &identity.namespace, known).await?;
+        let adopted = (!adopted.is_empty()).then(|| (ADOPTED.to_owned(), json!(tell::written(adopted))));
+        let annotations: Map<_, _> =
+            adopted.into_iter().chain(holder.map(|owner| (HOLDER.to_owned(), json!(owner.written())))).collect();
         let mut policy =
             isolation::policy(&identity.app, &place.namespace, &self.policies.analysis, &self.policies.gateway);
         if let Some(metadata) = policy.get_mut("metadata").and_then(Value::as_object_mut) {
             metadata.insert("name".to_owned(), json!(place.name));
-            if !adopted.is_empty() {
-                metadata.insert("annotations".to_owned(), json!({ADOPTED: tell::written(adopted)}));
+            if !annotations.is_empty() {
+                metadata.insert("annotations".to_owned(), Value::Object(annotations));
             }
         }
         let stored = self.cluster.apply(Kind::NetworkPolicy, &place, &policy).await?;
@@ -136,53 +143,52 @@ impl Actor {
             self.refuse(identity, "", &Refusal::Unreadable("the list of pods is not acceptable JSON".to_owned())).await;
             return Ok(Outcome::Failed);
         };
-        let holders = self.holders(identity, &list).await?;
-        let held_by = holder(&holders).unwrap_or_default();
+        let pods = owned(&self.cluster, &identity.namespace, &list).await?;
+        let place = Place { namespace: identity.namespace.clone(), name: isolation::policy_name(&identity.app) };
+        // Without it no gate opens; the plan makes it again once that is seen.
+        let Some(policy) = self.cluster.read(Kind::NetworkPolicy, &place).await? else { return Ok(Outcome::Settling) };
+        let mut held_by = self.holder(&place, &policy, &pods).await?;
         let mut all_open = true;
         for name in names {
-            let Some(pod) = holders.iter().find(|pod| pod.pod == name) else { continue };
-            if pod.owner == held_by {
-                all_open &= self.open(identity, name).await?;
-            } else {
-                self.refuse(identity, &name, &Refusal::Taken(held_by.to_owned())).await;
-                all_open = false;
+            let Some(pod) = pods.iter().find(|pod| pod.name == name) else { continue };
+            match held_by.as_ref().filter(|holder| holder.uid != pod.owner.uid) {
+                Some(other) => {
+                    self.refuse(identity, &name, &Refusal::Taken(other.uid.clone())).await;
+                    all_open = false;
+                }
+                None => {
+                    let takes = held_by.is_none().then_some((&place, policy.as_str(), &pod.owner));
+                    match self.open(identity, pod, takes).await? {
+                        Opened::Now => held_by = Some(pod.owner.clone()),
+                        Opened::Before => {}
+                        Opened::Not => all_open = false,
+                    }
+                }
             }
         }
         Ok(if all_open { Outcome::Settling } else { Outcome::Failed })
     }
 
-    /// Every pod of the identity with its topmost controller.
-    async fn holders(&self, identity: &Identity, list: &Json<'_>) -> Result<Vec<Holder>, ClusterProblem> {
-        let items = list.get("items").map_or(&[][..], |items| items.items());
-        let mut holders = Vec::new();
-        // What has ended holds nothing; only kubelets and the controllers of nodes can say that it has.
-        let ended = |pod: &&Json<'_>| matches!(pod.text_at(&["status", "phase"]), Some("Succeeded" | "Failed"));
-        for pod in items.iter().filter(|pod| !ended(pod)) {
-            holders.push(Holder {
-                created: pod.text_at(&["metadata", "creationTimestamp"]).and_then(|moment| moment.parse().ok()),
-                pod: pod.text_at(&["metadata", "name"]).unwrap_or_default().to_owned(),
-                owner: self.topmost(&identity.namespace, pod).await?,
-            });
+    /// Who holds the identity; remembered from now on, if it was not.
+    async fn holder(&self, place: &Place, policy: &str, pods: &[OwnedPod]) -> Result<Option<Owner>, ClusterProblem> {
+        let known = parse(policy.as_bytes()).ok().as_ref().and_then(Owner::remembered);
+        let there = match &known {
+            Some(owner) => is_there(&self.cluster, &place.namespace, owner, pods).await?,
+            None => false,
+        };
+        let holder = holder(pods, known.as_ref().filter(|_| there)).cloned();
+        if let Some(owner) = holder.as_ref().filter(|_| holder != known) {
+            self.remember(place, policy, owner).await?;
         }
-        Ok(holders)
+        Ok(holder)
     }
 
-    /// The uid of a pod's topmost controller: of the CronJob over the Job, of the Deployment over the ReplicaSet.
-    async fn topmost(&self, namespace: &str, pod: &Json<'_>) -> Result<String, ClusterProblem> {
-        let Some((kind, name, uid)) = controller(pod) else {
-            return Ok(pod.text_at(&["metadata", "uid"]).unwrap_or_default().to_owned());
-        };
-        let kind = match kind {
-            "ReplicaSet" => Kind::ReplicaSet,
-            "Job" => Kind::Job,
-            _ => return Ok(uid.to_owned()),
-        };
-        let place = Place { namespace: namespace.to_owned(), name: name.to_owned() };
-        let Some(text) = self.cluster.read(kind, &place).await? else { return Ok(uid.to_owned()) };
-        let Ok(object) = parse(text.as_bytes()) else { return Ok(uid.to_owned()) };
-        // Another object of that name is none of this pod's owners.
-        let same = object.text_at(&["metadata", "uid"]) == Some(uid);
-        Ok(controller(&object).filter(|_| same).map_or(uid, |(_, _, topmost)| topmost).to_owned())
+    async fn remember(&self, place: &Place, policy: &str, owner: &Owner) -> Result<(), ClusterProblem> {
+        let patch = parse(policy.as_bytes()).ok().as_ref().and_then(|policy| owner.remembering(policy));
+        let patch = patch.ok_or_else(|| ClusterProblem::Shape(place.name.clone()))?;
+        self.cluster.change(Kind::NetworkPolicy, place, patch).await?;
+        info!(namespace = place.namespace, policy = place.name, holder = owner.written(), "identity taken");
+        Ok(())
     }
 
     /// The lists of other networks' policies that could concern pods of a namespace.
@@ -248,22 +254,43 @@ impl Actor {
         }
     }
 
-    /// Opens one gate; false where it stays closed.
-    async fn open(&self, identity: &Identity, name: String) -> Result<bool, ClusterProblem> {
-        let place = Place { namespace: identity.namespace.clone(), name };
-        let Some(reads) = self.reads(&place).await? else { return Ok(true) };
+    /// Opens one gate. Where nobody holds the identity, the pod's owner `takes` it first, so that no pod runs whose
+    /// owner nobody remembers.
+    async fn open(
+        &self,
+        identity: &Identity,
+        pod: &OwnedPod,
+        takes: Option<(&Place, &str, &Owner)>,
+    ) -> Result<Opened, ClusterProblem> {
+        let place = Place { namespace: identity.namespace.clone(), name: pod.name.clone() };
+        let Some(reads) = self.reads(&place).await? else { return Ok(Opened::Before) };
+        // Another pod of that name may be another owner's.
+        if reads.uid().as_ref() != Some(&pod.uid) {
+            return Ok(Opened::Not);
+        }
         let Lift { patch, policies } = match reads.judge(&self.policies) {
             Ok(Some(lift)) => lift,
-            Ok(None) => return Ok(true),
+            Ok(None) => return Ok(Opened::Before),
             Err(refusal) => {
                 self.refuse(identity, &place.name, &refusal).await;
-                return Ok(false);
+                return Ok(Opened::Not);
             }
         };
+        if let Some((at, policy, owner)) = takes {
+            self.remember(at, policy, owner).await?;
+        }
         self.cluster.change(Kind::Pod, &place, patch).await?;
         info!(namespace = place.namespace, pod = place.name, policies, "gate lifted");
-        Ok(true)
+        Ok(Opened::Now)
     }
+}
+
+/// What became of a gate.
+enum Opened {
+    Now,
+    /// There is no gate, or no pod any more.
+    Before,
+    Not,
 }
 
 /// How a gate is opened.
@@ -281,6 +308,10 @@ struct Reads {
 }
 
 impl Reads {
+    fn uid(&self) -> Option<String> {
+        parse(self.pod.as_bytes()).ok()?.text_at(&["metadata", "uid"]).map(str::to_owned)
+    }
+
     /// How the gate is opened, none where it is open, or why it stays.
     fn judge(&self, policies: &PolicySet) -> Result<Option<Lift>, Refusal> {
         let unreadable = |what: &str| Refusal::Unreadable(format!("{what} is not acceptable JSON"));

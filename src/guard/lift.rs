@@ -18,26 +18,10 @@ use crate::rules::{Stage, pod_findings};
 pub enum Refusal {
     /// The pod itself, or the policies that select it.
     Findings(Vec<Finding>),
-    /// Another owner's pods have this identity; holds that owner's uid.
+    /// Another owner has this identity; holds that owner's uid.
     Taken(String),
     /// What was read is not what it should be; says what.
     Unreadable(String),
-}
-
-/// A pod of an identity and whose it is, for the question who holds the identity. The order is by age.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Holder {
-    /// When the pod was stored.
-    pub created: Option<Timestamp>,
-    /// The pod's name.
-    pub pod: String,
-    /// The uid of its topmost controller; its own where it has none.
-    pub owner: String,
-}
-
-/// The owner that holds an identity: that of its oldest pod.
-pub fn holder(pods: &[Holder]) -> Option<&str> {
-    pods.iter().min().map(|pod| pod.owner.as_str())
 }
 
 /// What keeps a pod's gate closed: rules that enforce and have no exception, and the union of the namespace's
@@ -80,13 +64,6 @@ pub(super) fn opening(pod: &Json<'_>) -> Option<Patch> {
     ]))
 }
 
-/// Kind, name and uid of an object's controller.
-pub(super) fn controller<'a>(object: &'a Json<'a>) -> Option<(&'a str, &'a str, &'a str)> {
-    let owners = object.at(&["metadata", "ownerReferences"])?.items();
-    let owner = owners.iter().find(|owner| owner.get("controller").and_then(Json::boolean) == Some(true))?;
-    Some((owner.text_at(&["kind"])?, owner.text_at(&["name"])?, owner.text_at(&["uid"])?))
-}
-
 /// One text for a refusal's log line and Event: rules with their fields, never values.
 pub(super) fn summary(refusal: &Refusal) -> String {
     match refusal {
@@ -108,18 +85,6 @@ pub(super) fn summary(refusal: &Refusal) -> String {
 mod tests {
     use super::*;
     use crate::model::parse;
-
-    #[test]
-    fn the_oldest_pod_s_owner_holds_the_identity() {
-        let pod = |second: i64, name: &str, owner: &str| Holder {
-            created: Timestamp::from_second(second).ok(),
-            pod: name.to_owned(),
-            owner: owner.to_owned(),
-        };
-        let pods = [pod(2, "a", "late"), pod(1, "z", "early"), pod(1, "zz", "other")];
-        assert_eq!(holder(&pods), Some("early"));
-        assert_eq!(holder(&[]), None);
-    }
 
     #[test]
     fn opening_is_bound_to_the_version_that_was_judged() {

@@ -22,6 +22,8 @@ pub const NAMESPACE_NAME: &str = "kubernetes.io/metadata.name";
 pub const SPARE_SUFFIX: &str = ".spare";
 /// The annotation of an isolation policy that names, by uid, the pods that ran before it, and how each stands.
 pub const ADOPTED: &str = "flamewarden.dev/adopted";
+/// The annotation of an isolation policy that names the owner of the identity, as kind/name/uid.
+pub const HOLDER: &str = "flamewarden.dev/holder";
 /// What stands before the names of gates, finalizers and annotations that are Flamewarden's own.
 pub const DOMAIN: &str = "flamewarden.dev/";
 /// Labels of a node that come to a pod with its binding.

@@ -23,6 +23,7 @@ mod flamewarden;
 mod flamewarden_test;
 mod foreign_test;
 mod guard_test;
+mod identity_test;
 mod killed;
 mod kubelet;
 mod lab;
