@@ -42,7 +42,7 @@ static RECORDED: LazyLock<Vec<Value>> = LazyLock::new(|| {
     reviews.sort_by_key(|review| review["request"]["uid"].to_string());
     reviews
 });
-static CONFIGURATIONS: LazyLock<Vec<Configuration>> = LazyLock::new(configurations);
+static CONFIGURATIONS: LazyLock<Vec<Configuration>> = LazyLock::new(|| configurations(&SET));
 
 /// One webhook: what it is sent.
 struct Configuration {
@@ -51,7 +51,7 @@ struct Configuration {
     conditions: Vec<Program>,
 }
 
-fn configurations() -> Vec<Configuration> {
+fn configurations(policies: &PolicySet) -> Vec<Configuration> {
     let settings = Settings {
         namespace: "flamewarden-system".to_owned(),
         image: "flamewarden".to_owned(),
@@ -59,7 +59,7 @@ fn configurations() -> Vec<Configuration> {
         endpoint: Endpoint::Service,
         files: Default::default(),
     };
-    let objects = manifests(&settings, &SET);
+    let objects = manifests(&settings, policies);
     let webhooks = objects.iter().filter(|object| object["webhooks"].is_array());
     webhooks
         .map(|object| {
@@ -107,17 +107,15 @@ fn holds(condition: &Program, request: &Value) -> bool {
 }
 
 /// What the judge has to say: the rules that refuse, and whether there is anything to mend.
-fn judged(request: &Value) -> (Vec<String>, bool) {
+fn judged(policies: &PolicySet, request: &Value) -> (Vec<String>, bool) {
     let text = json!({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": request}).to_string();
     let review = Review::parse(text.as_bytes()).unwrap();
     let request = review.request().unwrap();
     // Nobody knows the object that it names: whatever needs to know it is refused.
-    let case = Case { policies: &SET, target: Target::Unread, now: "2026-11-21T00:00:00Z".parse().unwrap() };
+    let case = Case { policies, target: Target::Unread, now: "2026-11-21T00:00:00Z".parse().unwrap() };
     let judgement = judge(&request, &case);
     let rules = judgement.refusals.iter().map(|finding| finding.rule.to_string());
-    // Flamewarden puts its finalizer on NetworkPolicies alone; on others nothing hangs on it.
-    let ours = request.resource.name == "networkpolicies";
-    (rules.filter(|rule| ours || rule != "isolation-finalizer").collect(), !judgement.remedies.is_empty())
+    (rules.collect(), !judgement.remedies.is_empty())
 }
 
 /// A place in an object and what is put there; null takes away.
@@ -224,10 +222,41 @@ proptest! {
 
     #[test]
     fn what_is_not_sent_would_have_passed(request in request()) {
-        let (refused, mended) = judged(&request);
+        let (refused, mended) = judged(&SET, &request);
         let sent = |mutating: bool| CONFIGURATIONS.iter().any(|it| it.mutating == mutating && it.is_sent(&request));
         prop_assert!(refused.is_empty() || sent(false), "refused by {refused:?}, but not sent: {request}");
         prop_assert!(!mended || sent(true), "mended, but not sent: {request}");
+    }
+}
+
+#[test]
+fn an_analysis_image_is_sent_and_refused_however_its_registry_is_written() {
+    let [mut analysis, gateway, _] = POLICIES.map(|(_, text)| text.to_owned());
+    analysis = analysis.replace("  images:\n", "  images:\n    registries: [harbor.example/checked]\n");
+    for (registry, image) in [
+        ("harbor.example", "harbor.example/a/b:1"),
+        ("harbor.example", "harbor.example:443/a/b:1"),
+        ("harbor.example", "harbor.example:0443/a/b:1"),
+        ("harbor.example:443", "harbor.example/a/b:1"),
+        ("harbor.example:5000", "harbor.example:05000/a/b:1"),
+        ("harbor.example:5000", "HARBOR.example.:5000/a/b:1"),
+        ("\"[2001:db8::1]:5000\"", "[2001:DB8:0::1]:05000/a/b:1"),
+        ("mirror.example", "mirror.example/a/b:1"),
+        ("mirror.example/node", "mirror.example/node/a/b:1"),
+    ] {
+        let installation = POLICIES[2].1.replace("harbor.example/node", registry);
+        let texts = [("a", analysis.as_str()), ("g", gateway.as_str()), ("i", installation.as_str())];
+        let policies = PolicySet::parse(texts).unwrap();
+        let pod =
+            json!({"kind": "Pod", "metadata": {"name": "p"}, "spec": {"containers": [{"name": "c", "image": image}]}});
+        let request = json!({
+            "uid": "u", "operation": "CREATE", "namespace": "default", "name": "p", "object": pod,
+            "kind": {"group": "", "version": "v1", "kind": "Pod"},
+            "resource": {"group": "", "version": "v1", "resource": "pods"},
+            "userInfo": {"username": "editor", "groups": []},
+        });
+        let sent = configurations(&policies).iter().any(|it| !it.mutating && it.is_sent(&request));
+        assert_eq!((sent, judged(&policies, &request).0), (true, vec!["analysis-image-label".to_owned()]), "{image}");
     }
 }
 

@@ -62,6 +62,10 @@ const NOT_ENDPOINT_CONTROLLER: &str = "!(request.resource.resource in ['endpoint
 const NOT_GRACEFUL_EVICTION: &str = "object.kind != 'Eviction' || \
     (has(object.deleteOptions) && has(object.deleteOptions.gracePeriodSeconds) && object.deleteOptions.gracePeriodSeconds < 1)";
 
+/// Texts that nobody bounds cost by their length, and a condition that costs too much refuses the write for ever.
+/// No name of an object has more than 253 characters, and no image that a registry knows has so many.
+const LONGEST_IMAGE: usize = 1024;
+
 /// A condition on the new object or the old one; either may be absent.
 fn either(new: &str, old: &str, about: impl Fn(&str) -> String) -> String {
     format!("({new} != null && ({})) || ({old} != null && ({}))", about(new), about(old))
@@ -72,7 +76,6 @@ struct Terms {
     components: String,
     analysis_component: String,
     analysis_name: String,
-    gateway_name: String,
     any_name: String,
     secrets: String,
     config_maps: String,
@@ -94,12 +97,11 @@ impl Terms {
             components: list(policies.profiles().into_iter().map(|profile| profile.guards.component.clone())),
             analysis_component: text(&policies.analysis.guards.component),
             analysis_name: text(&format!("^(?:{pattern})$")),
-            gateway_name: text(&format!("^{GATEWAY_PREFIX}(?:{pattern})$")),
             any_name: text(&format!("^(?:{GATEWAY_PREFIX})?(?:{pattern})$")),
             secrets: text(&names_of(policies, |profile| &profile.sources.secrets, pull_secrets)),
             config_maps: text(&names_of(policies, |profile| &profile.sources.config_maps, |_| Vec::new())),
             known_keys: list(keys.chain(listed)),
-            hosts: hosts(&policies.analysis.images.registries),
+            hosts: hosts(policies.analysis.images.registries.iter().chain(&policies.installation.analysis_registries)),
             service_accounts: list(accounts),
             schedulers: list(policies.installation.schedulers.iter().cloned()),
             topology: list(TOPOLOGY.iter().map(|key| (*key).to_owned())),
@@ -112,14 +114,16 @@ impl Terms {
         let labelled = format!(
             "has({labels}) && (('component' in {labels} && {labels}['component'] in {}) || \
              ('app' in {labels} && {labels}['app'].matches({})))",
-            self.components, self.gateway_name
+            self.components, self.any_name
         );
         format!("({labelled}) || {}", self.images(spec))
     }
 
     fn images(&self, spec: &str) -> String {
         let Some(hosts) = &self.hosts else { return "true".to_owned() };
-        let from = |image: &str| format!("{hosts}.exists(h, {image}.lowerAscii().contains(h))");
+        let from = |image: &str| {
+            format!("(size({image}) > {LONGEST_IMAGE} || {hosts}.exists(h, {image}.lowerAscii().contains(h)))")
+        };
         let lists = ["containers", "initContainers", "ephemeralContainers"].map(|field| {
             format!("(has({spec}.{field}) && {spec}.{field}.exists(c, has(c.image) && {}))", from("c.image"))
         });
@@ -182,7 +186,7 @@ impl Terms {
         let labelled = format!(
             "(has({metadata}.labels) && (('component' in {metadata}.labels && {metadata}.labels['component'] in {}) || \
              ('app' in {metadata}.labels && {metadata}.labels['app'].matches({}))))",
-            self.components, self.gateway_name
+            self.components, self.any_name
         );
         format!("{named} || {for_named} || {selects} || {labelled} || {}", self.leads_to_identity(object))
     }
@@ -192,14 +196,14 @@ impl Terms {
         let target = |list: &str| {
             format!(
                 "(has({list}) && {list} != null && {list}.exists(e, has(e.targetRef) && has(e.targetRef.name) && \
-                 e.targetRef.name.matches({})))",
+                 size(e.targetRef.name) < 254 && e.targetRef.name.matches({})))",
                 self.any_name
             )
         };
         let owners = format!("{object}.metadata.ownerReferences");
         format!(
             "{} || (has({object}.subsets) && {object}.subsets != null && {object}.subsets.exists(s, {} || {})) || \
-             (has({owners}) && {owners}.exists(o, o.kind == 'Service' && o.name.matches({})))",
+             (has({owners}) && {owners}.exists(o, o.kind == 'Service' && size(o.name) < 254 && o.name.matches({})))",
             target(&format!("{object}.endpoints")),
             target("s.addresses"),
             target("s.notReadyAddresses"),
@@ -262,10 +266,14 @@ fn pull_secrets(profile: &Profile) -> Vec<String> {
     secret.flat_map(|secret| [format!("(?:{})", secret.pattern.source()), regex::escape(&secret.name)]).collect()
 }
 
-/// The hosts of the analysis registries, in lower case; none where images without a host may be meant.
-fn hosts(registries: &[String]) -> Option<String> {
-    let hosts: Vec<String> =
-        registries.iter().map(|registry| registry.split('/').next().unwrap_or_default().to_ascii_lowercase()).collect();
+/// The hosts of the registries in lower case and without their ports, which can be written in several ways;
+/// none where images without a host may be meant.
+fn hosts<'r>(registries: impl Iterator<Item = &'r String>) -> Option<String> {
+    let host = |registry: &String| {
+        let host = registry.split('/').next().unwrap_or_default();
+        host.split(':').next().unwrap_or_default().to_ascii_lowercase()
+    };
+    let hosts: Vec<String> = registries.map(host).collect();
     let nameless = |host: &String| host.is_empty() || host == "docker.io" || host == "index.docker.io";
     (!hosts.iter().any(nameless)).then(|| list(hosts))
 }

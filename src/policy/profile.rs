@@ -294,10 +294,14 @@ impl Profile {
         self.guards.app.fits(name).then_some(name)
     }
 
-    /// Whether labels make a pod one of this profile's: by component, and for gateways by `app` alone too.
+    /// Whether labels make a pod one of this profile's: by component, or by `app` alone, as FLAME's Services select.
     pub fn selects(&self, component: Option<&str>, app: Option<&str>) -> bool {
+        self.names(component) || app.is_some_and(|app| self.analysis_of(app).is_some())
+    }
+
+    /// Whether that is the component that this profile guards.
+    pub(super) fn names(&self, component: Option<&str>) -> bool {
         component == Some(self.guards.component.as_str())
-            || (self.role == Role::Gateway && app.is_some_and(|app| self.analysis_of(app).is_some()))
     }
 
     /// The exception that lets a finding of `rule` on `app` pass at `now`.

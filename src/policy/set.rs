@@ -117,10 +117,11 @@ impl PolicySet {
         [&self.analysis, &self.gateway]
     }
 
-    /// The profile that guards a pod, if one does.
+    /// The profile that guards a pod, if one does: that of its component, else that of its `app`.
     pub fn profile_of(&self, pod: &PodView<'_>) -> Option<&Profile> {
         let (component, app) = (pod.label("component"), pod.label("app"));
-        self.profiles().into_iter().find(|profile| profile.selects(component, app))
+        let named = self.profiles().into_iter().find(|profile| profile.names(component));
+        named.or_else(|| self.profiles().into_iter().find(|profile| profile.selects(component, app)))
     }
 
     /// How a namespace is guarded; none where it isn't.

@@ -9,10 +9,9 @@ mod writing;
 
 use super::case::Case;
 use super::judgement::Judgement;
-use super::request::judge_finalizer;
 use super::rule::RequestRule;
 use super::unfit::unfit;
-use crate::model::{Operation, Request};
+use crate::model::Request;
 use crate::policy::Tenancy;
 
 /// Every rule on objects besides pods. Order is the order in which documents list them.
@@ -34,7 +33,7 @@ pub(super) fn is_network_policy(request: &Request<'_>) -> bool {
 /// Judges whatever is no pod.
 pub(super) fn judge_object(request: &Request<'_>, case: &Case<'_>, tenancy: Tenancy) -> Judgement {
     let resource = request.resource;
-    let mut judgement = match (resource.group, resource.name, resource.sub) {
+    match (resource.group, resource.name, resource.sub) {
         (group, name, sub) if workload::carries_template(group, name) => match sub {
             "" => workload::judge_workload(request, case, tenancy),
             // Neither can change the template.
@@ -52,9 +51,5 @@ pub(super) fn judge_object(request: &Request<'_>, case: &Case<'_>, tenancy: Tena
             unfit(request)
         }
         _ => Judgement::default(),
-    };
-    if let (Operation::Update, Some(old), Some(new)) = (request.operation, request.old, request.object) {
-        judge_finalizer(&mut judgement, request, case.policies, old, new);
     }
-    judgement
 }

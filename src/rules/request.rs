@@ -12,14 +12,14 @@ mod token;
 mod unlabelled;
 
 pub(super) use binding::judge_binding;
-pub(super) use change::{judge_finalizer, same_before};
+pub(super) use change::{judge_finalizer, owner_changes, same_before};
 pub(super) use connection::judge_connection;
 pub(super) use deletion::{judge_deletion, judge_eviction};
 pub(super) use pod::{GATEWAY_CREATOR, judge_changed_pod, judge_new_pod};
 pub(super) use status::judge_status;
 pub use target::{TargetRef, target_of};
 pub(super) use token::judge_token;
-pub(super) use unlabelled::{Maker, unlabelled_findings};
+pub(super) use unlabelled::{KNOWN_PART, Maker, unlabelled_findings};
 
 use super::rule::RequestRule;
 use super::unfit;
@@ -31,9 +31,10 @@ pub const REQUEST_RULES: &[&RequestRule] = &[
     &change::GATE,
     &change::FINALIZER,
     &change::OWNER,
+    &change::IMAGE,
     &GATEWAY_CREATOR,
     &unlabelled::IMAGE_LABEL,
-    &unlabelled::KNOWN_PART,
+    &KNOWN_PART,
     &status::STATUS,
     &status::FINAL_PHASE,
     &deletion::FORCED,

@@ -64,14 +64,14 @@ fn gates_and_finalizers_go_by_whose_they_are() {
         ("it goes by the controller", update("pods", CONTROLLER, gated.clone(), unheld.clone()), &[]),
         ("another finalizer", update("pods", EDITOR, gated.clone(), held), &[]),
         (
-            "the isolation finalizer of a workload",
+            "the isolation finalizer of a workload, where it protects nothing",
             update(
                 "apps/deployments",
                 EDITOR,
                 json!({"metadata": {"finalizers": ["flamewarden.dev/isolation"]}, "spec": {"template": other()}}),
                 json!({"metadata": {}, "spec": {"template": other()}}),
             ),
-            &["isolation-finalizer"],
+            &[],
         ),
     ]);
     let policy = json!({"metadata": {"name": "flamewarden-analysis-1", "finalizers": ["flamewarden.dev/isolation"]}});
@@ -86,6 +86,63 @@ fn gates_and_finalizers_go_by_whose_they_are() {
         let told = (asked.refused_by(), broken_glass(&asked));
         assert_eq!(told, (vec![], vec!["isolation-finalizer".to_owned()]), "{} {}", asked.resource, asked.sub);
     }
+}
+
+#[test]
+fn a_guarded_pod_keeps_its_images_and_the_labels_of_its_controller() {
+    let labelled = with(&analysis(), "/metadata/labels/pod-template-hash", json!("a"));
+    let relabelled = with(&labelled, "/metadata/labels/pod-template-hash", json!("b"));
+    let other_image = with(&analysis(), "/spec/containers/0/image", json!("harbor.example/node/evil:1"));
+    let its_gateway = with(&gateway(), "/spec/containers/0/image", json!("nginx:1.29.9"));
+    let deployments = kube_system("deployment-controller");
+    expect([
+        ("a label by an editor", update("pods", EDITOR, labelled.clone(), relabelled.clone()), &["owner-reference"]),
+        ("a label by a creator", update("pods", PO, labelled.clone(), analysis()), &["owner-reference"]),
+        ("a label by a controller", update("pods", &deployments, labelled, relabelled), &[]),
+        ("an image", update("pods", EDITOR, analysis(), other_image.clone()), &["image-change"]),
+        ("an image by a creator", update("pods:resize", PO, analysis(), other_image), &["image-change"]),
+        ("a gateway's image", update("pods", EDITOR, gateway(), its_gateway), &["image-change"]),
+        (
+            "another's image",
+            update("pods", EDITOR, other(), with(&other(), "/spec/containers/0/image", json!("a:2"))),
+            &[],
+        ),
+    ]);
+}
+
+#[test]
+fn the_owners_of_a_guarded_workload_come_by_controllers_alone() {
+    let owner = json!([{"kind": "Deployment", "name": "analysis-1", "uid": "victim", "controller": true}]);
+    let job = json!({"metadata": {"name": "evil"}, "spec": {"template": analysis()}});
+    let owned = with(&job, "/metadata/ownerReferences", owner.clone());
+    let deployments = kube_system("deployment-controller");
+    let others = json!({"metadata": {"name": "a", "ownerReferences": owner}, "spec": {"template": other()}});
+    expect([
+        ("a forged owner", create("batch/jobs", EDITOR, owned.clone()), &["owner-reference"]),
+        ("one that comes later", update("batch/jobs", EDITOR, job.clone(), owned.clone()), &["owner-reference"]),
+        ("none", create("batch/jobs", EDITOR, job), &[]),
+        ("the controller's", create("apps/replicasets", &deployments, owned.clone()), &[]),
+        ("a creator's", create("batch/jobs", PO, owned), &[]),
+        ("other software's", create("batch/jobs", EDITOR, others), &[]),
+    ]);
+}
+
+#[test]
+fn in_a_dedicated_namespace_revisions_are_written_by_their_controllers() {
+    let template = json!({"metadata": {"labels": {"component": "flame-broker"}}, "spec": {"hostNetwork": true}});
+    let revision = json!({"metadata": {"name": "r"}, "data": {"spec": {"template": null, "Template": template}}});
+    let revised = with(&revision, "/data", json!({}));
+    let sets = kube_system("statefulset-controller");
+    expect([
+        ("an editor's", create("apps/controllerrevisions", EDITOR, revision.clone()).dedicated(), &["known-part"]),
+        (
+            "an editor's change",
+            update("apps/controllerrevisions", EDITOR, revised, revision.clone()).dedicated(),
+            &["known-part"],
+        ),
+        ("the controller's", create("apps/controllerrevisions", &sets, revision.clone()).dedicated(), &[]),
+        ("a creator's", create("apps/controllerrevisions", PO, revision).dedicated(), &[]),
+    ]);
 }
 
 #[test]

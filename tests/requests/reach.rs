@@ -132,6 +132,8 @@ fn a_services_proxy_is_judged_by_where_the_service_leads() {
         ("all analyses'", service("x", json!({"component": "flame-analysis"})), &["connection"]),
         ("by a key that guarded pods carry", service("x", json!({"pod-template-hash": "1"})), &["connection"]),
         ("by name", service("nginx-analysis-1", json!({"app": "broker"})), &["connection"]),
+        ("one that leads where its endpoints say", service("x", Value::Null), &["connection"]),
+        ("one that selects nothing", service("x", json!({})), &["connection"]),
         ("another's", service("x", json!({"app": "broker"})), &[]),
         ("another component's", service("x", json!({"component": "flame-po"})), &[]),
         ("by a key that none carries", service("x", json!({"app": "analysis-1", "tier": "web"})), &[]),

@@ -8,6 +8,7 @@ use crate::rules::Control;
 use crate::rules::caller::{CLEANERS, breaks_glass, is_controller};
 use crate::rules::case::Case;
 use crate::rules::judgement::{Enforced, Judgement, Scales};
+use crate::rules::request::judge_finalizer;
 use crate::rules::rule::RequestRule;
 use crate::rules::unfit::unfit;
 
@@ -77,19 +78,22 @@ fn foreign_kind(group: &str, name: &str) -> Option<&'static Foreign> {
 }
 
 fn judge_own(request: &Request<'_>, case: &Case<'_>, writing: &Writing<'_>) -> Judgement {
+    let mut judgement = Judgement::default();
+    if let (Some(old), Some(new)) = (writing.old, writing.new) {
+        judge_finalizer(&mut judgement, request, case.policies, old, new);
+    }
     let cleans = writing.new.is_none() && is_controller(&request.user, CLEANERS);
     if request.user.name == case.policies.installation.controller || cleans || !writing.matters() {
-        return Judgement::default();
+        return judgement;
     }
     let message = format!(
         "it is Flamewarden's controller's to write; group `{}` may change or delete it in an emergency",
         labels::BREAK_GLASS
     );
     let finding = OWN.finds_user(request, message);
-    if breaks_glass(&request.user) {
-        return Judgement { broken_glass: vec![finding], ..Judgement::default() };
-    }
-    Judgement::refusing([finding])
+    let judged = if breaks_glass(&request.user) { &mut judgement.broken_glass } else { &mut judgement.refusals };
+    judged.push(finding);
+    judgement
 }
 
 /// Whether a name is one that Flamewarden gives to its policies.

@@ -7,7 +7,7 @@ use crate::rules::caller::{TEMPLATE_CONTROLLERS, is_controller};
 use crate::rules::case::Case;
 use crate::rules::judgement::{Enforced, Judgement, Scales};
 use crate::rules::pod::{Stage, pod_findings};
-use crate::rules::request::{GATEWAY_CREATOR, Maker, same_before, unlabelled_findings};
+use crate::rules::request::{GATEWAY_CREATOR, KNOWN_PART, Maker, owner_changes, same_before, unlabelled_findings};
 use crate::rules::unfit::unfit;
 
 /// Whether a resource carries a pod template.
@@ -35,6 +35,12 @@ pub(super) fn judge_workload(request: &Request<'_>, case: &Case<'_>, tenancy: Te
 fn judge_revision<'a>(request: &Request<'a>, case: &Case<'a>, tenancy: Tenancy, new: &'a Json<'a>) -> Judgement {
     if is_controller(&request.user, TEMPLATE_CONTROLLERS) {
         return Judgement::default();
+    }
+    let matters = Writing::of(request).is_none_or(|writing| writing.matters());
+    if tenancy == Tenancy::Dedicated && matters && !case.policies.is_creator(request.user.name) {
+        // Read without regard to case by those who make pods from it: what stands in it is not for us to say.
+        let message = "revisions of known parts are written by the controllers of StatefulSets and DaemonSets";
+        return Judgement::refusing([KNOWN_PART.finds_user(request, message)]);
     }
     let Some(template) = new.at(REVISION) else { return Judgement::default() };
     Hearing { request, case, tenancy, keys: REVISION }.judge(request.old, new, template)
@@ -64,6 +70,13 @@ impl<'a> Hearing<'_, 'a> {
         if changed && profile.is_some_and(|profile| profile.role == Role::Gateway) {
             judgement.weigh_all(self.gateway_fault(), &scales, Enforced::Refused);
         }
+        if profile.is_some() && !self.is_creators() {
+            judgement.weigh_all(
+                owner_changes(self.request, TEMPLATE_CONTROLLERS, old, new),
+                &scales,
+                Enforced::Refused,
+            );
+        }
         let findings = self.findings(&view, if changed { self.maker() } else { Maker::Trusted });
         let fresh = match (old, before) {
             (Some(old), Some(before)) => {
@@ -88,7 +101,7 @@ impl<'a> Hearing<'_, 'a> {
 
     /// Gateways are made by a Deployment; its ReplicaSets by the deployment controller, which copies its template.
     fn gateway_fault(&self) -> Option<Finding> {
-        let creator = self.case.policies.is_creator(self.request.user.name);
+        let creator = self.is_creators();
         let may = match self.request.resource.name {
             "deployments" => creator,
             "replicasets" => creator || is_controller(&self.request.user, &["deployment-controller"]),
@@ -98,6 +111,10 @@ impl<'a> Hearing<'_, 'a> {
             let message = "let FLAME's Pod Orchestrator or Flamewarden make the gateway, as a Deployment";
             GATEWAY_CREATOR.finds_user(self.request, message)
         })
+    }
+
+    fn is_creators(&self) -> bool {
+        self.case.policies.is_creator(self.request.user.name)
     }
 
     fn maker(&self) -> Maker {

@@ -1,8 +1,12 @@
 //! What an update may change about a guarded object besides its contents: labels of identity, gates, finalizers, owners.
 
-use crate::model::{FieldPath, Finding, Hold, Json, Request, Segment, Severity, labels};
+use std::collections::BTreeMap;
+
+use crate::model::{FieldPath, Finding, Hold, Json, PodView, Request, Segment, Severity, labels};
 use crate::policy::PolicySet;
-use crate::rules::caller::{GARBAGE_COLLECTOR, WORKLOAD_CONTROLLERS, breaks_glass, is_controller};
+use crate::rules::caller::{
+    GARBAGE_COLLECTOR, TEMPLATE_CONTROLLERS, WORKLOAD_CONTROLLERS, breaks_glass, is_controller,
+};
 use crate::rules::judgement::Judgement;
 use crate::rules::rule::RequestRule;
 
@@ -35,11 +39,20 @@ pub(super) const FINALIZER: RequestRule = RequestRule {
 
 pub(super) const OWNER: RequestRule = RequestRule {
     id: "owner-reference",
-    title: "owners of a guarded pod come from Kubernetes' own controllers and go with the garbage collector",
+    title: "owners of a guarded pod or its workload come from Kubernetes' own controllers and go with the garbage collector",
     why: "an identity belongs to its topmost owner; who forges one joins somebody else's analysis",
     severity: Severity::High,
     controls: &[],
     hold: Hold::Always,
+};
+
+pub(super) const IMAGE: RequestRule = RequestRule {
+    id: "image-change",
+    title: "the images of a guarded pod never change",
+    why: "an image put in place runs under an analysis's name, with its network and its data, and nobody made it so",
+    severity: Severity::High,
+    controls: &[],
+    hold: Hold::AsProfileSays,
 };
 
 /// Changes of the labels that make a pod what it is.
@@ -54,6 +67,30 @@ pub(super) fn identity_changes(old: &Json<'_>, new: &Json<'_>) -> Vec<Finding> {
             IDENTITY.finds(path.key(key), label(new, key), message)
         })
         .collect()
+}
+
+/// Changes, by somebody else than Kubernetes' controllers, of the labels by which a controller finds its pods.
+pub(super) fn ownership_changes(request: &Request<'_>, old: &Json<'_>, new: &Json<'_>) -> Vec<Finding> {
+    if is_controller(&request.user, WORKLOAD_CONTROLLERS) || is_controller(&request.user, TEMPLATE_CONTROLLERS) {
+        return Vec::new();
+    }
+    let path = FieldPath::of(&["metadata", "labels"]);
+    let changed = OWNERS_LABELS.iter().filter(|key| label(old, key) != label(new, key));
+    let message = "the pod's controller finds it by this label; without it another takes its place";
+    changed.map(|key| OWNER.finds(path.key(key), label(new, key), message)).collect()
+}
+
+/// Images that an update puts in the place of those that were admitted.
+pub(super) fn image_changes(old: &PodView<'_>, new: &PodView<'_>) -> Vec<Finding> {
+    let before: BTreeMap<FieldPath, Option<&Json<'_>>> = images(old).collect();
+    images(new)
+        .filter(|(path, image)| before.get(path).is_some_and(|before| before != image))
+        .map(|(path, image)| IMAGE.finds(path, image, "make a new pod with this image; what was admitted is what runs"))
+        .collect()
+}
+
+fn images<'p>(pod: &'p PodView<'_>) -> impl Iterator<Item = (FieldPath, Option<&'p Json<'p>>)> {
+    pod.containers().map(|container| (container.path(&["image"]), container.at(&["image"])))
 }
 
 /// Flamewarden's gates that an update takes away without being its controller.
@@ -99,17 +136,22 @@ pub(in crate::rules) fn judge_finalizer(
 }
 
 /// Owners that come or go by somebody who may not bring or take them. Without an old object, all are new.
-pub(super) fn owner_changes(request: &Request<'_>, old: Option<&Json<'_>>, new: &Json<'_>) -> Vec<Finding> {
+pub(in crate::rules) fn owner_changes(
+    request: &Request<'_>,
+    adopters: &[&str],
+    old: Option<&Json<'_>>,
+    new: &Json<'_>,
+) -> Vec<Finding> {
     let (before, after) = (old.map_or(&[][..], owners), owners(new));
     let path = FieldPath::of(&["metadata", "ownerReferences"]);
-    let adopts = is_controller(&request.user, WORKLOAD_CONTROLLERS);
+    let adopts = is_controller(&request.user, adopters);
     let collects = is_controller(&request.user, &[GARBAGE_COLLECTOR]);
     let mut findings = Vec::new();
     for (index, owner) in after.iter().enumerate() {
         let known = before.iter().find(|known| uid(known) == uid(owner));
         let may = adopts || (collects && known.is_some()) || known == Some(owner);
         if !may {
-            let message = "an owner is set by the controller that makes or adopts the pod; leave it out";
+            let message = "an owner is set by the controller that makes or adopts this; leave it out";
             findings.push(OWNER.finds(path.index(index), Some(owner), message));
         }
     }
@@ -165,3 +207,15 @@ fn owners<'j, 'a>(object: &'j Json<'a>) -> &'j [Json<'a>] {
 fn uid<'j>(owner: &'j Json<'_>) -> Option<&'j str> {
     owner.text_at(&["uid"])
 }
+
+/// The labels that Kubernetes' controllers put on their pods to find them again.
+const OWNERS_LABELS: &[&str] = &[
+    "pod-template-hash",
+    "controller-revision-hash",
+    "pod-template-generation",
+    "controller-uid",
+    "batch.kubernetes.io/controller-uid",
+    "job-name",
+    "batch.kubernetes.io/job-name",
+    "statefulset.kubernetes.io/pod-name",
+];

@@ -48,9 +48,14 @@ pub(in crate::rules) fn judge_connection(request: &Request<'_>, case: &Case<'_>)
 
 fn is_guarded(request: &Request<'_>, object: &Json<'_>, policies: &PolicySet) -> bool {
     match request.resource.name {
-        "services" => is_guarded_service(object, policies),
+        // Where a Service without a selector leads, its endpoints say, and they name addresses alone.
+        "services" => is_guarded_service(object, policies) || selects_nothing(object),
         _ => policies.profile_of(&PodView::new(object, FieldPath::default())).is_some(),
     }
+}
+
+fn selects_nothing(service: &Json<'_>) -> bool {
+    service.at(&["spec", "selector"]).is_none_or(|selector| selector.entries().is_empty())
 }
 
 fn entry(request: &Request<'_>) -> Finding {

@@ -1,6 +1,9 @@
 //! Pods made and changed: CREATE is judged whole, UPDATE by what it changes.
 
-use super::change::{gate_lifts, identity_changes, judge_finalizer, only_ends, owner_changes, same_before};
+use super::change::{
+    gate_lifts, identity_changes, image_changes, judge_finalizer, only_ends, owner_changes, ownership_changes,
+    same_before,
+};
 use super::unlabelled::{Maker, unlabelled_findings};
 use crate::model::{FieldPath, Hold, PodView, Request, Severity};
 use crate::policy::{PolicySet, Profile, Role, Tenancy};
@@ -36,7 +39,7 @@ pub(in crate::rules) fn judge_new_pod(request: &Request<'_>, case: &Case<'_>, te
         let message = "let FLAME's Pod Orchestrator or Flamewarden make the gateway's Deployment";
         judgement.weigh(GATEWAY_CREATOR.finds_user(request, message), &scales, Enforced::Refused);
     }
-    judgement.weigh_all(owner_changes(request, None, object), &scales, Enforced::Refused);
+    judgement.weigh_all(owner_changes(request, WORKLOAD_CONTROLLERS, None, object), &scales, Enforced::Refused);
     judgement.weigh_all(pod_findings(&pod, profile, Stage::Create), &scales, Enforced::Mended);
     judgement
 }
@@ -56,8 +59,10 @@ pub(in crate::rules) fn judge_changed_pod(request: &Request<'_>, case: &Case<'_>
         return judgement;
     }
     judgement.weigh_all(identity_changes(old, new), &scales, Enforced::Refused);
+    judgement.weigh_all(ownership_changes(request, old, new), &scales, Enforced::Refused);
+    judgement.weigh_all(image_changes(&before, &after), &scales, Enforced::Refused);
     judgement.weigh_all(gate_lifts(request, policies, old, new), &scales, Enforced::Refused);
-    judgement.weigh_all(owner_changes(request, Some(old), new), &scales, Enforced::Refused);
+    judgement.weigh_all(owner_changes(request, WORKLOAD_CONTROLLERS, Some(old), new), &scales, Enforced::Refused);
     let found = |pod: &PodView<'_>, profile: Option<&Profile>| {
         profile.map_or(Vec::new(), |profile| pod_findings(pod, profile, Stage::Stored))
     };

@@ -1,6 +1,7 @@
 //! Pods and templates that no profile guards: analysis images among them, and strangers in a dedicated namespace.
 
 use std::borrow::Cow;
+use std::net::Ipv6Addr;
 
 use crate::model::{FieldPath, Finding, Hold, ImageRef, Json, PodView, Severity, labels};
 use crate::policy::{PolicySet, Tenancy};
@@ -15,7 +16,7 @@ pub(super) const IMAGE_LABEL: RequestRule = RequestRule {
     hold: Hold::AsProfileSays,
 };
 
-pub(super) const KNOWN_PART: RequestRule = RequestRule {
+pub(in crate::rules) const KNOWN_PART: RequestRule = RequestRule {
     id: "known-part",
     title: "a dedicated namespace holds analyses, gateways and known parts made by creators, and nothing else",
     why: "a stranger next to analyses is outside every rule that contains them",
@@ -73,14 +74,24 @@ fn lies_in(image: &str, registry: &str) -> bool {
     if ImageRef::parse(image).is_ok_and(|image| image.is_below(registry)) {
         return true;
     }
-    let plain = |text: &str| {
-        let (host, rest) = text.split_once('/').unwrap_or((text, ""));
-        let host = host.to_ascii_lowercase();
-        let host = host.strip_suffix(":443").unwrap_or(&host).trim_end_matches('.').to_owned();
-        format!("{host}/{rest}")
-    };
     let (image, registry) = (plain(image), plain(registry));
     image.strip_prefix(registry.trim_end_matches('/')).is_some_and(|rest| rest.starts_with('/'))
+}
+
+/// An image or registry with its host written in one way.
+fn plain(text: &str) -> String {
+    let (place, rest) = text.split_once('/').unwrap_or((text, ""));
+    let (host, port) = match place.rsplit_once(':') {
+        Some((host, port)) if !port.contains(']') => (host, port),
+        _ => (place, ""),
+    };
+    let host = host.trim_end_matches('.').to_ascii_lowercase();
+    let address = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')?.parse::<Ipv6Addr>().ok());
+    let host = address.map_or(host, |address| format!("[{address}]"));
+    match port.trim_start_matches('0') {
+        "" | "443" => format!("{host}/{rest}"),
+        port => format!("{host}:{port}/{rest}"),
+    }
 }
 
 fn stranger(pod: &PodView<'_>, policies: &PolicySet, by: Maker) -> Option<Finding> {
