@@ -14,7 +14,8 @@ fn flamewarden() -> Command {
     Command::new(env!("CARGO_BIN_EXE_flamewarden"))
 }
 
-fn serve(place: &Place) -> Command {
+/// The program that serves a place.
+pub(crate) fn serve(place: &Place) -> Command {
     let mut command = flamewarden();
     command.arg("serve").arg("--policies").arg(place.policies()).arg("--certificates").arg(place.certificates());
     command.args(["--listen=127.0.0.1:0", "--probes=127.0.0.1:0", "--log-format=json", "--linger=0s"]);
@@ -26,20 +27,20 @@ fn told(output: &Output) -> (Option<i32>, String) {
 }
 
 /// A child that does not outlive its test.
-struct Running {
+pub(crate) struct Running {
     child: Child,
     log: BufReader<ChildStderr>,
 }
 
 impl Running {
-    fn start(mut command: Command) -> Self {
+    pub(crate) fn start(mut command: Command) -> Self {
         let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
         let log = BufReader::new(child.stderr.take().unwrap());
         Running { child, log }
     }
 
     /// The next log line with that message.
-    fn line(&mut self, message: &str) -> Value {
+    pub(crate) fn line(&mut self, message: &str) -> Value {
         let mut line = String::new();
         while self.log.read_line(&mut line).unwrap() > 0 {
             let value: Value = serde_json::from_str(&line).unwrap();
@@ -49,6 +50,13 @@ impl Running {
             line.clear();
         }
         panic!("the log ends without {message:?}");
+    }
+
+    /// Its memory in KiB.
+    pub(crate) fn resident(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        line.split_whitespace().next().unwrap().parse().unwrap()
     }
 }
 
