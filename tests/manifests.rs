@@ -52,8 +52,10 @@ fn every_configuration_is_scoped_by_namespace_name_and_fails_as_designed() {
         let webhook = &webhooks[0];
         let mutating = text(configuration, "/kind").starts_with("Mutating");
         assert_eq!(text(webhook, "/failurePolicy"), if mutating { "Ignore" } else { "Fail" });
-        let selector = &webhook["namespaceSelector"]["matchExpressions"];
-        assert_eq!(selector[0]["key"], "kubernetes.io/metadata.name");
+        let dedicated = text(configuration, "/metadata/name").ends_with("-dedicated");
+        let names = if dedicated { vec!["analyses"] } else { vec!["flame", "default"] };
+        let expression = serde_json::json!({"key": "kubernetes.io/metadata.name", "operator": "In", "values": names});
+        assert_eq!(webhook["namespaceSelector"], serde_json::json!({"matchExpressions": [expression]}));
         assert_eq!(webhook["objectSelector"], Value::Null);
         assert_eq!(webhook["clientConfig"]["caBundle"], Value::Null, "the controller's to write");
     }
