@@ -27,6 +27,7 @@ pub struct WebhookHandler {
     metrics: Arc<Metrics>,
     limits: ReviewLimits,
     budget: Arc<Budget>,
+    middling: Arc<Semaphore>,
     large: Arc<Semaphore>,
 }
 
@@ -94,6 +95,7 @@ impl WebhookHandler {
         WebhookHandler {
             decisions,
             budget: Budget::new(limits.bytes_in_flight, Arc::clone(&metrics)),
+            middling: Arc::new(Semaphore::new(limits.middling)),
             large: Arc::new(Semaphore::new(limits.large)),
             webhook,
             metrics,
@@ -136,8 +138,9 @@ impl WebhookHandler {
             if bytes.len() <= self.limits.inline_bytes {
                 return Ok(judged(&self.webhook, side, &held.bytes, deadline).await);
             }
+            let turns = if bytes.len() <= self.limits.middling_bytes { &self.middling } else { &self.large };
             let turn = tokio::select! {
-                turn = Arc::clone(&self.large).acquire_owned() => turn,
+                turn = Arc::clone(turns).acquire_owned() => turn,
                 () = held.share.lost() => return Err(Unread::Overload),
             };
             if !held.share.keep() {

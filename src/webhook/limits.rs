@@ -14,8 +14,12 @@ pub struct ReviewLimits {
     pub bytes_in_flight: usize,
     /// What the API server waits where the call does not say; also the most that is believed.
     pub timeout: Duration,
-    /// Bodies up to here are judged where they were read; larger ones would keep other calls waiting.
+    /// Bodies up to here are judged where they were read; nothing there can be interrupted, and probes wait for it.
     pub inline_bytes: usize,
+    /// Larger ones up to here have turns of their own, so that they do not wait for the largest.
+    pub middling_bytes: usize,
+    /// Middling ones judged at one time.
+    pub middling: usize,
     /// Larger ones judged at one time.
     pub large: usize,
 }
@@ -41,7 +45,9 @@ impl Default for ReviewLimits {
             body_bytes: 32 * 1024 * 1024,
             bytes_in_flight: 128 * 1024 * 1024,
             timeout: Duration::from_secs(10),
-            inline_bytes: 256 * 1024,
+            inline_bytes: 16 * 1024,
+            middling_bytes: 256 * 1024,
+            middling: 8,
             large: 2,
         }
     }

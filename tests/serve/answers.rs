@@ -158,8 +158,7 @@ static STUCK: Mutex<bool> = Mutex::new(true);
 static RELEASED: Condvar = Condvar::new();
 
 fn stuck(_: &Asked<'_>, _: &Case<'_>) -> Judgement {
-    let released = RELEASED.wait_while(STUCK.lock().unwrap(), |stuck| *stuck).unwrap();
-    drop(released);
+    drop(RELEASED.wait_timeout_while(STUCK.lock().unwrap(), PATIENCE, |stuck| *stuck).unwrap());
     Judgement::default()
 }
 
@@ -167,16 +166,19 @@ fn stuck(_: &Asked<'_>, _: &Case<'_>) -> Judgement {
 async fn what_takes_too_long_is_refused_before_the_api_server_gives_up() {
     let place = Place::mounted();
     let running = place.start_judged_by(stuck).await;
-    let large = review_with(&format!(",\"x\":\"{}\"", " ".repeat(300 * 1024)));
     let begun = std::time::Instant::now();
+    let [middling, large] = [20, 300].map(|size| review_with(&format!(",\"x\":\"{}\"", " ".repeat(size * 1024))));
+    let texts = [&middling, &large, &middling, &large, &large, &large];
     let mut connections = Vec::new();
-    for _ in 0..4 {
+    for _ in texts {
         connections.push(connected(&place, &running).await);
     }
-    let calls = connections.iter_mut().map(|connection| connection.post("/validate?timeout=1s", large.clone()));
+    let calls = connections.iter_mut().zip(texts);
+    let calls = calls.map(|(connection, text)| connection.post("/validate?timeout=1s", text.clone()));
     for response in futures::future::join_all(calls).await {
         assert_eq!(response.unwrap().answer(), ("u-1".to_owned(), false, Some(500)));
     }
+    assert!(begun.elapsed() < PATIENCE, "no judgement kept the runtime, and so the probes, waiting");
     assert!(begun.elapsed() >= Duration::from_millis(800));
     *STUCK.lock().unwrap() = false;
     RELEASED.notify_all();
