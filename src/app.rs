@@ -133,7 +133,7 @@ pub async fn start(settings: &Settings, judge: Judge) -> anyhow::Result<Running>
     Ok(Running { webhook, probes: probes_at, drain, serving })
 }
 
-/// The policies in force, as the parts want them: all change together.
+/// The policies in force, as the parts want them: each is swapped whole, one right after the other.
 #[derive(Clone)]
 struct Policies {
     set: Arc<ArcSwap<PolicySet>>,

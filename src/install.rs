@@ -15,7 +15,7 @@ use serde_json::Value;
 
 pub use print::to_yaml;
 pub use rbac::{CONTROLLER, WEBHOOK};
-pub use scope::is_sent;
+pub use scope::{is_sent, sent_as};
 pub use workload::{AUTHORITY_SECRET, SERVING_SECRET};
 
 use crate::policy::PolicySet;
@@ -70,11 +70,6 @@ pub fn manifests(settings: &Settings, policies: &PolicySet) -> Vec<Value> {
     objects.extend(fallback::fallback(policies));
     objects.extend(admission::configurations(settings, policies));
     objects
-}
-
-/// The webhook configurations alone.
-pub fn webhook_configurations(settings: &Settings, policies: &PolicySet) -> Vec<Value> {
-    admission::configurations(settings, policies)
 }
 
 /// The names of all webhook configurations.

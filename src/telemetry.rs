@@ -60,7 +60,7 @@ pub struct ReviewLabels {
     pub operation: &'static str,
     /// Plural name with subresource, or `other`.
     pub resource: &'static str,
-    /// `allowed`, `patched`, `warned` or `refused`.
+    /// `allowed`, `patched`, `warned`, `break_glass` or `refused`.
     pub decision: &'static str,
 }
 

@@ -144,6 +144,15 @@ pub fn is_sent(group: &str, resource: &str) -> bool {
     })
 }
 
+/// The name of a resource that is sent to the webhook, with its subresource, as configurations have it.
+pub fn sent_as(group: &str, resource: &str, sub: &str) -> Option<&'static str> {
+    let of_group = VALIDATING.iter().flat_map(|entry| entry.rules).filter(|rule| rule.groups.contains(&group));
+    of_group.flat_map(|rule| rule.resources).copied().find(|known| match known.split_once('/') {
+        Some(known) => known == (resource, sub),
+        None => sub.is_empty() && *known == resource,
+    })
+}
+
 const WRITE: &[&str] = &["CREATE", "UPDATE"];
 const CHANGE: &[&str] = &["CREATE", "UPDATE", "DELETE"];
 
@@ -154,6 +163,27 @@ impl Entry {
         match (tenancy, self.condition) {
             (Tenancy::Dedicated, Condition::Pod | Condition::Template) => Condition::Always,
             (_, condition) => condition,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_resource_is_named_by_group_name_and_subresource() {
+        for (group, resource, sub, name) in [
+            ("", "pods", "", Some("pods")),
+            ("", "pods", "exec", Some("pods/exec")),
+            ("", "services", "status", Some("services/status")),
+            ("apps", "controllerrevisions", "", Some("controllerrevisions")),
+            ("cilium.io", "ciliumnetworkpolicies", "", Some("ciliumnetworkpolicies")),
+            ("apps", "pods", "", None),
+            ("", "pods", "log", None),
+            ("apps", "deployments", "scale", None),
+        ] {
+            assert_eq!(sent_as(group, resource, sub), name, "{group} {resource} {sub}");
         }
     }
 }

@@ -65,7 +65,11 @@ impl Answer {
         answer.response.allowed = false;
         answer.response.status = Some(Status {
             code,
-            reason: if code == 403 { "Forbidden" } else { "BadRequest" },
+            reason: match code {
+                403 => "Forbidden",
+                500 => "InternalError",
+                _ => "BadRequest",
+            },
             message: message.into(),
         });
         answer
@@ -116,3 +120,19 @@ impl Answer {
 const FINDINGS: usize = 256;
 const WARNINGS: usize = 16;
 const WARNING_LENGTH: usize = 250;
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_refusal_has_the_reason_that_kubernetes_gives_its_code() {
+        for (code, reason) in [(400, "BadRequest"), (403, "Forbidden"), (500, "InternalError")] {
+            let answer = serde_json::to_value(Answer::refuse("u", code, "no")).unwrap();
+            let status = json!({"code": code, "reason": reason, "message": "no"});
+            assert_eq!(answer["response"], json!({"uid": "u", "allowed": false, "status": status}));
+        }
+    }
+}

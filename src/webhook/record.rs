@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 
+use crate::install::sent_as;
 use crate::model::{Decision, Finding, Json, Operation, Outcome, Reference, Request};
 use crate::telemetry::printable;
 
@@ -109,45 +110,12 @@ fn about(request: &Request<'_>, decision: Outcome) -> Option<Reference> {
     Some(Reference { api_version: text("apiVersion")?, kind: text("kind")?, name: text("name")?, uid: text("uid")? })
 }
 
-/// A resource's label from the table: a caller must not be able to make new time series.
+/// A resource's label, if configurations name it: a caller must not be able to make new time series.
 fn known_resource(request: &Request<'_>) -> &'static str {
-    let (name, sub) = (request.resource.name, request.resource.sub);
-    let fits = |known: &&&str| match known.split_once('/') {
-        Some((known_name, known_sub)) => known_name == name && known_sub == sub,
-        None => sub.is_empty() && **known == name,
-    };
-    RESOURCES.iter().find(fits).copied().unwrap_or(OTHER)
+    let resource = &request.resource;
+    sent_as(resource.group, resource.name, resource.sub).unwrap_or(OTHER)
 }
 
 const OTHER: &str = "other";
 const PATHS: usize = 32;
 const RULES: usize = 32;
-const RESOURCES: &[&str] = &[
-    "pods",
-    "pods/status",
-    "pods/eviction",
-    "pods/ephemeralcontainers",
-    "pods/resize",
-    "pods/binding",
-    "pods/exec",
-    "pods/attach",
-    "pods/portforward",
-    "pods/proxy",
-    "bindings",
-    "services",
-    "services/proxy",
-    "serviceaccounts/token",
-    "deployments",
-    "replicasets",
-    "statefulsets",
-    "daemonsets",
-    "jobs",
-    "cronjobs",
-    "replicationcontrollers",
-    "podtemplates",
-    "networkpolicies",
-    "endpoints",
-    "endpointslices",
-    "configmaps",
-    "secrets",
-];
