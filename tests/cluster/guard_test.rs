@@ -134,11 +134,10 @@ fn changed_policies_are_in_force_at_once_for_what_is_there_already() {
         lab.cluster.read(&policy("changed"), |policy| (peers(policy) == Some(1)).then_some(())).await;
 
         // Of the other component's pods nobody was told before.
+        lab.change_profile(&[("component: flame-analysis\n", "component: other-analysis\n")]).await;
         let mut other = analysis("other", "other", 1);
         other["metadata"]["labels"]["component"] = json!("other-analysis");
-        other["spec"]["containers"][0]["image"] = json!("registry.example/image:1");
         lab.create("flame", &other).await;
-        lab.change_profile(&[("component: flame-analysis\n", "component: other-analysis\n")]).await;
         let selects = |policy: &Value| {
             let labels = &policy["spec"]["podSelector"]["matchLabels"];
             (*labels == json!({"app": "analysis-other", "component": "other-analysis"})).then_some(())

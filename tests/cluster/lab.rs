@@ -100,8 +100,7 @@ impl Lab {
             }
         }
         settled(&self.cluster.admin).await;
-        write_policies(&self.folder.join("policies"), &files);
-        self.changed_policies_are_in_force().await;
+        self.put_in_force(&files).await;
     }
 
     /// Changes the text of the analyses' profile, and waits until every program has taken it without a restart.
@@ -111,16 +110,17 @@ impl Lab {
             assert!(files[0].1.contains(from), "the profile says {from}");
             files[0].1 = files[0].1.replace(from, to);
         }
-        write_policies(&self.folder.join("policies"), &files);
-        self.changed_policies_are_in_force().await;
+        self.put_in_force(&files).await;
     }
 
-    async fn changed_policies_are_in_force(&self) {
-        for part in self.webhook.iter().chain(&self.controllers) {
-            wait_until("the changed policies are in force", PATIENCE, async || {
-                log(part).contains("changed policies in force").then_some(())
-            })
-            .await;
+    async fn put_in_force(&self, files: &[(String, String)]) {
+        let changes = |part: &Part| log(part).matches("changed policies in force").count();
+        let parts: Vec<(&Part, usize)> =
+            self.webhook.iter().chain(&self.controllers).map(|part| (part, changes(part))).collect();
+        write_policies(&self.folder.join("policies"), files);
+        for (part, before) in parts {
+            wait_until("the changed policies are in force", PATIENCE, async || (changes(part) > before).then_some(()))
+                .await;
         }
     }
 
