@@ -70,12 +70,13 @@ pub(super) async fn start(
     let (synced, knows) = watch::channel(false);
 
     let mut loops = JoinSet::new();
-    let recorder = Arc::new(Recorder::new(cluster.clone(), &settings.identity));
+    // Each has a share of its own: whoever is refused often must not silence what is told of gates.
+    let recorder = || Arc::new(Recorder::new(cluster.clone(), &settings.identity));
     let guard = GuardSettings {
         cluster: cluster.clone(),
         leadership: leadership.clone(),
         policies: policies.clone(),
-        recorder: recorder.clone(),
+        recorder: recorder(),
         metrics: metrics.clone(),
     };
     loops.spawn(Guard::new(guard).run(stopped.clone(), synced));
@@ -90,7 +91,7 @@ pub(super) async fn start(
             namespace: settings.namespace.clone(),
             addresses: settings.webhook_addresses.clone(),
             bundle: known,
-            recorder,
+            recorder: recorder(),
             metrics,
         };
         loops.spawn(DecisionReader::new(decisions).run(stopped.clone()));

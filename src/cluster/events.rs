@@ -66,6 +66,12 @@ impl Recorder {
         }
     }
 
+    /// Whether one more object may be looked up that somebody named; what is answered with yes is counted as looked up.
+    pub fn looks_up_for(&self, namespace: &str, user: &str) -> bool {
+        let mut limits = self.limits.lock().unwrap_or_else(PoisonError::into_inner);
+        limits.look(namespace, user, Instant::now())
+    }
+
     /// Writes an Event that was admitted.
     ///
     /// # Errors
@@ -116,6 +122,7 @@ fn cut(text: &str, bytes: usize) -> &str {
 struct Limits {
     told: BTreeMap<(String, String, &'static str, String), Instant>,
     few: Vec<(String, Instant)>,
+    looks: BTreeMap<(String, String), Vec<Instant>>,
 }
 
 impl Limits {
@@ -127,6 +134,19 @@ impl Limits {
             self.few.push((from.to_owned(), now));
         }
         admitted
+    }
+
+    fn look(&mut self, namespace: &str, user: &str, now: Instant) -> bool {
+        self.looks.retain(|_, times| {
+            times.retain(|time| now.duration_since(*time) < MINUTE);
+            !times.is_empty()
+        });
+        let times = self.looks.entry((namespace.to_owned(), user.to_owned())).or_default();
+        let may = times.len() < LOOKS;
+        if may {
+            times.push(now);
+        }
+        may
     }
 
     fn admit(&mut self, event: &Event, now: Instant) -> bool {
@@ -147,6 +167,8 @@ const MOST: usize = 60;
 /// Events in a minute that say what one address, and what all, told of themselves.
 const FEW_FROM_ONE: usize = 60;
 const FEW: usize = 240;
+/// Objects in a minute that one user, in one namespace, makes us look up by naming them.
+const LOOKS: usize = 120;
 const MINUTE: Duration = Duration::from_secs(60);
 /// Bounds of the API server, in bytes: a user's name, which stands in notes, can be of any letters.
 const INSTANCE: usize = 128;
@@ -192,6 +214,24 @@ mod tests {
             [("a", 0, 60), ("a", 59, 0), ("b", 59, 60), ("a", 60, 60), ("c", 60, 60), ("d", 61, 60), ("e", 61, 0)]
         {
             assert_eq!(admitted(from, after), want, "{from} after {after} s");
+        }
+    }
+
+    #[test]
+    fn what_is_looked_up_for_one_user_takes_nothing_from_another() {
+        let mut limits = Limits::default();
+        let start = Instant::now();
+        let mut looked = |namespace: &str, user: &str, after| {
+            (0..200).filter(|_| limits.look(namespace, user, start + Duration::from_secs(after))).count()
+        };
+        for (namespace, user, after, want) in [
+            ("a", "editor", 0, 120),
+            ("a", "editor", 59, 0),
+            ("a", "controller", 59, 120),
+            ("b", "editor", 59, 120),
+            ("a", "editor", 60, 120),
+        ] {
+            assert_eq!(looked(namespace, user, after), want, "{user} in {namespace} after {after} s");
         }
     }
 

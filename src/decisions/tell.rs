@@ -33,14 +33,17 @@ pub(super) enum Written {
 impl Teller<'_> {
     pub(super) async fn tell(&self, decision: &Decision, run: &str) -> Written {
         let Some((event, often)) = event(decision, run) else { return Written::Nothing };
-        if !self.recorder.admits(&event, often) {
+        // What a refused object names may be invented; looking for it must not use up what others are told.
+        let refused = decision.outcome == Outcome::Refused;
+        if refused && !self.recorder.looks_up_for(&event.namespace, &decision.user) {
             return Written::Suppressed;
         }
+        let mut admitted = false;
         for _ in 0..ATTEMPTS {
             if !self.leadership.holds() {
                 return Written::NotLeading;
             }
-            match self.attempt(decision, &event).await {
+            match self.attempt(decision, &event, often, &mut admitted).await {
                 Ok(written) => return written,
                 Err(problem) if problem.may_pass() => {
                     debug!(%problem, "event not written; it is tried again");
@@ -55,13 +58,22 @@ impl Teller<'_> {
         Written::Failed
     }
 
-    async fn attempt(&self, decision: &Decision, event: &Event) -> Result<Written, ClusterProblem> {
+    async fn attempt(
+        &self,
+        decision: &Decision,
+        event: &Event,
+        often: Often<'_>,
+        admitted: &mut bool,
+    ) -> Result<Written, ClusterProblem> {
         let mut event = event.clone();
-        if decision.outcome == Outcome::Refused {
-            if !self.is_there(&event).await? {
-                return Ok(Written::Nothing);
-            }
-        } else if event.about.uid.is_empty() && event.about.kind == "Pod" {
+        if decision.outcome == Outcome::Refused && !self.is_there(&event).await? {
+            return Ok(Written::Nothing);
+        }
+        *admitted = *admitted || self.recorder.admits(&event, often);
+        if !*admitted {
+            return Ok(Written::Suppressed);
+        }
+        if event.about.uid.is_empty() && event.about.kind == "Pod" {
             // The request named the pod only; whether or not it is still there, the use is told.
             event.about.uid = self.uid(Kind::Pod, &event).await?.unwrap_or_default();
         }
