@@ -4,6 +4,7 @@ mod admission;
 mod certificates;
 mod condition;
 mod fallback;
+mod own_rules;
 mod print;
 mod rbac;
 mod scope;

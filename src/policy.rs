@@ -7,10 +7,11 @@ mod installation;
 mod pattern;
 mod profile;
 mod quantity;
+mod reach;
 mod set;
 mod user_rule;
 
-pub use checked::ALWAYS;
+pub use checked::{ALWAYS, SOFTER};
 pub use dns::{DnsPeer, DnsPlace};
 pub use exception::Exception;
 pub use installation::{Installation, Namespace, Tenancy};

@@ -91,18 +91,27 @@ impl Registration {
     async fn publish(&self, bundle: &Bundle) -> Result<(), RegistrationProblem> {
         let trusted = STANDARD.encode(bundle.trusted());
         let policies = self.policies.load_full();
+        let mut failed = None;
         for (registered, name) in install::configuration_names(&policies) {
             let kind = match registered {
                 Registered::Mutating => Kind::MutatingWebhookConfiguration,
                 Registered::Validating => Kind::ValidatingWebhookConfiguration,
             };
             let place = Place { namespace: String::new(), name };
-            // A configuration that is not installed yet, or not any more, is no fault of this round's.
-            let Some(text) = self.cluster.read(kind, &place).await? else { continue };
-            let Some(change) = bundle_change(kind, &place.name, &text, &trusted) else { continue };
-            self.cluster.apply(kind, &place, &change).await?;
-            info!(configuration = place.name, "authority published");
+            // One that may not be read, since the policies are newer than what is installed, holds up no other.
+            if let Err(problem) = self.publish_to(kind, &place, &trusted).await {
+                failed = Some(problem);
+            }
         }
+        failed.map_or(Ok(()), Err)
+    }
+
+    async fn publish_to(&self, kind: Kind, place: &Place, trusted: &str) -> Result<(), RegistrationProblem> {
+        // A configuration that is not installed yet, or not any more, is no fault of this round's.
+        let Some(text) = self.cluster.read(kind, place).await? else { return Ok(()) };
+        let Some(change) = bundle_change(kind, &place.name, &text, trusted) else { return Ok(()) };
+        self.cluster.apply(kind, place, &change).await?;
+        info!(configuration = place.name, "authority published");
         Ok(())
     }
 }

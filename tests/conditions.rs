@@ -10,7 +10,7 @@ use std::sync::LazyLock;
 
 use cel::extractors::This;
 use cel::{Context, Program, Value as CelValue};
-use flamewarden::install::{Certificates, Endpoint, Settings, manifests};
+use flamewarden::install::{Certificates, Endpoint, Settings, configuration_names, manifests};
 use flamewarden::policy::PolicySet;
 use flamewarden::rules::{Case, Target, judge};
 use flamewarden::webhook::Review;
@@ -257,6 +257,44 @@ fn an_analysis_image_is_sent_and_refused_however_its_registry_is_written() {
         });
         let sent = configurations(&policies).iter().any(|it| !it.mutating && it.is_sent(&request));
         assert_eq!((sent, judged(&policies, &request).0), (true, vec!["analysis-image-label".to_owned()]), "{image}");
+    }
+}
+
+/// The page's rule, with the page's constraints, in a namespace of each tenancy; without it ConfigMaps are not sent.
+#[test]
+fn what_a_rule_of_ones_own_names_is_sent() {
+    let page = include_str!("../policies/own-rules.md");
+    let blocks: Vec<&str> = page.split("```yaml\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
+    let rule = format!("{}{}", blocks[0], blocks[1]);
+    let installation = POLICIES[2].1.replace(
+        "[{name: default, tenancy: shared}]",
+        "[{name: default, tenancy: shared}, {name: analyses, tenancy: dedicated}]",
+    );
+    let [analysis, gateway, _] = POLICIES;
+    let without = PolicySet::parse([analysis, gateway, ("i", &installation)]).unwrap();
+    let with = PolicySet::parse([analysis, gateway, ("i", &installation), ("o", &rule)]).unwrap();
+    let names = |policies: &PolicySet| -> Vec<String> {
+        configuration_names(policies).into_iter().map(|(_, name)| name).collect()
+    };
+    assert_eq!(
+        names(&with),
+        [names(&without), vec!["flamewarden-rules".into(), "flamewarden-rules-dedicated".into()]].concat()
+    );
+    for (group, resource, operation, wanted) in [
+        ("", "configmaps", "CREATE", true),
+        ("", "configmaps", "UPDATE", true),
+        ("", "configmaps", "DELETE", false),
+        ("", "secrets", "CREATE", false),
+    ] {
+        let request = json!({
+            "operation": operation, "resource": {"group": group, "version": "v1", "resource": resource},
+            "userInfo": {"username": "editor", "groups": []},
+            "object": {"kind": "ConfigMap", "metadata": {"name": "web"}},
+            "oldObject": {"kind": "ConfigMap", "metadata": {"name": "web"}},
+        });
+        let sent = |policies: &PolicySet| configurations(policies).iter().filter(|it| it.is_sent(&request)).count();
+        let (both, none) = (if wanted { 2 } else { 0 }, 0);
+        assert_eq!([sent(&with), sent(&without)], [both, none], "{operation} {resource}");
     }
 }
 

@@ -61,6 +61,69 @@ fn every_configuration_is_scoped_by_namespace_name_and_fails_as_designed() {
     }
 }
 
+/// Rules on more than guarded pods need one more configuration in each tenancy, and its `caBundle` a right.
+#[test]
+fn users_rules_are_asked_for_what_they_name() {
+    let rule = |name: &str, constraints: &str| {
+        format!(
+            "apiVersion: flamewarden.dev/v1alpha1\nkind: Rule\nmetadata: {{name: {name}}}\nspec:\n{constraints}  \
+             validations: [{{expression: 'true'}}]\n---\n"
+        )
+    };
+    let own = rule("pods-only", "")
+        + &rule(
+            "some",
+            "  matchConstraints:\n    resourceRules:\n      - {apiGroups: [''], resources: [secrets, configmaps], \
+             operations: [UPDATE, CREATE]}\n      - {apiGroups: [networking.k8s.io, '*'], apiVersions: [v1], \
+             resources: [ingresses], operations: ['*', CREATE]}\n",
+        )
+        + &rule(
+            "same",
+            "  matchConstraints:\n    resourceRules: [{apiGroups: [''], resources: [configmaps], operations: [CREATE, UPDATE]}]\n",
+        );
+    let files = [FILES[0], FILES[1], FILES[2], ("own.yaml", own.as_str())];
+    let settings = Settings {
+        namespace: "flamewarden-system".to_owned(),
+        image: "flamewarden".to_owned(),
+        certificates: Certificates::Own,
+        endpoint: Endpoint::Service,
+        files: files.map(|(name, text)| (name.to_owned(), text.to_owned())).into(),
+    };
+    let printed = manifests(&settings, &PolicySet::parse(files).unwrap());
+    let another = printed.iter().find(|object| text(object, "/metadata/name") == "flamewarden-pods").unwrap();
+    let found: Vec<&Value> =
+        printed.iter().filter(|object| text(object, "/metadata/name").starts_with("flamewarden-rules")).collect();
+    for (object, name, namespaces) in [
+        (found[0], "flamewarden-rules", json!(["flame", "default"])),
+        (found[1], "flamewarden-rules-dedicated", json!(["analyses"])),
+    ] {
+        let wanted = json!({
+            "apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingWebhookConfiguration",
+            "metadata": {"name": name, "labels": another["metadata"]["labels"]},
+            "webhooks": [{
+                "name": "rules.validate.flamewarden.dev", "admissionReviewVersions": ["v1"], "sideEffects": "None",
+                "clientConfig": {"service": {"name": "flamewarden-webhook", "namespace": "flamewarden-system",
+                    "path": "/validate", "port": 443}},
+                "rules": [
+                    {"operations": ["*"], "apiGroups": ["*"], "apiVersions": ["*"], "resources": ["ingresses"],
+                     "scope": "Namespaced"},
+                    {"operations": ["CREATE", "UPDATE"], "apiGroups": [""], "apiVersions": ["*"],
+                     "resources": ["configmaps", "secrets"], "scope": "Namespaced"},
+                ],
+                "namespaceSelector": {"matchExpressions": [
+                    {"key": "kubernetes.io/metadata.name", "operator": "In", "values": namespaces}]},
+                "matchPolicy": "Equivalent", "timeoutSeconds": 5, "failurePolicy": "Fail",
+            }],
+        });
+        assert_eq!(object, &wanted);
+    }
+    let role = printed.iter().find(|object| text(object, "/kind") == "ClusterRole").unwrap();
+    let rules = role["rules"].as_array().unwrap().iter();
+    let mut validating = rules.filter(|rule| rule["resources"] == json!(["validatingwebhookconfigurations"]));
+    let names = validating.next().unwrap()["resourceNames"].as_array().unwrap();
+    assert_eq!(names[16..], [json!("flamewarden-rules"), json!("flamewarden-rules-dedicated")]);
+}
+
 #[test]
 fn the_webhook_may_only_read_two_kinds_and_only_where_it_guards() {
     let printed = printed();

@@ -118,7 +118,7 @@ fn a_rule_that_always_enforces_has_neither_mode_nor_exception() {
     let exception = |rule: &str| {
         format!("exceptions:\n    - {{rule: {rule}, app: a, owner: o, reason: r, expires: 2027-01-01T00:00:00Z}}")
     };
-    for rule in ["identity", "network-gate", "network-policy", "connection", "seccomp", "a-rule-of-ones-own"] {
+    for rule in ["identity", "network-gate", "network-policy", "connection", "seccomp"] {
         let firm = ALWAYS.contains(&rule);
         for more in [format!("modes:\n    {rule}: warn"), exception(rule)] {
             let text = format!("{ANALYSIS}  {more}\n");
@@ -130,6 +130,36 @@ fn a_rule_that_always_enforces_has_neither_mode_nor_exception() {
                     && said.contains(&format!("rule `{rule}` always enforces"))
             };
             assert_eq!(said.as_ref().map(told), firm.then_some(true), "{more}: {said:?}");
+        }
+    }
+}
+
+/// A misspelt rule would go on as if nothing had been said of it.
+#[test]
+fn modes_and_exceptions_name_rules_that_there_are() {
+    let own = "apiVersion: flamewarden.dev/v1alpha1\nkind: Rule\nmetadata: {name: one-team}\nspec:\n  \
+        validations: [{expression: 'true'}]\n";
+    let exception = |rule: &str| {
+        format!("exceptions:\n    - {{rule: {rule}, app: a, owner: o, reason: r, expires: 2027-01-01T00:00:00Z}}")
+    };
+    let mode = |rule: &str| format!("modes:\n    {rule}: warn");
+    let nowhere = "exceptions: rule `secomp` is neither a rule of your own nor a built-in one";
+    for (more, problem) in [
+        (mode("seccomp"), ""),
+        (exception("seccomp"), ""),
+        (exception("one-team"), ""),
+        (mode("secomp"), "modes: rule `secomp` is no built-in rule"),
+        (mode("one-team"), "modes: rule `one-team` is no built-in rule"),
+        (exception("secomp"), nowhere),
+    ] {
+        let text = format!("{ANALYSIS}  {more}\n");
+        let files = [("a.yaml", text.as_str()), ("g.yaml", GATEWAY), ("i.yaml", INSTALLATION), ("o.yaml", own)];
+        let also = [("a.yaml", ANALYSIS), files[1], files[2], files[3]];
+        let also =
+            also.into_iter().chain([("also--a", text.as_str()), ("also--g", GATEWAY), ("also--i", INSTALLATION)]);
+        for said in [PolicySet::parse(files), PolicySet::parse(also)] {
+            let said = said.err().map(|problem| problem.to_string()).unwrap_or_default();
+            assert!(said.is_empty() == problem.is_empty() && said.contains(problem), "{more}: {said}");
         }
     }
 }

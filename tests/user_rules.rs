@@ -311,12 +311,68 @@ fn the_rules_that_are_compared_on_a_cluster_are_within_the_subset() {
     assert_eq!(passing, PASS_ON_NOTHING);
 }
 
+/// What would never be asked, or must not be: told with file, place and reason.
+#[test]
+fn resources_that_are_never_sent_are_refused_with_the_file() {
+    let vital = "is written all the time by what keeps the cluster alive and must not wait for an answer";
+    let nowhere = "belongs to no namespace, and rules judge what is in guarded ones";
+    for (groups, resources, operations, problem) in [
+        ("['']", "[configmaps, pods/exec]", "['*']", ""),
+        ("['', apps]", "[pods]", "[CREATE]", ""),
+        ("['*']", "[ingresses]", "[CREATE, UPDATE, DELETE]", ""),
+        ("[longhorn.io]", "[nodes]", "[CREATE]", ""),
+        ("['']", "[events]", "[CREATE]", &format!("resources: `events` {vital}")),
+        ("['*']", "[leases]", "[CREATE]", &format!("resources: `leases` {vital}")),
+        ("[coordination.k8s.io]", "[leases]", "[UPDATE]", &format!("apiGroups: `coordination.k8s.io` {vital}")),
+        ("[events.k8s.io]", "[events]", "[CREATE]", &format!("apiGroups: `events.k8s.io` {vital}")),
+        ("['']", "[nodes]", "[CREATE]", &format!("resources: `nodes` {nowhere}")),
+        ("['*']", "[clusterroles]", "[CREATE]", &format!("resources: `clusterroles` {nowhere}")),
+        ("[apps/v1]", "[deployments]", "[CREATE]", "apiGroups: `apps/v1` is no API group"),
+        (
+            "[admissionregistration.k8s.io]",
+            "[x]",
+            "[CREATE]",
+            "apiGroups: `admissionregistration.k8s.io` says who is asked",
+        ),
+        ("['']", "[deployments]", "[CREATE]", "resources: `deployments` is no resource of the core group"),
+        ("['']", "[configmap]", "[CREATE]", "resources: `configmap` is no resource of the core group"),
+        ("['']", "[ConfigMaps]", "[CREATE]", "resources: `ConfigMaps` is no resource; write its plural"),
+        ("['']", "['*']", "[CREATE]", "resources: `*` would take leases and Events too"),
+        ("['']", "[pods/*]", "[CREATE]", "resources: `pods/*` would take leases and Events too"),
+        ("['']", "[pods/exec]", "[CREATE]", "resources: `pods/exec` is sent as CONNECT only"),
+        ("['']", "[pods/log]", "['*']", "resources: `pods/log` is only read"),
+        ("['']", "[pods]", "[create]", "operations: `create` must be one of CREATE, UPDATE, DELETE, CONNECT, *"),
+        ("[]", "[pods]", "[CREATE]", "apiGroups: the list is empty"),
+        ("['']", "[]", "[CREATE]", "resources: the list is empty"),
+        ("['']", "[pods]", "[]", "operations: the list is empty"),
+    ] {
+        let text = format!(
+            "apiVersion: flamewarden.dev/v1alpha1\nkind: Rule\nmetadata: {{name: test}}\nspec:\n  matchConstraints:\n    \
+             resourceRules: [{{apiGroups: {groups}, resources: {resources}, operations: {operations}}}]\n  \
+             validations: [{{expression: 'true'}}]\n"
+        );
+        let files = [
+            ("a", include_str!("../policies/flame-analysis.yaml")),
+            ("g", include_str!("../policies/flame-gateway.yaml")),
+            ("i", include_str!("fixtures/installation.yaml")),
+            ("own.yaml", text.as_str()),
+        ];
+        let said = PolicySet::parse(files).err().map(|problem| problem.to_string()).unwrap_or_default();
+        let told = said.starts_with("policy file own.yaml: ") && said.contains(&format!("resourceRules.{problem}"));
+        assert_eq!((said.is_empty(), told), (problem.is_empty(), !problem.is_empty()), "{text}{said}");
+    }
+}
+
 #[test]
 fn a_rule_cannot_take_the_name_of_another() {
     let problem = UserRules::compile(&[validating("true"), validating("true")]).unwrap_err().to_string();
     assert_eq!(problem, "rule test, metadata.name: another rule bears this name");
-    let taken = RuleSpec { name: "pull-secret".to_owned(), ..validating("true") };
-    assert!(UserRules::compile(&[taken]).is_err());
+    for built_in in ["pull-secret", "identity", "connection", "request-form", "configuration-creator", "network-policy"]
+    {
+        let taken = RuleSpec { name: built_in.to_owned(), ..validating("true") };
+        let problem = UserRules::compile(&[taken]).unwrap_err().to_string();
+        assert_eq!(problem, format!("rule {built_in}, metadata.name: another rule bears this name"));
+    }
 }
 
 #[tokio::test]

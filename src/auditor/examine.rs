@@ -147,7 +147,7 @@ impl<'a> Auditor<'a> {
         if let Some(kind) = Foreign::of(&group, &resource).filter(|kind| kind.scope == Scope::Cluster) {
             return Standing::Judged(self.cluster_wide(kind, &object));
         }
-        if !is_sent(&group, &resource) {
+        if !is_sent(self.policies, &group, &resource) {
             return Standing::NotJudged;
         }
         let Some(namespace) = self.namespace(&object).map(str::to_owned) else {
@@ -265,9 +265,10 @@ fn kind_of(object: &Json<'_>) -> (String, String) {
     let group = version.split_once('/').map_or("", |(group, _)| group);
     let kind = object.text_at(&["kind"]).unwrap_or_default().to_ascii_lowercase();
     let plural = match kind.strip_suffix('y') {
-        Some(stem) => format!("{stem}ies"),
-        None if kind.ends_with('s') => kind,
-        None => format!("{kind}s"),
+        Some(stem) if !stem.ends_with(['a', 'e', 'o', 'u']) => format!("{stem}ies"),
+        _ if kind.ends_with("ss") => format!("{kind}es"),
+        _ if kind.ends_with('s') => kind,
+        _ => format!("{kind}s"),
     };
     (group.to_owned(), plural)
 }

@@ -4,35 +4,50 @@ use serde_json::{Value, json};
 
 use super::certificates::injection;
 use super::condition::conditions;
-use super::scope::{Entry, MUTATING, VALIDATING};
-use super::{Endpoint, Settings};
+use super::scope::{Entry, MUTATING, Rule, VALIDATING};
+use super::{Endpoint, Settings, own_rules};
 use crate::policy::{PolicySet, Tenancy};
 
 /// All webhook configurations, one entry to an object so that one who owns a field owns it for one purpose.
 pub(super) fn configurations(settings: &Settings, policies: &PolicySet) -> Vec<Value> {
     let mut objects = Vec::new();
     for (side, entries) in [(Side::Mutating, MUTATING), (Side::Validating, VALIDATING)] {
-        for tenancy in [Tenancy::Shared, Tenancy::Dedicated] {
-            let namespaces: Vec<&str> = namespaces(policies, tenancy);
-            if !namespaces.is_empty() {
-                let place = Place { side, tenancy, namespaces: &namespaces };
-                let made = entries.iter().map(|entry| configuration(&place, entry, settings, policies));
-                objects.extend(made);
-            }
+        for tenancy in tenancies(policies) {
+            let place = Place { side, tenancy, namespaces: &namespaces(policies, tenancy) };
+            let made = entries.iter().map(|entry| configuration(&place, &Hook::of(entry, tenancy, policies), settings));
+            objects.extend(made);
         }
+    }
+    // Last, so that an installation from before the first such rule has all that it has at the same places.
+    let rows = own_rules::rows(policies);
+    for tenancy in tenancies(policies).filter(|_| !rows.is_empty()) {
+        let place = Place { side: Side::Validating, tenancy, namespaces: &namespaces(policies, tenancy) };
+        // Whom a rule concerns only its own conditions say, and those are the webhook's to evaluate.
+        let hook = Hook { purpose: OWN_RULES, rows: rows.clone(), conditions: Vec::new() };
+        objects.push(configuration(&place, &hook, settings));
     }
     objects
 }
 
 /// The names of all webhook configurations, for the RBAC of the one who writes their `caBundle`.
 pub(super) fn names(policies: &PolicySet) -> [Vec<String>; 2] {
-    let all = |entries: &'static [Entry]| {
-        let tenancies = [Tenancy::Shared, Tenancy::Dedicated]
-            .into_iter()
-            .filter(|tenancy| !namespaces(policies, *tenancy).is_empty());
-        tenancies.flat_map(|tenancy| entries.iter().map(move |entry| name(tenancy, entry))).collect()
+    let all = |entries: &'static [Entry]| -> Vec<String> {
+        tenancies(policies).flat_map(|tenancy| entries.iter().map(move |entry| name(tenancy, entry.purpose))).collect()
     };
-    [all(MUTATING), all(VALIDATING)]
+    let mut validating = all(VALIDATING);
+    if !own_rules::rows(policies).is_empty() {
+        validating.extend(tenancies(policies).map(|tenancy| name(tenancy, OWN_RULES)));
+    }
+    [all(MUTATING), validating]
+}
+
+/// The purpose of the configuration for the users' own rules.
+const OWN_RULES: &str = "rules";
+
+/// The tenancies that a guarded namespace has.
+fn tenancies(policies: &PolicySet) -> impl Iterator<Item = Tenancy> {
+    let both = [Tenancy::Shared, Tenancy::Dedicated].into_iter();
+    both.filter(|tenancy| !namespaces(policies, *tenancy).is_empty())
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,10 +56,10 @@ enum Side {
     Validating,
 }
 
-fn name(tenancy: Tenancy, entry: &Entry) -> String {
+fn name(tenancy: Tenancy, purpose: &str) -> String {
     match tenancy {
-        Tenancy::Shared => format!("flamewarden-{}", entry.purpose),
-        Tenancy::Dedicated => format!("flamewarden-{}-dedicated", entry.purpose),
+        Tenancy::Shared => format!("flamewarden-{purpose}"),
+        Tenancy::Dedicated => format!("flamewarden-{purpose}-dedicated"),
     }
 }
 
@@ -60,26 +75,39 @@ struct Place<'a> {
     namespaces: &'a [&'a str],
 }
 
-fn configuration(place: &Place<'_>, entry: &Entry, settings: &Settings, policies: &PolicySet) -> Value {
-    let rules: Vec<Value> = entry
-        .rules
-        .iter()
-        .map(|rule| {
+/// What one configuration is for.
+struct Hook {
+    purpose: &'static str,
+    rows: Vec<Value>,
+    conditions: Vec<Value>,
+}
+
+impl Hook {
+    fn of(entry: &Entry, tenancy: Tenancy, policies: &PolicySet) -> Self {
+        let row = |rule: &Rule| {
             json!({
                 "operations": rule.operations, "apiGroups": rule.groups, "apiVersions": ["*"],
                 "resources": rule.resources, "scope": "Namespaced",
             })
-        })
-        .collect();
+        };
+        Hook {
+            purpose: entry.purpose,
+            rows: entry.rules.iter().map(row).collect(),
+            conditions: conditions(entry.condition_in(tenancy), policies),
+        }
+    }
+}
+
+fn configuration(place: &Place<'_>, hook: &Hook, settings: &Settings) -> Value {
     let (word, kind, path) = match place.side {
         Side::Mutating => ("mutate", "MutatingWebhookConfiguration", "/mutate"),
         Side::Validating => ("validate", "ValidatingWebhookConfiguration", "/validate"),
     };
     let mut webhook = json!({
-        "name": format!("{}.{word}.flamewarden.dev", entry.purpose),
+        "name": format!("{}.{word}.flamewarden.dev", hook.purpose),
         "admissionReviewVersions": ["v1"],
         "clientConfig": client(settings, path),
-        "rules": rules,
+        "rules": hook.rows,
         "namespaceSelector": {
             "matchExpressions": [{"key": "kubernetes.io/metadata.name", "operator": "In", "values": place.namespaces}],
         },
@@ -89,15 +117,14 @@ fn configuration(place: &Place<'_>, entry: &Entry, settings: &Settings, policies
         // Mutating fails open: what it did not mend, the validating side refuses.
         "failurePolicy": if place.side == Side::Mutating { "Ignore" } else { "Fail" },
     });
-    let conditions = conditions(entry.condition_in(place.tenancy), policies);
     // An empty list is not stored, and every `kubectl apply` would have something to say about it.
-    if let (false, Some(webhook)) = (conditions.is_empty(), webhook.as_object_mut()) {
-        webhook.insert("matchConditions".to_owned(), json!(conditions));
+    if let (false, Some(webhook)) = (hook.conditions.is_empty(), webhook.as_object_mut()) {
+        webhook.insert("matchConditions".to_owned(), json!(hook.conditions));
     }
     if let (Side::Mutating, Some(webhook)) = (place.side, webhook.as_object_mut()) {
         webhook.insert("reinvocationPolicy".to_owned(), json!("IfNeeded"));
     }
-    let mut metadata = json!({"name": name(place.tenancy, entry), "labels": super::workload::labels("webhook")});
+    let mut metadata = json!({"name": name(place.tenancy, hook.purpose), "labels": super::workload::labels("webhook")});
     if let (Some((key, from)), Some(metadata)) = (injection(settings), metadata.as_object_mut()) {
         metadata.insert("annotations".to_owned(), json!({key: from}));
     }

@@ -1,6 +1,7 @@
 //! Which requests are sent to the webhook: the one list that configurations, tests and docs read.
 
-use crate::policy::Tenancy;
+use super::own_rules;
+use crate::policy::{PolicySet, Tenancy};
 
 /// One webhook configuration object.
 pub(super) struct Entry {
@@ -137,11 +138,12 @@ pub(super) const VALIDATING: &[Entry] = &[
     },
 ];
 
-/// Whether objects of a kind are sent to the webhook when they are created.
-pub fn is_sent(group: &str, resource: &str) -> bool {
-    VALIDATING.iter().flat_map(|entry| entry.rules).any(|rule| {
+/// Whether objects of a kind are sent to the webhook when they are created, for built-in rules or users' own.
+pub fn is_sent(policies: &PolicySet, group: &str, resource: &str) -> bool {
+    let built_in = VALIDATING.iter().flat_map(|entry| entry.rules).any(|rule| {
         rule.operations.contains(&"CREATE") && rule.groups.contains(&group) && rule.resources.contains(&resource)
-    })
+    });
+    built_in || own_rules::is_named(policies, group, resource)
 }
 
 /// The name of a resource that is sent to the webhook, with its subresource, as configurations have it.

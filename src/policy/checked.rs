@@ -6,7 +6,7 @@ use std::fmt::Display;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error};
 
-use super::{Mode, Namespace};
+use super::{Mode, Namespace, ResourceRule};
 use crate::model::{ImageRef, registry_problem};
 
 /// Guarded namespaces: at least one, each once, with names that namespaces can have.
@@ -89,9 +89,26 @@ fn checked_user<E: Error>(user: String) -> Result<String, E> {
     }
 }
 
-/// The modes of rules, none of them of a rule that always enforces.
+/// The resources that a user's rule judges; at least one, each of a kind that can be sent.
+pub(super) fn resource_rules<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<ResourceRule>, D::Error> {
+    let rules = some(
+        Vec::<ResourceRule>::deserialize(from)?,
+        "resourceRules",
+        "name what the rule judges, or leave matchConstraints out for guarded pods",
+    )?;
+    match rules.iter().find_map(ResourceRule::problem) {
+        Some(problem) => Err(D::Error::custom(problem)),
+        None => Ok(rules),
+    }
+}
+
+/// The modes of rules, all of them built in and none of a rule that always enforces.
 pub(super) fn modes<'de, D: Deserializer<'de>>(from: D) -> Result<BTreeMap<String, Mode>, D::Error> {
     let modes = BTreeMap::<Softened, Mode>::deserialize(from)?;
+    if let Some(rule) = modes.keys().find(|rule| !SOFTER.contains(&rule.0.as_str())) {
+        let problem = "is no built-in rule; see policies/rules.md (the mode of a rule of your own stands in itself)";
+        return Err(wrong("modes: rule", &rule.0, problem));
+    }
     Ok(modes.into_iter().map(|(rule, mode)| (rule.0, mode)).collect())
 }
 
@@ -140,6 +157,47 @@ pub const ALWAYS: &[&str] = &[
     "endpoints-writer",
     "isolation-policy",
     "network-policy",
+];
+
+/// All other built-in rules, which modes and exceptions may soften; the same test holds this against them.
+pub const SOFTER: &[&str] = &[
+    "containers",
+    "fields",
+    "privileged",
+    "run-as-non-root",
+    "capabilities",
+    "privilege-escalation",
+    "seccomp",
+    "apparmor",
+    "proc-mount",
+    "read-only-root",
+    "user-namespace",
+    "runtime-class",
+    "resources",
+    "volumes",
+    "env-sources",
+    "image-registry",
+    "image-digest",
+    "image-pull-policy",
+    "pull-secret",
+    "ephemeral-containers",
+    "host-ports",
+    "container-ports",
+    "probes",
+    "dns",
+    "service-account",
+    "service-account-token",
+    "service-links",
+    "scheduling",
+    "node-name",
+    "annotations",
+    "finalizers",
+    "image-change",
+    "analysis-image-label",
+    "known-part",
+    "connection",
+    "service-account-token-request",
+    "configuration-creator",
 ];
 
 fn some<T, E: Error>(items: Vec<T>, field: &str, advice: &str) -> Result<Vec<T>, E> {

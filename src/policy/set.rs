@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use super::{DnsPlace, Installation, Profile, Role, RuleSpec, Tenancy};
+use super::{DnsPlace, Exception, Installation, Profile, Role, RuleSpec, SOFTER, Tenancy};
 use crate::model::{PodView, yaml_documents};
 
 /// Profiles and the installation's own settings, read from policy files and checked together.
@@ -50,11 +50,29 @@ impl PolicySet {
     pub fn parse<'a>(files: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<Self, PolicyProblem> {
         let (also, files): (Vec<_>, Vec<_>) = files.into_iter().partition(|(file, _)| file.starts_with(ALSO));
         let set = Self::parse_alone(files)?;
+        set.check_exceptions(&set.rules)?;
         if also.is_empty() {
             return Ok(set);
         }
         let also = Self::parse_alone(also)?;
+        // Rules of one's own are judged by those in force, whose files need not be there twice.
+        also.check_exceptions(&[&set.rules[..], &also.rules].concat())?;
         set.accepting(also)
+    }
+
+    /// Holds exceptions to rules that there are: a misspelt one would never apply.
+    fn check_exceptions(&self, own: &[RuleSpec]) -> Result<(), PolicyProblem> {
+        for profile in self.profiles() {
+            let known = |id: &str| SOFTER.contains(&id) || own.iter().any(|rule| rule.name == id);
+            if let Some(Exception { rule, .. }) = profile.exceptions.iter().find(|one| !known(&one.rule)) {
+                return Err(PolicyProblem::Set(format!(
+                    "profile {}: exceptions: rule `{rule}` is neither a rule of your own nor a built-in one; see \
+                     policies/rules.md",
+                    profile.name
+                )));
+            }
+        }
+        Ok(())
     }
 
     /// The same policies, with others under which objects are accepted too.

@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::Mode;
+use super::{Mode, checked};
 use crate::model::Severity;
 
 /// The text of one rule; `rules::UserRule` is the compiled form.
@@ -42,10 +42,11 @@ pub struct RuleSpec {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct MatchConstraints {
     /// Any of these suffices.
+    #[serde(deserialize_with = "checked::resource_rules")]
     pub resource_rules: Vec<ResourceRule>,
 }
 
-/// Resources by group, plural name and operation; `*` stands for any.
+/// Resources by group, plural name and operation; `*` stands for any group or operation.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ResourceRule {

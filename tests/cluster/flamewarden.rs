@@ -254,7 +254,7 @@ pub(crate) fn write_policies(folder: &Path, files: &[(String, String)]) {
 }
 
 /// Makes the serving certificate with the program's own command; gives its CA as a `caBundle`.
-fn certificates(folder: &Path) -> String {
+pub(crate) fn certificates(folder: &Path) -> String {
     fs::create_dir_all(folder).unwrap();
     let done = Command::new(program()).arg("certs").arg(folder).args(["--also", "127.0.0.1"]).output().unwrap();
     assert!(done.status.success(), "flamewarden certs: {}", String::from_utf8_lossy(&done.stderr));

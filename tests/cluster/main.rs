@@ -30,6 +30,7 @@ mod lab;
 mod leader_test;
 mod lifecycle_test;
 mod outage_test;
+mod own_rules_test;
 mod part;
 mod pki;
 mod plane_test;

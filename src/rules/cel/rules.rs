@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicBool;
 use super::rule::{RuleProblem, UserFinding, UserRule};
 use super::scope::UserInput;
 use crate::model::Request;
-use crate::policy::RuleSpec;
+use crate::policy::{ALWAYS, RuleSpec, SOFTER};
 
 /// The users' rules, compiled once per set of policies.
 #[derive(Debug, Clone, Default)]
@@ -23,7 +23,8 @@ impl UserRules {
         let mut rules: Vec<Arc<UserRule>> = Vec::new();
         for spec in specs {
             let taken = rules.iter().any(|rule| rule.name() == spec.name);
-            if taken || crate::rules::POD_RULES.iter().any(|rule| rule.id == spec.name) {
+            let built_in = [ALWAYS, SOFTER].iter().any(|ids| ids.contains(&spec.name.as_str()));
+            if taken || built_in {
                 let (place, reason) = ("metadata.name".to_owned(), "another rule bears this name".to_owned());
                 return Err(RuleProblem { rule: spec.name.clone(), place, reason });
             }
