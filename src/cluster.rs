@@ -2,8 +2,10 @@
 
 mod events;
 mod foreign;
+mod items;
 mod lease;
 mod pages;
+mod slim;
 mod watch;
 
 use std::error::Error;
@@ -14,8 +16,8 @@ use kube::api::{
     Api, ApiResource, DeleteParams, DynamicObject, GetParams, ListParams, Patch, PatchParams, PostParams, Preconditions,
 };
 use kube::config::{KubeConfigOptions, Kubeconfig};
-use kube::core::{Request, Status};
-use kube::{Client, Config};
+use kube::core::{DynamicResourceScope, Request, Status};
+use kube::{Client, Config, Resource};
 use serde_json::Value;
 
 pub use events::{Event, Often, Recorder};
@@ -183,7 +185,9 @@ impl Cluster {
         self.may_write("apply", kind, place)?;
         let parameters = PatchParams::apply(self.manager).force();
         let patch = Patch::Apply(object);
-        let stored = self.in_time(self.api(kind, &place.namespace).patch(&place.name, &parameters, &patch)).await?;
+        let stored = self
+            .in_time(self.api::<DynamicObject>(kind, &place.namespace).patch(&place.name, &parameters, &patch))
+            .await?;
         let stored = stored.map_err(|cause| kind.problem("apply", place, cause))?;
         serde_json::to_value(stored).map_err(|_| ClusterProblem::Shape(place.name.clone()))
     }
@@ -197,7 +201,7 @@ impl Cluster {
         let shape = || ClusterProblem::Shape(place.name.clone());
         let object: DynamicObject = serde_json::from_value(object.clone()).map_err(|_| shape())?;
         let parameters = PostParams { field_manager: Some(self.manager.to_owned()), ..PostParams::default() };
-        let api = self.api(kind, &place.namespace);
+        let api = self.api::<DynamicObject>(kind, &place.namespace);
         let stored = if object.metadata.resource_version.is_some() {
             self.in_time(api.replace(&place.name, &parameters, &object)).await?
         } else {
@@ -214,7 +218,9 @@ impl Cluster {
         self.may_write("change", kind, place)?;
         let parameters = PatchParams { field_manager: Some(self.manager.to_owned()), ..PatchParams::default() };
         let patch = Patch::<()>::Json(patch);
-        let changed = self.in_time(self.api(kind, &place.namespace).patch(&place.name, &parameters, &patch)).await?;
+        let changed = self
+            .in_time(self.api::<DynamicObject>(kind, &place.namespace).patch(&place.name, &parameters, &patch))
+            .await?;
         changed.map(drop).map_err(|cause| kind.problem("change", place, cause))
     }
 
@@ -226,7 +232,7 @@ impl Cluster {
         self.may_write("delete", kind, place)?;
         let preconditions = Preconditions { uid: Some(uid.to_owned()), resource_version: None };
         let parameters = DeleteParams { preconditions: Some(preconditions), ..DeleteParams::default() };
-        match self.in_time(self.api(kind, &place.namespace).delete(&place.name, &parameters)).await? {
+        match self.in_time(self.api::<DynamicObject>(kind, &place.namespace).delete(&place.name, &parameters)).await? {
             Ok(_) => Ok(()),
             Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
             Err(cause) => Err(kind.problem("delete", place, cause)),
@@ -241,7 +247,10 @@ impl Cluster {
         Err(ClusterProblem::NotLeading { verb, kind, namespace, name })
     }
 
-    fn api(&self, kind: Kind, namespace: &str) -> Api<DynamicObject> {
+    fn api<K>(&self, kind: Kind, namespace: &str) -> Api<K>
+    where
+        K: Resource<DynamicType = ApiResource, Scope = DynamicResourceScope>,
+    {
         match namespace {
             "" => Api::all_with(self.client.clone(), &kind.resource()),
             namespace => Api::namespaced_with(self.client.clone(), namespace, &kind.resource()),

@@ -4,6 +4,7 @@ mod act;
 mod ending;
 mod free;
 mod identity;
+mod judge;
 mod lift;
 mod observe;
 mod owner;
@@ -15,7 +16,7 @@ mod tell;
 mod watches;
 
 pub use free::Endings;
-pub use lift::{Refusal, lift_refusals};
+pub use lift::Refusal;
 pub use observe::Observer;
 pub use plan::{Identity, MayGo, Memory, Step, plan};
 pub use run::Guard;

@@ -24,4 +24,4 @@ pub use judge::{RULE, judge_policy};
 pub use make::{MANAGED_BY, policy, policy_name};
 pub use narrow::narrowed;
 pub use read::Direction;
-pub use union::{Opening, Reach, reach, union_problems};
+pub use union::{Opening, Reach, Union, reach, union_problems};

@@ -3,6 +3,7 @@
 mod decision;
 mod finding;
 mod image;
+mod items;
 mod json;
 mod path;
 mod pod;
@@ -14,7 +15,8 @@ pub mod labels;
 pub use decision::{CONTROLLER_NAME, DECISIONS_PATH, Decision, Decisions, Outcome, Reference};
 pub use finding::{Edit, Finding, Hold, Severity};
 pub use image::{ImageProblem, ImageRef, registry_problem};
-pub use json::{Json, ParseProblem, parse};
+pub use items::ItemCutter;
+pub use json::{Json, ParseProblem, parse, parse_within, part};
 pub use path::{FieldPath, Segment};
 pub use pod::{ContainerKind, ContainerView, PodView};
 pub use request::{Operation, Request, Resource, User};

@@ -16,16 +16,44 @@ impl Cluster {
         resource: &str,
         namespace: Option<&str>,
     ) -> Result<Vec<String>, ClusterProblem> {
+        let mut lists = Vec::new();
+        for path in self.foreign_paths(group, resource, namespace).await? {
+            // A version may know some kinds of its group only.
+            lists.extend(self.read_path(&path).await?);
+        }
+        Ok(lists)
+    }
+
+    /// Calls `judge` with the text of every item of those lists, one after the other, so that none is held whole.
+    ///
+    /// # Errors
+    /// As for the lists.
+    pub async fn each_foreign(
+        &self,
+        group: &str,
+        resource: &str,
+        namespace: Option<&str>,
+        mut judge: impl FnMut(&[u8]) + Send,
+    ) -> Result<(), ClusterProblem> {
+        for path in self.foreign_paths(group, resource, namespace).await? {
+            self.each_at(&path, &mut judge).await?;
+        }
+        Ok(())
+    }
+
+    /// Where lists of a kind could stand.
+    async fn foreign_paths(
+        &self,
+        group: &str,
+        resource: &str,
+        namespace: Option<&str>,
+    ) -> Result<Vec<String>, ClusterProblem> {
         let Some(found) = self.read_path(&format!("/apis/{group}")).await? else { return Ok(Vec::new()) };
         let found: Value = serde_json::from_str(&found).map_err(|_| ClusterProblem::Shape(group.to_owned()))?;
         let versions = found.get("versions").and_then(Value::as_array).into_iter().flatten();
-        let mut lists = Vec::new();
-        for version in versions.filter_map(|version| version.get("version").and_then(Value::as_str)) {
-            let scope = namespace.map(|namespace| format!("/namespaces/{namespace}")).unwrap_or_default();
-            // A version may know some kinds of its group only.
-            lists.extend(self.read_path(&format!("/apis/{group}/{version}{scope}/{resource}")).await?);
-        }
-        Ok(lists)
+        let versions = versions.filter_map(|version| version.get("version").and_then(Value::as_str));
+        let scope = namespace.map(|namespace| format!("/namespaces/{namespace}")).unwrap_or_default();
+        Ok(versions.map(|version| format!("/apis/{group}/{version}{scope}/{resource}")).collect())
     }
 
     /// What stands at a path; none where nothing does.

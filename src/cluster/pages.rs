@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use kube::api::ListParams;
+use kube::api::{DynamicObject, ListParams};
 use serde_json::Value;
 
 use super::{Cluster, ClusterProblem, Kind};
@@ -19,7 +19,7 @@ impl Cluster {
         labels: &str,
         keep: impl Fn(Value) -> Option<T>,
     ) -> Result<Vec<T>, ClusterProblem> {
-        let api = self.api(kind, "");
+        let api = self.api::<DynamicObject>(kind, "");
         let mut parameters = ListParams::default().labels(labels).limit(PAGE);
         let mut kept = Vec::new();
         loop {

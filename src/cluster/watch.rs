@@ -3,7 +3,8 @@
 use std::pin::pin;
 use std::time::Duration;
 
-use futures::{Stream, StreamExt};
+use futures::{Stream, StreamExt, TryStreamExt};
+use kube::Resource;
 use kube::api::DynamicObject;
 use kube::runtime::watcher::{self, Event, watcher};
 use serde_json::Value;
@@ -11,6 +12,7 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tracing::warn;
 
+use super::slim::Slim;
 use super::{Cluster, Kind};
 use crate::facts::Place;
 
@@ -19,7 +21,7 @@ use crate::facts::Place;
 pub enum Change {
     /// A whole list begins: what is not seen until its end is gone.
     Listing,
-    /// An object is there, or is there in another version.
+    /// An object is there, or is there in another version; of a NetworkPolicy that is not ours nothing is told.
     Seen(Place, Value),
     /// An object is gone.
     Gone(Place),
@@ -40,15 +42,21 @@ pub async fn watch(
     let config = watcher::Config::default().labels(selector);
     let mut patience = Patience::default();
     while !changes.is_closed() {
-        let stream = watcher(cluster.api(kind, &namespace), config.clone());
-        let forward = forward(stream, kind, &namespace, &changes, &mut patience);
         // An end by time is the usual one; the stream by itself never ends.
-        let _ = tokio::time::timeout(RELIST, forward).await;
+        let _ = if kind == Kind::NetworkPolicy {
+            let stream = watcher(cluster.api::<Slim>(kind, &namespace), config.clone().page_size(LARGE));
+            let changed = stream.map_ok(|event| change(event, |policy| Some(policy.into_value())));
+            tokio::time::timeout(RELIST, forward(changed, kind, &namespace, &changes, &mut patience)).await
+        } else {
+            let stream = watcher(cluster.api::<DynamicObject>(kind, &namespace), config.clone());
+            let changed = stream.map_ok(|event| change(event, |object| serde_json::to_value(object).ok()));
+            tokio::time::timeout(RELIST, forward(changed, kind, &namespace, &changes, &mut patience)).await
+        };
     }
 }
 
 async fn forward(
-    stream: impl Stream<Item = watcher::Result<Event<DynamicObject>>>,
+    stream: impl Stream<Item = watcher::Result<Option<Change>>>,
     kind: Kind,
     namespace: &str,
     changes: &mpsc::Sender<(Kind, String, Change)>,
@@ -57,7 +65,7 @@ async fn forward(
     let mut stream = pin!(stream);
     while let Some(event) = stream.next().await {
         let change = match event {
-            Ok(event) => change(event),
+            Ok(change) => change,
             Err(problem) => {
                 warn!(?kind, namespace, %problem, "watch failed; it begins again");
                 tokio::time::sleep(patience.pause(is_refused(&problem), Instant::now())).await;
@@ -117,22 +125,21 @@ const CALM_AFTER: Duration = Duration::from_secs(30);
 const CALM: Duration = Duration::from_secs(30);
 /// How long an event that was lost without an error may stay unknown.
 const RELIST: Duration = Duration::from_secs(5 * 60);
+/// Objects that strangers can make large come few at a time: their page is held whole as text.
+const LARGE: u32 = 8;
 
-fn change(event: Event<DynamicObject>) -> Option<Change> {
+fn change<K: Resource>(event: Event<K>, value: impl FnOnce(K) -> Option<Value>) -> Option<Change> {
     match event {
         Event::Init => Some(Change::Listing),
         Event::InitDone => Some(Change::Listed),
-        Event::InitApply(object) | Event::Apply(object) => {
-            let place = place(&object)?;
-            Some(Change::Seen(place, serde_json::to_value(object).ok()?))
-        }
+        Event::InitApply(object) | Event::Apply(object) => Some(Change::Seen(place(&object)?, value(object)?)),
         Event::Delete(object) => Some(Change::Gone(place(&object)?)),
     }
 }
 
-fn place(object: &DynamicObject) -> Option<Place> {
-    let name = object.metadata.name.clone()?;
-    Some(Place { namespace: object.metadata.namespace.clone().unwrap_or_default(), name })
+fn place(object: &impl Resource) -> Option<Place> {
+    let metadata = object.meta();
+    Some(Place { namespace: metadata.namespace.clone().unwrap_or_default(), name: metadata.name.clone()? })
 }
 
 #[cfg(test)]

@@ -5,20 +5,20 @@ use std::error::Error;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use json_patch::Patch;
 use serde_json::{Map, Value, json};
 use tracing::{info, warn};
 
 use super::free::{free, may_go};
 use super::identity::{is_there, owned, remembered};
-use super::lift::{Refusal, lift_refusals, opening, summary};
+use super::judge::{Lift, Verdict, judge};
+use super::lift::{Refusal, summary};
 use super::owner::{OwnedPod, Owner, holder};
 use super::plan::{Identity, MayGo, Step};
 use super::settings::GuardSettings;
 use super::tell;
 use crate::cluster::{Cluster, ClusterProblem, Event, Kind, Leadership, Often, Recorder};
 use crate::facts::{Adopted, Facts, Place};
-use crate::isolation::{self, FOREIGN, Foreign, Scope, foreign_refusal};
+use crate::isolation;
 use crate::model::labels::{ADOPTED, HOLDER};
 use crate::model::{Reference, parse};
 use crate::policy::PolicySet;
@@ -191,26 +191,6 @@ impl Actor {
         Ok(())
     }
 
-    /// The lists of other networks' policies that could concern pods of a namespace.
-    async fn foreign(&self, namespace: &str) -> Result<Vec<(&'static Foreign, String)>, ClusterProblem> {
-        let mut lists = Vec::new();
-        for kind in FOREIGN {
-            let namespace = (kind.scope == Scope::Namespaced).then_some(namespace);
-            let found = self.cluster.list_foreign(kind.group, kind.resource, namespace).await?;
-            lists.extend(found.into_iter().map(|list| (kind, list)));
-        }
-        Ok(lists)
-    }
-
-    /// All that a pod is judged by; none where it is gone.
-    async fn reads(&self, place: &Place) -> Result<Option<Reads>, ClusterProblem> {
-        let Some(pod) = self.cluster.read(Kind::Pod, place).await? else { return Ok(None) };
-        let foreign = self.foreign(&place.namespace).await?;
-        // Last, since nothing binds the lift to what it says: a policy that is stored after it is not seen.
-        let network_policies = self.cluster.list(Kind::NetworkPolicy, &place.namespace, "").await?;
-        Ok(Some(Reads { pod, network_policies, foreign }))
-    }
-
     /// Says how pods stand that run although they never had a gate of ours, in their policy and by Events.
     async fn adopt(
         &self,
@@ -222,8 +202,8 @@ impl Actor {
         let mut events = Vec::new();
         for (name, uid) in self.pods.iter().filter(|(name, ..)| names.contains(name)) {
             let place = Place { namespace: identity.namespace.clone(), name: name.clone() };
-            let Some(reads) = self.reads(&place).await? else { continue };
-            let refusal = reads.judge(&self.policies).err();
+            let Some(judged) = judge(&self.cluster, &place, None, &self.policies).await? else { continue };
+            let refusal = judged.err();
             let stands = if refusal.is_none() { Adopted::Conforming } else { Adopted::NotConforming };
             adopted.insert(uid.clone(), stands);
             info!(namespace = identity.namespace, app = identity.app, pod = name, adopted = ?stands, "pod from before adopted");
@@ -263,14 +243,12 @@ impl Actor {
         takes: Option<(&Place, &str, &Owner)>,
     ) -> Result<Opened, ClusterProblem> {
         let place = Place { namespace: identity.namespace.clone(), name: pod.name.clone() };
-        let Some(reads) = self.reads(&place).await? else { return Ok(Opened::Before) };
-        // Another pod of that name may be another owner's.
-        if reads.uid().as_ref() != Some(&pod.uid) {
-            return Ok(Opened::Not);
-        }
-        let Lift { patch, policies } = match reads.judge(&self.policies) {
-            Ok(Some(lift)) => lift,
-            Ok(None) => return Ok(Opened::Before),
+        let judged = judge(&self.cluster, &place, Some(&pod.uid), &self.policies).await?;
+        let Some(judged) = judged else { return Ok(Opened::Before) };
+        let Lift { patch, policies } = match judged {
+            Ok(Verdict::Lift(lift)) => lift,
+            Ok(Verdict::Open) => return Ok(Opened::Before),
+            Ok(Verdict::Another) => return Ok(Opened::Not),
             Err(refusal) => {
                 self.refuse(identity, &place.name, &refusal).await;
                 return Ok(Opened::Not);
@@ -291,44 +269,6 @@ enum Opened {
     /// There is no gate, or no pod any more.
     Before,
     Not,
-}
-
-/// How a gate is opened.
-struct Lift {
-    patch: Patch,
-    /// The version of the list of network policies that it was judged by.
-    policies: String,
-}
-
-/// What one gate is judged by, all of it read for this.
-struct Reads {
-    pod: String,
-    network_policies: String,
-    foreign: Vec<(&'static Foreign, String)>,
-}
-
-impl Reads {
-    fn uid(&self) -> Option<String> {
-        parse(self.pod.as_bytes()).ok()?.text_at(&["metadata", "uid"]).map(str::to_owned)
-    }
-
-    /// How the gate is opened, none where it is open, or why it stays.
-    fn judge(&self, policies: &PolicySet) -> Result<Option<Lift>, Refusal> {
-        let unreadable = |what: &str| Refusal::Unreadable(format!("{what} is not acceptable JSON"));
-        let pod = parse(self.pod.as_bytes()).map_err(|_| unreadable("the pod"))?;
-        let list = parse(self.network_policies.as_bytes()).map_err(|_| unreadable("the list of network policies"))?;
-        let mut findings = lift_refusals(&pod, &list, policies, Timestamp::now());
-        for (kind, text) in &self.foreign {
-            let list = parse(text.as_bytes()).map_err(|_| unreadable(kind.resource))?;
-            let items = list.get("items").map_or(&[][..], |items| items.items());
-            findings.extend(items.iter().filter_map(|item| foreign_refusal(kind, item, policies)));
-        }
-        if !findings.is_empty() {
-            return Err(Refusal::Findings(findings));
-        }
-        let version = list.text_at(&["metadata", "resourceVersion"]).unwrap_or_default();
-        Ok(opening(&pod).map(|patch| Lift { patch, policies: version.to_owned() }))
-    }
 }
 
 fn still_needed(place: &Place) -> Outcome {

@@ -7,9 +7,8 @@ use json_patch::jsonptr::PointerBuf;
 use json_patch::{Patch, PatchOperation, RemoveOperation, TestOperation};
 use serde_json::json;
 
-use crate::isolation;
 use crate::model::labels::{APP, NETWORK_GATE};
-use crate::model::{FieldPath, Finding, Json, PodView};
+use crate::model::{Finding, Json, PodView};
 use crate::policy::{Mode, PolicySet, Profile};
 use crate::rules::{Stage, pod_findings};
 
@@ -24,29 +23,20 @@ pub enum Refusal {
     Unreadable(String),
 }
 
-/// What keeps a pod's gate closed: rules that enforce and have no exception, and the union of the namespace's
-/// policies. `pod` and `network_policies` (a NetworkPolicyList) are fresh reads.
-pub fn lift_refusals(
-    pod: &Json<'_>,
-    network_policies: &Json<'_>,
-    policies: &PolicySet,
-    now: Timestamp,
-) -> Vec<Finding> {
-    let view = PodView::new(pod, FieldPath::default());
+/// What keeps a pod's gate closed besides policies: rules that enforce and have no exception.
+pub(super) fn pod_refusals(view: &PodView<'_>, policies: &PolicySet, now: Timestamp) -> Vec<Finding> {
     let app = view.label(APP).unwrap_or_default();
     let enforced = |profile: &Profile| -> Vec<Finding> {
         let counts = |finding: &Finding| {
             profile.mode(&finding.rule) == Mode::Enforce && profile.exception(&finding.rule, app, now).is_none()
         };
-        pod_findings(&view, profile, Stage::Stored).into_iter().filter(counts).collect()
+        pod_findings(view, profile, Stage::Stored).into_iter().filter(counts).collect()
     };
     let mut findings = enforced(&policies.analysis);
     // As admission does; what may be reached is for the policies in force alone to say.
     if policies.also.as_ref().is_some_and(|also| enforced(&also.analysis).is_empty()) {
         findings.clear();
     }
-    let items = network_policies.get("items").map_or(&[][..], |items| items.items());
-    findings.extend(isolation::union_problems(items, &view, policies));
     findings
 }
 

@@ -82,13 +82,16 @@ pub fn judge_foreign(kind: &Foreign, object: &Json<'_>, policies: &PolicySet) ->
 /// What keeps the gates of analyses while an object of such a kind is there: one that could select an analysis pod,
 /// and that the profile does not name with its content.
 pub fn foreign_refusal(kind: &Foreign, object: &Json<'_>, policies: &PolicySet) -> Option<Finding> {
+    if !could_select(kind, object, policies) {
+        return None;
+    }
     let name = object.text_at(&["metadata", "name"]).unwrap_or_default();
     let hash = content_hash(object);
     let trusted = policies.analysis.network.trusted.iter();
     let named = |trusted: &&TrustedPolicy| {
         trusted.group == kind.group && trusted.resource == kind.resource && trusted.name == name
     };
-    if !could_select(kind, object, policies) || trusted.filter(named).any(|trusted| trusted.sha256 == hash) {
+    if trusted.filter(named).any(|trusted| trusted.sha256 == hash) {
         return None;
     }
     let why = format!(

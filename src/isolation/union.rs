@@ -7,7 +7,8 @@ use super::guarded::Apps;
 use super::judge::{critical, excess};
 use super::make::{policy, policy_name};
 use super::read::{Direction, Policy, Rule};
-use crate::model::{FieldPath, Finding, Json, PodView, labels};
+use super::selector::Selector;
+use crate::model::{FieldPath, Finding, Json, PodView, labels, parse_within, part};
 use crate::policy::PolicySet;
 
 /// What policies let through for one pod.
@@ -54,37 +55,83 @@ pub fn reach(policies: &[Json<'_>], pod: &PodView<'_>) -> Reach {
 /// Why an analysis pod's gate must stay: its own policy is missing or not right, or a policy that
 /// selects the pod lets through more than the profile. `policies` are all those of its namespace.
 pub fn union_problems(policies: &[Json<'_>], pod: &PodView<'_>, set: &PolicySet) -> Vec<Finding> {
-    let app = pod.label(labels::APP).unwrap_or_default();
-    let namespace = pod.at(&["metadata", "namespace"]).and_then(Json::text).unwrap_or_default();
-    let mut findings: Vec<Finding> = own_policy_problem(policies, app, namespace, set).into_iter().collect();
-    let apps = Apps::Only(BTreeSet::from([app.to_owned()]));
-    for policy in policies.iter().map(Policy::read) {
-        let selects = policy.pods.matches(|key| pod.label(key));
-        let excess = excess(&policy, if selects { &apps } else { &Apps::None }, set, |_, _| true);
-        findings.extend(excess.into_iter().map(|finding| Finding {
+    let mut union = Union::of(pod, set);
+    policies.iter().for_each(|policy| union.add(policy));
+    union.problems()
+}
+
+/// The same, one policy after the other, so that nobody has to hold them all.
+pub struct Union<'p> {
+    pod: &'p PodView<'p>,
+    set: &'p PolicySet,
+    app: &'p str,
+    /// What is wrong with the pod's own policy; none before it was seen.
+    own: Option<Vec<Finding>>,
+    others: Vec<Finding>,
+}
+
+impl<'p> Union<'p> {
+    /// No policy was seen yet.
+    pub fn of(pod: &'p PodView<'p>, set: &'p PolicySet) -> Self {
+        Union { pod, set, app: pod.label(labels::APP).unwrap_or_default(), own: None, others: Vec::new() }
+    }
+
+    /// One more policy of the pod's namespace.
+    pub fn add(&mut self, policy: &Json<'_>) {
+        if self.own.is_none() && policy.text_at(&["metadata", "name"]) == Some(&policy_name(self.app)) {
+            self.own = Some(self.own_problem(policy).into_iter().collect());
+        }
+        let policy = Policy::read(policy);
+        let selects = policy.pods.matches(|key| self.pod.label(key));
+        let apps = if selects { Apps::Only(BTreeSet::from([self.app.to_owned()])) } else { Apps::None };
+        let excess = excess(&policy, &apps, self.set, |_, _| true);
+        self.others.extend(excess.into_iter().map(|finding| Finding {
             message: format!("NetworkPolicy `{}`: {}", policy.name, finding.message),
             ..finding
         }));
     }
-    findings
-}
 
-fn own_policy_problem(policies: &[Json<'_>], app: &str, namespace: &str, set: &PolicySet) -> Option<Finding> {
-    let name = policy_name(app);
-    let metadata = FieldPath::of(&["metadata"]);
-    let Some(found) = policies.iter().find(|policy| policy.text_at(&["metadata", "name"]) == Some(&name)) else {
-        let why = format!("NetworkPolicy `{name}` does not exist; the guard makes it");
-        return Some(critical(&metadata.key("name"), None, why));
-    };
-    if let deletion @ Some(_) = found.at(&["metadata", "deletionTimestamp"]) {
-        let why = format!("NetworkPolicy `{name}` is being deleted; the guard makes a new one when it is gone");
-        return Some(critical(&metadata.key("deletionTimestamp"), deletion, why));
+    /// One more policy, by its text, of which the end may be missing. One that is too large to judge may let anything
+    /// through for the pods that its selector could select, and nothing for others.
+    pub fn add_text(&mut self, text: &[u8]) {
+        if let Some(policy) = parse_within(text, JUDGED) {
+            return self.add(&policy);
+        }
+        let selector = part(text, &["spec", "podSelector"], SELECTOR);
+        let selector = selector.map_or(Selector::Unknown, |selector| Selector::read(Some(&selector)));
+        if !selector.matches(|key| self.pod.label(key)) {
+            return;
+        }
+        let name = part(text, &["metadata", "name"], 1);
+        let name = name.as_ref().and_then(Json::text).unwrap_or_default();
+        let why = format!("NetworkPolicy `{name}`: too large to be judged; it may let anything through, so split it");
+        self.others.push(critical(&FieldPath::of(&["spec"]), None, why));
     }
-    let desired = policy(app, namespace, &set.analysis, &set.gateway);
-    differs(&found.to_value(), &desired).then(|| {
-        let why = format!("NetworkPolicy `{name}` is not what the profile says; the guard repairs it");
-        critical(&FieldPath::of(&["spec"]), found.get("spec"), why)
-    })
+
+    /// What keeps the gate closed, of all that was seen.
+    pub fn problems(self) -> Vec<Finding> {
+        let name = policy_name(self.app);
+        let mut findings = self.own.unwrap_or_else(|| {
+            let why = format!("NetworkPolicy `{name}` does not exist; the guard makes it");
+            vec![critical(&FieldPath::of(&["metadata", "name"]), None, why)]
+        });
+        findings.extend(self.others);
+        findings
+    }
+
+    fn own_problem(&self, found: &Json<'_>) -> Option<Finding> {
+        let name = policy_name(self.app);
+        if let deletion @ Some(_) = found.at(&["metadata", "deletionTimestamp"]) {
+            let why = format!("NetworkPolicy `{name}` is being deleted; the guard makes a new one when it is gone");
+            return Some(critical(&FieldPath::of(&["metadata", "deletionTimestamp"]), deletion, why));
+        }
+        let namespace = self.pod.at(&["metadata", "namespace"]).and_then(Json::text).unwrap_or_default();
+        let desired = policy(self.app, namespace, &self.set.analysis, &self.set.gateway);
+        differs(&found.to_value(), &desired).then(|| {
+            let why = format!("NetworkPolicy `{name}` is not what the profile says; the guard repairs it");
+            critical(&FieldPath::of(&["spec"]), found.get("spec"), why)
+        })
+    }
 }
 
 fn opening(policy: &str, direction: Direction, rule: &Rule<'_>) -> Opening {
@@ -96,3 +143,8 @@ fn opening(policy: &str, direction: Direction, rule: &Rule<'_>) -> Opening {
         ports: rule.ports.iter().flatten().map(|(_, json, _)| json.to_string()).collect(),
     }
 }
+
+/// How many values of a policy are judged; twice what admission takes of one that could select an analysis.
+const JUDGED: usize = 100_000;
+/// How many values of a selector are read where the whole policy is too large.
+const SELECTOR: usize = 10_000;

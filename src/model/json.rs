@@ -4,6 +4,7 @@
 //! see is a bypass. This tree drops nothing but `managedFields` of metadata, which no rule
 //! reads and which is most of the bytes of many objects.
 
+mod part;
 mod quick;
 
 use std::borrow::Cow;
@@ -13,6 +14,7 @@ use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
+pub use part::part;
 use quick::is_twice;
 
 /// One JSON value, borrowing its strings from the text where no escape stands in them.
@@ -44,10 +46,15 @@ pub struct ParseProblem(#[from] serde_json::Error);
 /// # Errors
 /// What is wrong and at which line and column.
 pub fn parse(text: &[u8]) -> Result<Json<'_>, ParseProblem> {
-    match quick::read(text) {
+    match quick::read(text, VALUES) {
         Some(value) => Ok(value),
         None => thorough(text),
     }
+}
+
+/// As [`parse`], of at most so many values; none where it is not acceptable.
+pub fn parse_within(text: &[u8], values: usize) -> Option<Json<'_>> {
+    quick::read(text, values.min(VALUES))
 }
 
 /// Decides about every text, and says what is wrong.

@@ -27,7 +27,7 @@ pub(crate) struct Guarded {
 
 /// Namespaces that the installation guards, shared with other software. A test takes one for itself.
 pub(crate) const SHARED: &[&str] =
-    &["flame", "flame-attacks", "flame-decisions", "flame-foreign", "flame-replay", "flame-try"];
+    &["flame", "flame-attacks", "flame-bulk", "flame-decisions", "flame-foreign", "flame-replay", "flame-try"];
 /// Namespaces that the installation guards and that hold nothing but analyses.
 pub(crate) const DEDICATED: &[&str] = &["analyses", "analyses-attacks"];
 /// An analysis in `flame-decisions` from before the installation.

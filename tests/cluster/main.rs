@@ -10,6 +10,7 @@
 mod adopted_test;
 mod attacks;
 mod audit_test;
+mod bulk_test;
 mod caller;
 mod control_plane;
 mod decisions_test;

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use flamewarden::isolation::{Direction, Opening, Reach, policy, reach, union_problems};
-use flamewarden::model::{FieldPath, Json, PodView, parse};
+use flamewarden::isolation::{Direction, Opening, Reach, Union, policy, reach, union_problems};
+use flamewarden::model::{FieldPath, ItemCutter, Json, PodView, parse};
 use serde_json::{Value, json};
 
 use crate::{gateway, policies};
@@ -104,4 +104,46 @@ fn reach_names_every_rule_that_lets_something_through() {
     let unknown = other(&json!({"podSelector": {"matchFields": []}, "policyTypes": ["Egress"], "egress": [{}]}));
     let want = Reach { isolated: BTreeSet::new(), openings: vec![opening(0, &[], &[])] };
     assert_eq!(with_pod(&[unknown], reach), want);
+}
+
+/// What an editor stores in a namespace must not make its policies unreadable: no gate would open then.
+#[test]
+fn a_list_of_large_policies_is_judged_and_one_too_large_holds_only_whom_it_could_select() {
+    // In the API server's order.
+    let large = |selector: &str, blocks: usize| {
+        let blocks = vec![r#"{"ipBlock":{"cidr":"10.0.0.0/32"}}"#; blocks].join(",");
+        format!(r#"{{"metadata":{{"name":"other"}},"spec":{{{selector}"egress":[{{"to":[{blocks}]}}]}}}}"#)
+    };
+    let nobody = r#""podSelector":{"matchLabels":{"x":"y"}},"#;
+    let pod = r#""podSelector":{"matchLabels":{"pod-template-hash":"h1"}},"#;
+    let too_large = "NetworkPolicy `other`: too large to be judged; it may let anything through, so split it";
+    let block = "NetworkPolicy `other`: an address block is no peer of an analysis; \
+                 allow only pods with `app: nginx-analysis-1` on TCP 80, 8080";
+    for (selector, blocks, count, want) in [
+        (nobody, 23_000, 15, vec![]),
+        (nobody, 50_000, 1, vec![]),
+        (nobody, 90_000, 1, vec![]),
+        (pod, 2, 1, vec![block, block]),
+        (pod, 50_000, 2, vec![too_large, too_large]),
+        (pod, 90_000, 1, vec![too_large]),
+        // Where its selector is not known, it could select anybody.
+        (r#""podSelector":{"matchFields":{"x":"y"}},"#, 50_000, 1, vec![too_large]),
+        ("", 50_000, 1, vec![too_large]),
+    ] {
+        let list = format!(r#"{{"kind":"L","items":[{},{}]}}"#, vec![large(selector, blocks); count].join(","), ours());
+        assert_eq!(judged(&list), want, "{count} of {blocks} address blocks for {selector}");
+    }
+}
+
+fn judged(list: &str) -> Vec<String> {
+    let set = policies();
+    with_pod(&[], |_, pod| {
+        let mut union = Union::of(pod, &set);
+        let mut cutter = ItemCutter::new(2 << 20);
+        for piece in list.as_bytes().chunks(4096) {
+            cutter.feed(piece, |policy| union.add_text(policy));
+        }
+        assert_eq!(String::from_utf8(cutter.around()).unwrap(), r#"{"kind":"L","items":[]}"#);
+        union.problems().into_iter().map(|finding| finding.message).collect()
+    })
 }

@@ -8,12 +8,12 @@ use std::collections::HashSet;
 
 use serde_json::Number;
 
-use super::{DEPTH, Json, LINEAR, SKIPPED_KEY, VALUES};
+use super::{DEPTH, Json, LINEAR, SKIPPED_KEY};
 
-/// The tree of the whole text; none where it is not plainly good, whatever the reason.
-pub(super) fn read(text: &[u8]) -> Option<Json<'_>> {
+/// The tree of the whole text, of at most so many values; none where it is not plainly good, whatever the reason.
+pub(super) fn read(text: &[u8], values: usize) -> Option<Json<'_>> {
     let text = std::str::from_utf8(text).ok()?;
-    let mut reader = Reader { text, bytes: text.as_bytes(), at: 0, left: VALUES };
+    let mut reader = Reader { text, bytes: text.as_bytes(), at: 0, left: values };
     let mut value = Json::Null;
     reader.space();
     reader.value(&mut value, 0, false)?;
@@ -259,7 +259,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::model::json::thorough;
+    use crate::model::json::{VALUES, thorough};
 
     const WORDS: &[&str] = &["true", "false", "null", "nul", "-", "1.", "01", "-0", "{}", "[]", "{ }", "[ ]", "\"", ""];
 
@@ -293,7 +293,7 @@ mod tests {
 
     /// What the quick reader makes of a text is what the thorough one makes of it; it need not make anything.
     fn agree(text: &[u8]) {
-        if let Some(quick) = read(text) {
+        if let Some(quick) = read(text, VALUES) {
             // Shown, because numbers that are equal may still differ.
             assert_eq!(format!("{quick:?}"), format!("{:?}", thorough(text).unwrap()));
         }
@@ -343,8 +343,8 @@ mod tests {
             r#"{"metadata":{"managedFields":[{"k:{\"name\":\"x\"}":{".":{}}}],"annotations":{"a":"{\"b\":1}\n"}}}"#,
             r#"{"a":[1,-1,0,1.5,18446744073709551615,true,false,null,"",{},[]]} "#,
         ] {
-            assert_eq!(read(text.as_bytes()), thorough(text.as_bytes()).ok(), "{text}");
-            assert!(read(text.as_bytes()).is_some(), "{text}");
+            assert_eq!(read(text.as_bytes(), VALUES), thorough(text.as_bytes()).ok(), "{text}");
+            assert!(read(text.as_bytes(), VALUES).is_some(), "{text}");
         }
     }
 }

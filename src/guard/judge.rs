@@ -1,0 +1,83 @@
+//! Edge: reads all that a gate is judged by, and judges it as it comes.
+
+use jiff::Timestamp;
+use json_patch::Patch;
+
+use super::lift::{Refusal, opening, pod_refusals};
+use crate::cluster::{Cluster, ClusterProblem, Kind};
+use crate::facts::Place;
+use crate::isolation::{FOREIGN, Scope, Union, foreign_refusal};
+use crate::model::{FieldPath, Finding, PodView, parse};
+use crate::policy::PolicySet;
+
+/// What becomes of a gate that nothing keeps.
+pub(super) enum Verdict {
+    /// It opens.
+    Lift(Lift),
+    /// It is open.
+    Open,
+    /// The pod of that name is not the one that was meant: another owner's perhaps.
+    Another,
+}
+
+/// How a gate is opened.
+pub(super) struct Lift {
+    pub(super) patch: Patch,
+    /// The version of the list of network policies that it was judged by.
+    pub(super) policies: String,
+}
+
+/// Judges a pod, of that uid where one is named, from what the API server has now; none where it is gone. Of policies
+/// that others have made one is held at a time.
+pub(super) async fn judge(
+    cluster: &Cluster,
+    place: &Place,
+    uid: Option<&String>,
+    policies: &PolicySet,
+) -> Result<Option<Result<Verdict, Refusal>>, ClusterProblem> {
+    let Some(text) = cluster.read(Kind::Pod, place).await? else { return Ok(None) };
+    let Ok(pod) = parse(text.as_bytes()) else {
+        return Ok(Some(Err(Refusal::Unreadable("the pod is not acceptable JSON".to_owned()))));
+    };
+    if uid.is_some_and(|uid| pod.text_at(&["metadata", "uid"]) != Some(uid)) {
+        return Ok(Some(Ok(Verdict::Another)));
+    }
+    let foreign = match foreign(cluster, &place.namespace, policies).await? {
+        Ok(findings) => findings,
+        Err(refusal) => return Ok(Some(Err(refusal))),
+    };
+    let view = PodView::new(&pod, FieldPath::default());
+    let mut union = Union::of(&view, policies);
+    // Last, since nothing binds the lift to what it says: a policy that is stored after it is not seen.
+    let version = cluster.each(Kind::NetworkPolicy, &place.namespace, |policy| union.add_text(policy)).await?;
+    let mut findings = pod_refusals(&view, policies, Timestamp::now());
+    findings.extend(union.problems());
+    findings.extend(foreign);
+    if !findings.is_empty() {
+        return Ok(Some(Err(Refusal::Findings(findings))));
+    }
+    let lift = opening(&pod).map(|patch| Verdict::Lift(Lift { patch, policies: version }));
+    Ok(Some(Ok(lift.unwrap_or(Verdict::Open))))
+}
+
+/// What policies of other networks that could concern pods of a namespace have against it.
+async fn foreign(
+    cluster: &Cluster,
+    namespace: &str,
+    policies: &PolicySet,
+) -> Result<Result<Vec<Finding>, Refusal>, ClusterProblem> {
+    let mut findings = Vec::new();
+    for kind in FOREIGN {
+        let namespace = (kind.scope == Scope::Namespaced).then_some(namespace);
+        let mut unreadable = false;
+        let judge = |text: &[u8]| match parse(text) {
+            Ok(policy) => findings.extend(foreign_refusal(kind, &policy, policies)),
+            Err(_) => unreadable = true,
+        };
+        cluster.each_foreign(kind.group, kind.resource, namespace, judge).await?;
+        if unreadable {
+            return Ok(Err(Refusal::Unreadable(format!("{} is not acceptable JSON", kind.resource))));
+        }
+    }
+    Ok(Ok(findings))
+}
