@@ -14,16 +14,20 @@ fn printed() -> Vec<Value> {
     printed_for(Certificates::Own)
 }
 
-#[expect(clippy::unwrap_used, reason = "a test whose policies are broken has failed")]
 fn printed_for(certificates: Certificates) -> Vec<Value> {
+    printed_of(&FILES, "registry.example/flamewarden@sha256:0", certificates)
+}
+
+#[expect(clippy::unwrap_used, reason = "a test whose policies are broken has failed")]
+fn printed_of(files: &[(&str, &str)], image: &str, certificates: Certificates) -> Vec<Value> {
     let settings = Settings {
         namespace: "flamewarden-system".to_owned(),
-        image: "registry.example/flamewarden@sha256:0".to_owned(),
+        image: image.to_owned(),
         certificates,
         endpoint: Endpoint::Service,
-        files: FILES.map(|(name, text)| (name.to_owned(), text.to_owned())).into(),
+        files: files.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect(),
     };
-    manifests(&settings, &PolicySet::parse(FILES).unwrap())
+    manifests(&settings, &PolicySet::parse(files.iter().copied()).unwrap())
 }
 
 fn text<'a>(object: &'a Value, pointer: &str) -> &'a str {
@@ -82,14 +86,7 @@ fn users_rules_are_asked_for_what_they_name() {
             "  matchConstraints:\n    resourceRules: [{apiGroups: [''], resources: [configmaps], operations: [CREATE, UPDATE]}]\n",
         );
     let files = [FILES[0], FILES[1], FILES[2], ("own.yaml", own.as_str())];
-    let settings = Settings {
-        namespace: "flamewarden-system".to_owned(),
-        image: "flamewarden".to_owned(),
-        certificates: Certificates::Own,
-        endpoint: Endpoint::Service,
-        files: files.map(|(name, text)| (name.to_owned(), text.to_owned())).into(),
-    };
-    let printed = manifests(&settings, &PolicySet::parse(files).unwrap());
+    let printed = printed_of(&files, "flamewarden", Certificates::Own);
     let another = printed.iter().find(|object| text(object, "/metadata/name") == "flamewarden-pods").unwrap();
     let found: Vec<&Value> =
         printed.iter().filter(|object| text(object, "/metadata/name").starts_with("flamewarden-rules")).collect();
@@ -248,14 +245,7 @@ fn the_yaml_says_what_the_objects_say() {
 fn webhook_config_holds_what_is_printed_for_the_example() {
     let example = include_str!("../policies/installation.yaml.example");
     let files = [FILES[0], FILES[1], ("installation.yaml", example)];
-    let settings = Settings {
-        namespace: "flamewarden-system".to_owned(),
-        image: "flamewarden".to_owned(),
-        certificates: Certificates::Own,
-        endpoint: Endpoint::Service,
-        files: files.map(|(name, text)| (name.to_owned(), text.to_owned())).into(),
-    };
-    let printed = to_yaml(&manifests(&settings, &PolicySet::parse(files).unwrap())).unwrap();
+    let printed = to_yaml(&printed_of(&files, "flamewarden", Certificates::Own)).unwrap();
     let kept = include_str!("../webhook-config/flamewarden.yaml");
     assert!(printed == kept, "webhook-config/flamewarden.yaml is out of date; run webhook-config/print");
 }
