@@ -116,5 +116,9 @@ fn seeds() -> Vec<Vec<u8>> {
         let mut review: Value = serde_json::from_slice(&seed).unwrap();
         Some(json!({"object": review.pointer_mut("/request/object")?.take(), "edits": all}))
     });
-    made.chain(reviews).map(|input| input.to_string().into_bytes()).collect()
+    let texts = made.chain(reviews).map(|input| input.to_string().into_bytes());
+    texts.chain([FOUND.into()]).collect()
 }
+
+/// A number that became another when it was written and read again.
+const FOUND: &[u8] = br#"{"object": {}, "edits": [["set", ["a"], -9223372028736854775808]]}"#;
