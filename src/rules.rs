@@ -11,6 +11,7 @@ mod pod;
 mod request;
 mod rule;
 mod selection;
+mod stored;
 mod unfit;
 mod users;
 
@@ -23,4 +24,5 @@ pub use object::OBJECT_RULES;
 pub use pod::{FIRM_RULES, POD_RULES, PodCase, PodRule, Stage, pod_findings, unclassified_fields};
 pub use request::{REQUEST_RULES, TargetRef, target_of};
 pub use rule::{Control, RequestRule};
+pub use stored::stored_pod_refusals;
 pub use users::{take_users_findings, users_rules_for};

@@ -6,9 +6,9 @@ use serde_json::Value;
 
 use super::Problem;
 use crate::isolation::{Foreign, foreign_refusal, judge_policy};
-use crate::model::{FieldPath, Finding, Json, PodView, labels};
-use crate::policy::{Mode, PolicySet};
-use crate::rules::{Stage, pod_findings, unclassified_fields};
+use crate::model::{FieldPath, Finding, Json, PodView, parse};
+use crate::policy::PolicySet;
+use crate::rules::{stored_pod_refusals, unclassified_fields};
 
 /// The answer of `audit --preflight`. Serialises as `flamewarden.dev/audit/v1alpha1`.
 #[derive(Debug, Serialize)]
@@ -52,61 +52,24 @@ pub enum Check {
     Pods,
 }
 
-/// What a cluster holds, as far as it was read.
-#[derive(Debug, Default)]
-pub(super) struct Observed {
-    pub(super) version: Option<Value>,
-    pub(super) schema: Option<Value>,
-    /// Texts of NetworkPolicyLists of guarded namespaces.
-    pub(super) policies: Vec<String>,
-    /// Texts of lists of other networks' policies, of guarded namespaces or of the cluster.
-    pub(super) foreign: Vec<(&'static Foreign, String)>,
-    /// Texts of PodLists.
-    pub(super) pods: Vec<String>,
-    pub(super) problems: Vec<Problem>,
-}
-
 impl Preflight {
-    /// Judges what was read.
-    pub(super) fn of(observed: Observed, policies: &PolicySet, now: Timestamp) -> Self {
-        let mut found = Preflight {
+    /// Nothing looked at yet.
+    pub(super) fn new() -> Self {
+        Preflight {
             api_version: "flamewarden.dev/audit/v1alpha1",
             kind: "PreflightReport",
-            version: version_text(observed.version.as_ref()),
+            version: "unknown".to_owned(),
             hindrances: Vec::new(),
             adopted: Vec::new(),
-            problems: observed.problems,
-        };
-        found.judge_version(observed.version.as_ref());
-        found.judge_schema(observed.schema.as_ref());
-        for text in &observed.policies {
-            found.each(text, |found, policy| {
-                found.add_all(Check::NetworkPolicies, "NetworkPolicy", policy, judge_policy(policy, policies));
-            });
-        }
-        for (kind, text) in &observed.foreign {
-            found.each(text, |found, policy| {
-                let name = format!("{}.{}", kind.resource, kind.group);
-                found.add_all(Check::NetworkPolicies, &name, policy, foreign_refusal(kind, policy, policies));
-            });
-        }
-        for text in &observed.pods {
-            found.each(text, |found, pod| found.judge_pod(pod, policies, now));
-        }
-        found
-    }
-
-    /// 0: nothing stands in the way; 1: something does; 3: something could not be read, so nobody knows.
-    pub fn exit_code(&self) -> u8 {
-        match (self.problems.is_empty(), self.hindrances.is_empty()) {
-            (false, _) => 3,
-            (true, true) => 0,
-            (true, false) => 1,
+            problems: Vec::new(),
         }
     }
 
-    fn judge_version(&mut self, version: Option<&Value>) {
-        let Some(version) = version else { return };
+    /// Judges what the API server says of its version.
+    pub(super) fn judge_version(&mut self, version: &Value) {
+        if let Some(text) = version.get("gitVersion").and_then(Value::as_str) {
+            text.clone_into(&mut self.version);
+        }
         let number = |key: &str| {
             let text = version.get(key).and_then(Value::as_str)?;
             // Some distributions write `31+`.
@@ -118,31 +81,56 @@ impl Preflight {
         }
     }
 
-    fn judge_schema(&mut self, schema: Option<&Value>) {
-        let Some(schema) = schema else { return };
-        match unclassified_fields(schema) {
-            Some(fields) => {
-                for field in fields {
-                    let message = "this field of pods is not classified; guarded pods that set it are refused";
-                    self.add(Check::PodFields, field, message.to_owned());
-                }
-            }
-            None => self.problem("the published schema of core/v1 has no PodSpec".to_owned()),
+    /// Judges the schema of core/v1 that the API server publishes.
+    pub(super) fn judge_schema(&mut self, schema: &Value) {
+        let Some(fields) = unclassified_fields(schema) else {
+            return self.problem("the published schema of core/v1 has no PodSpec".to_owned());
+        };
+        for field in fields {
+            let message = "this field of pods is not classified; guarded pods that set it are refused";
+            self.add(Check::PodFields, field, message.to_owned());
         }
     }
 
-    fn judge_pod(&mut self, pod: &Json<'_>, policies: &PolicySet, now: Timestamp) {
+    /// Judges the text of a NetworkPolicy of a guarded namespace.
+    pub(super) fn judge_policy(&mut self, text: &[u8], policies: &PolicySet) {
+        self.read(text, |found, policy| {
+            found.add_all(Check::NetworkPolicies, "NetworkPolicy", policy, judge_policy(policy, policies));
+        });
+    }
+
+    /// Judges the text of another network's policy, of a guarded namespace or of the cluster.
+    pub(super) fn judge_foreign(&mut self, kind: &Foreign, text: &[u8], policies: &PolicySet) {
+        self.read(text, |found, policy| {
+            let name = format!("{}.{}", kind.resource, kind.group);
+            found.add_all(Check::NetworkPolicies, &name, policy, foreign_refusal(kind, policy, policies));
+        });
+    }
+
+    /// Judges the text of a pod of any namespace.
+    pub(super) fn judge_pod(&mut self, text: &[u8], policies: &PolicySet, now: Timestamp) {
+        self.read(text, |found, pod| found.judge_read_pod(pod, policies, now));
+    }
+
+    /// 0: nothing stands in the way; 1: something does; 3: something could not be read, so nobody knows.
+    pub fn exit_code(&self) -> u8 {
+        match (self.problems.is_empty(), self.hindrances.is_empty()) {
+            (false, _) => 3,
+            (true, true) => 0,
+            (true, false) => 1,
+        }
+    }
+
+    fn judge_read_pod(&mut self, pod: &Json<'_>, policies: &PolicySet, now: Timestamp) {
         let view = PodView::new(pod, FieldPath::default());
-        let Some(profile) = policies.profile_of(&view) else { return };
+        if policies.profile_of(&view).is_none() {
+            return;
+        }
         if policies.tenancy(pod.text_at(&["metadata", "namespace"]).unwrap_or_default()).is_none() {
             let message = "it bears a guarded label in a namespace that is not guarded; nothing contains it";
             return self.add(Check::Pods, title("Pod", pod), message.to_owned());
         }
-        let app = view.label(labels::APP).unwrap_or_default();
-        let mut findings = pod_findings(&view, profile, Stage::Stored);
-        findings.retain(|finding| {
-            profile.mode(&finding.rule) == Mode::Enforce && profile.exception(&finding.rule, app, now).is_none()
-        });
+        let findings = stored_pod_refusals(&view, policies, |policies| policies.profile_of(&view), now);
         match findings.is_empty() {
             true => self.adopted.push(place(pod)),
             false => self.add_all(Check::Pods, "Pod", pod, findings),
@@ -159,18 +147,14 @@ impl Preflight {
         self.hindrances.push(Hindrance { check, object, message });
     }
 
-    fn problem(&mut self, message: String) {
+    /// Adds what could not be read.
+    pub(super) fn problem(&mut self, message: String) {
         self.problems.push(cluster_problem(message));
     }
 
-    fn each(&mut self, list: &str, mut judge: impl FnMut(&mut Self, &Json<'_>)) {
-        match crate::model::parse(list.as_bytes()) {
-            Ok(list) if matches!(list.get("items"), Some(Json::Array(_)) | None) => {
-                for object in list.get("items").map_or(&[][..], Json::items) {
-                    judge(self, object);
-                }
-            }
-            Ok(_) => self.problem("a list's `items` are no list".to_owned()),
+    fn read(&mut self, text: &[u8], judge: impl FnOnce(&mut Self, &Json<'_>)) {
+        match parse(text) {
+            Ok(object) => judge(self, &object),
             Err(problem) => self.problem(problem.to_string()),
         }
     }
@@ -179,10 +163,6 @@ impl Preflight {
 /// A problem with the cluster rather than with a file.
 pub(super) fn cluster_problem(message: String) -> Problem {
     Problem { file: "cluster".to_owned(), document: None, line: None, message }
-}
-
-fn version_text(version: Option<&Value>) -> String {
-    version.and_then(|version| version.get("gitVersion")?.as_str()).unwrap_or("unknown").to_owned()
 }
 
 fn title(kind: &str, object: &Json<'_>) -> String {
@@ -211,15 +191,8 @@ mod tests {
         for (major, minor, wanted) in
             [("1", "30", 0), ("1", "37+", 0), ("1", "29", 1), ("1", "38", 1), ("2", "30", 1), ("1", "x", 1)]
         {
-            let version = json!({"major": major, "minor": minor, "gitVersion": "v"});
-            let policies = PolicySet::parse([
-                ("a", include_str!("../../policies/flame-analysis.yaml")),
-                ("g", include_str!("../../policies/flame-gateway.yaml")),
-                ("i", include_str!("../../tests/fixtures/installation.yaml")),
-            ])
-            .unwrap();
-            let observed = Observed { version: Some(version), ..Observed::default() };
-            let found = Preflight::of(observed, &policies, Timestamp::UNIX_EPOCH);
+            let mut found = Preflight::new();
+            found.judge_version(&json!({"major": major, "minor": minor, "gitVersion": "v"}));
             let checks: Vec<Check> = found.hindrances.iter().map(|it| it.check).collect();
             assert_eq!(checks, vec![Check::Version; wanted], "{major}.{minor}");
         }

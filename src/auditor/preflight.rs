@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::hindrance::{Observed, Preflight, cluster_problem};
+use super::hindrance::{Preflight, cluster_problem};
 use super::{Problem, Subject};
 use crate::cluster::{Cluster, ClusterProblem, Kind};
 use crate::isolation::{FOREIGN, Scope};
@@ -12,47 +12,60 @@ use crate::policy::PolicySet;
 
 /// Looks at a cluster; what cannot be read is a problem of the answer.
 pub async fn preflight(cluster: &Cluster, policies: &PolicySet, now: Timestamp) -> Preflight {
-    let mut seen = Observed::default();
-    seen.version = document(cluster, "/version", &mut seen.problems).await;
-    seen.schema = document(cluster, "/openapi/v3/api/v1", &mut seen.problems).await;
+    let mut seen = Preflight::new();
+    if let Some(version) = document(cluster, "/version", &mut seen).await {
+        seen.judge_version(&version);
+    }
+    if let Some(schema) = document(cluster, "/openapi/v3/api/v1", &mut seen).await {
+        seen.judge_schema(&schema);
+    }
     for guarded in &policies.installation.namespaces {
-        let list = cluster.list(Kind::NetworkPolicy, &guarded.name, "").await;
-        seen.policies.extend(kept(list, &mut seen.problems));
-        for kind in FOREIGN.iter().filter(|kind| kind.scope == Scope::Namespaced) {
-            let lists = cluster.list_foreign(kind.group, kind.resource, Some(&guarded.name)).await;
-            seen.foreign.extend(kept(lists, &mut seen.problems).into_iter().flatten().map(|list| (kind, list)));
-        }
-        let pods = cluster.list(Kind::Pod, &guarded.name, "").await;
-        seen.pods.extend(kept(pods, &mut seen.problems));
+        let namespace = guarded.name.as_str();
+        let judge = |text: &[u8]| seen.judge_policy(text, policies);
+        let read = cluster.each(Kind::NetworkPolicy, namespace, "", judge).await;
+        seen.note(read);
+        foreign(cluster, Scope::Namespaced, Some(namespace), policies, &mut seen).await;
+        let read = cluster.each(Kind::Pod, namespace, "", |text| seen.judge_pod(text, policies, now)).await;
+        seen.note(read);
     }
-    for kind in FOREIGN.iter().filter(|kind| kind.scope == Scope::Cluster) {
-        let lists = cluster.list_foreign(kind.group, kind.resource, None).await;
-        seen.foreign.extend(kept(lists, &mut seen.problems).into_iter().flatten().map(|list| (kind, list)));
+    foreign(cluster, Scope::Cluster, None, policies, &mut seen).await;
+    elsewhere(cluster, policies, now, &mut seen).await;
+    seen
+}
+
+async fn foreign(cluster: &Cluster, scope: Scope, namespace: Option<&str>, policies: &PolicySet, seen: &mut Preflight) {
+    for kind in FOREIGN.iter().filter(|kind| kind.scope == scope) {
+        let judge = |text: &[u8]| seen.judge_foreign(kind, text, policies);
+        let read = cluster.each_foreign(kind.group, kind.resource, namespace, judge).await;
+        seen.note(read);
     }
-    seen.pods.extend(elsewhere(cluster, policies, &mut seen.problems).await);
-    Preflight::of(seen, policies, now)
 }
 
 /// Labelled pods of namespaces that are not guarded; those of guarded ones are read there, whatever their labels.
-async fn elsewhere(cluster: &Cluster, policies: &PolicySet, problems: &mut Vec<Problem>) -> Option<String> {
+async fn elsewhere(cluster: &Cluster, policies: &PolicySet, now: Timestamp, seen: &mut Preflight) {
     let components: Vec<&str> =
         policies.profiles().into_iter().map(|profile| profile.guards.component.as_str()).collect();
     let selector = format!("{} in ({})", labels::COMPONENT, components.join(","));
-    let text = kept(cluster.list(Kind::Pod, "", &selector).await, problems)?;
-    let mut list: Value = match serde_json::from_str(&text) {
-        Ok(list) => list,
-        Err(problem) => {
-            problems.push(cluster_problem(format!("cannot read the list of pods: {problem}")));
-            return None;
+    let judge = |text: &[u8]| {
+        let guarded = parse(text).is_ok_and(|pod| {
+            let namespace = pod.text_at(&["metadata", "namespace"]);
+            namespace.is_some_and(|namespace| policies.tenancy(namespace).is_some())
+        });
+        if !guarded {
+            seen.judge_pod(text, policies, now);
         }
     };
-    if let Some(items) = list.get_mut("items").and_then(Value::as_array_mut) {
-        items.retain(|pod| {
-            let namespace = pod.pointer("/metadata/namespace").and_then(Value::as_str).unwrap_or_default();
-            policies.tenancy(namespace).is_none()
-        });
+    let read = cluster.each(Kind::Pod, "", &selector, judge).await;
+    seen.note(read);
+}
+
+impl Preflight {
+    /// Adds what kept a list from being read.
+    fn note<T>(&mut self, read: Result<T, ClusterProblem>) {
+        if let Err(problem) = read {
+            self.problem(shown(&problem));
+        }
     }
-    Some(list.to_string())
 }
 
 /// The pods, workloads and network policies of guarded namespaces, as they would be created today.
@@ -60,49 +73,43 @@ pub async fn live_subjects(cluster: &Cluster, policies: &PolicySet) -> Vec<Resul
     let mut found = Vec::new();
     for guarded in &policies.installation.namespaces {
         for kind in COMPARED {
-            match cluster.list(*kind, &guarded.name, "").await {
-                Ok(list) => found.extend(objects(*kind, &list)),
-                Err(problem) => found.push(Err(cluster_problem(shown(&problem)))),
-            }
+            let read = cluster.each(*kind, &guarded.name, "", |text| found.push(subject(*kind, text))).await;
+            found.extend(read.err().map(|problem| Err(cluster_problem(shown(&problem)))));
         }
     }
     found
 }
 
-fn objects(kind: Kind, list: &str) -> Vec<Result<Subject, Problem>> {
-    let list = match parse(list.as_bytes()) {
-        Ok(list) => list,
-        Err(problem) => return vec![Err(cluster_problem(problem.to_string()))],
-    };
+/// An object of a list, which does not say what kind it is.
+fn subject(kind: Kind, text: &[u8]) -> Result<Subject, Problem> {
+    let object = parse(text).map_err(|problem| cluster_problem(problem.to_string()))?;
     let (version, name) = kind.type_names();
-    let items = list.get("items").map_or(&[][..], |items| items.items()).iter();
-    let made = items.map(|item| {
-        let mut value = item.to_value();
-        if let Value::Object(members) = &mut value {
-            members.insert("apiVersion".to_owned(), version.clone().into());
-            members.insert("kind".to_owned(), name.into());
-            members.remove("status");
-        }
-        // What the scheduler wrote is nothing that a creator asks for.
-        if let Some(Value::Object(spec)) = value.get_mut("spec") {
-            spec.remove("nodeName");
-        }
-        Ok(Subject { file: "cluster".to_owned(), document: 1, line: 1, json: value.to_string() })
-    });
-    made.collect()
+    let mut value = object.to_value();
+    if let Value::Object(members) = &mut value {
+        members.insert("apiVersion".to_owned(), version.into());
+        members.insert("kind".to_owned(), name.into());
+        members.remove("status");
+    }
+    // What the scheduler wrote is nothing that a creator asks for.
+    if let Some(Value::Object(spec)) = value.get_mut("spec") {
+        spec.remove("nodeName");
+    }
+    Ok(Subject { file: "cluster".to_owned(), document: 1, line: 1, json: value.to_string() })
 }
 
-async fn document(cluster: &Cluster, path: &str, problems: &mut Vec<Problem>) -> Option<Value> {
-    let text = kept(cluster.read_path(path).await, problems)?;
+async fn document(cluster: &Cluster, path: &str, seen: &mut Preflight) -> Option<Value> {
+    let text = match cluster.read_path(path).await {
+        Ok(text) => text,
+        Err(problem) => {
+            seen.problem(shown(&problem));
+            return None;
+        }
+    };
     let read = text.and_then(|text| serde_json::from_str(&text).ok());
     if read.is_none() {
-        problems.push(cluster_problem(format!("the API server publishes nothing that can be read at {path}")));
+        seen.problem(format!("the API server publishes nothing that can be read at {path}"));
     }
     read
-}
-
-fn kept<T>(read: Result<T, ClusterProblem>, problems: &mut Vec<Problem>) -> Option<T> {
-    read.map_err(|problem| problems.push(cluster_problem(shown(&problem)))).ok()
 }
 
 /// A problem with its causes, on one line.

@@ -5,29 +5,12 @@ use serde_json::Value;
 use super::{Cluster, ClusterProblem};
 
 impl Cluster {
-    /// The text of each list that the API server has of a kind, one for each version that it serves; none where it
-    /// does not know the kind. Without a namespace, the objects of the whole cluster.
+    /// Calls `judge` with the text of every item of each list that the API server has of a kind, one list for each
+    /// version that it serves; with none where it does not know the kind. Without a namespace, the objects of the
+    /// whole cluster.
     ///
     /// # Errors
     /// The API server knows the kind and does not list it, or cannot say whether it knows it.
-    pub async fn list_foreign(
-        &self,
-        group: &str,
-        resource: &str,
-        namespace: Option<&str>,
-    ) -> Result<Vec<String>, ClusterProblem> {
-        let mut lists = Vec::new();
-        for path in self.foreign_paths(group, resource, namespace).await? {
-            // A version may know some kinds of its group only.
-            lists.extend(self.read_path(&path).await?);
-        }
-        Ok(lists)
-    }
-
-    /// Calls `judge` with the text of every item of those lists, one after the other, so that none is held whole.
-    ///
-    /// # Errors
-    /// As for the lists.
     pub async fn each_foreign(
         &self,
         group: &str,

@@ -6,14 +6,16 @@ use std::time::Duration;
 
 use futures::AsyncReadExt;
 use kube::Error;
+use kube::api::{ListParams, Request};
 use tokio::sync::Semaphore;
 
 use super::{Cluster, ClusterProblem, Kind};
 use crate::model::{ItemCutter, parse};
 
 impl Cluster {
-    /// Calls `judge` with the text of every object of a kind in a namespace, as the API server has them now (a quorum
-    /// read); gives the version of the list. A text longer than [`ITEM`] breaks off.
+    /// Calls `judge` with the text of every object of a kind in a namespace (empty: in all), as the API server has
+    /// them now (a quorum read); `labels` is a label selector or empty. Gives the version of the list. A text longer
+    /// than [`ITEM`] breaks off.
     ///
     /// # Errors
     /// Anything but the whole list.
@@ -21,9 +23,12 @@ impl Cluster {
         &self,
         kind: Kind,
         namespace: &str,
+        labels: &str,
         judge: impl FnMut(&[u8]) + Send,
     ) -> Result<String, ClusterProblem> {
         let path = kind.url(namespace);
+        let list = Request::new(path.as_str()).list(&ListParams::default().labels(labels));
+        let path = list.map_err(|cause| problem(&path, Error::BuildRequest(cause)))?.uri().to_string();
         let version = self.each_at(&path, judge).await?;
         version.ok_or_else(|| problem(&path, Error::Service("there is no such list".into())))
     }

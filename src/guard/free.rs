@@ -137,17 +137,22 @@ impl Endings {
         if gone.elapsed() < grace * 2 {
             return Ok(());
         }
-        let list = self.cluster.list(Kind::NetworkPolicy, namespace, "").await?;
-        let Ok(list) = parse(list.as_bytes()) else { return Ok(()) };
-        for policy in list.get("items").map_or(&[][..], Json::items) {
-            let name = policy.text_at(&["metadata", "name"]).unwrap_or_default();
-            let deleted = policy.at(&["metadata", "deletionTimestamp"]).is_some();
-            if deleted && isolated_app(name, policies).is_some() {
-                free(&self.cluster, &Place { namespace: namespace.to_owned(), name: name.to_owned() }).await?;
-            }
+        let mut ending = Vec::new();
+        let keep = |text: &[u8]| ending.extend(parse(text).ok().and_then(|policy| name_of_ending(&policy, policies)));
+        self.cluster.each(Kind::NetworkPolicy, namespace, "", keep).await?;
+        for name in ending {
+            free(&self.cluster, &Place { namespace: namespace.to_owned(), name }).await?;
         }
         Ok(())
     }
+}
+
+/// The name of an isolation policy that is being deleted; none for any other.
+fn name_of_ending(policy: &Json<'_>, policies: &PolicySet) -> Option<String> {
+    let name = policy.text_at(&["metadata", "name"])?;
+    policy.at(&["metadata", "deletionTimestamp"])?;
+    isolated_app(name, policies)?;
+    Some(name.to_owned())
 }
 
 const LOOK: Duration = Duration::from_secs(10);

@@ -3,12 +3,13 @@
 use jiff::Timestamp;
 use json_patch::Patch;
 
-use super::lift::{Refusal, opening, pod_refusals};
+use super::lift::{Refusal, opening};
 use crate::cluster::{Cluster, ClusterProblem, Kind};
 use crate::facts::Place;
 use crate::isolation::{FOREIGN, Scope, Union, foreign_refusal};
 use crate::model::{FieldPath, Finding, PodView, parse};
 use crate::policy::PolicySet;
+use crate::rules::stored_pod_refusals;
 
 /// What becomes of a gate that nothing keeps.
 pub(super) enum Verdict {
@@ -49,8 +50,9 @@ pub(super) async fn judge(
     let view = PodView::new(&pod, FieldPath::default());
     let mut union = Union::of(&view, policies);
     // Last, since nothing binds the lift to what it says: a policy that is stored after it is not seen.
-    let version = cluster.each(Kind::NetworkPolicy, &place.namespace, |policy| union.add_text(policy)).await?;
-    let mut findings = pod_refusals(&view, policies, Timestamp::now());
+    let version = cluster.each(Kind::NetworkPolicy, &place.namespace, "", |policy| union.add_text(policy)).await?;
+    // By the analysis profile whatever the pod says it is by now.
+    let mut findings = stored_pod_refusals(&view, policies, |policies| Some(&policies.analysis), Timestamp::now());
     findings.extend(union.problems());
     findings.extend(foreign);
     if !findings.is_empty() {

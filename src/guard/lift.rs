@@ -2,15 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use jiff::Timestamp;
 use json_patch::jsonptr::PointerBuf;
 use json_patch::{Patch, PatchOperation, RemoveOperation, TestOperation};
 use serde_json::json;
 
-use crate::model::labels::{APP, NETWORK_GATE};
-use crate::model::{Finding, Json, PodView};
-use crate::policy::{Mode, PolicySet, Profile};
-use crate::rules::{Stage, pod_findings};
+use crate::model::labels::NETWORK_GATE;
+use crate::model::{Finding, Json};
 
 /// Why a gate stays.
 #[derive(Debug, Clone, PartialEq)]
@@ -21,23 +18,6 @@ pub enum Refusal {
     Taken(String),
     /// What was read is not what it should be; says what.
     Unreadable(String),
-}
-
-/// What keeps a pod's gate closed besides policies: rules that enforce and have no exception.
-pub(super) fn pod_refusals(view: &PodView<'_>, policies: &PolicySet, now: Timestamp) -> Vec<Finding> {
-    let app = view.label(APP).unwrap_or_default();
-    let enforced = |profile: &Profile| -> Vec<Finding> {
-        let counts = |finding: &Finding| {
-            profile.mode(&finding.rule) == Mode::Enforce && profile.exception(&finding.rule, app, now).is_none()
-        };
-        pod_findings(view, profile, Stage::Stored).into_iter().filter(counts).collect()
-    };
-    let mut findings = enforced(&policies.analysis);
-    // As admission does; what may be reached is for the policies in force alone to say.
-    if policies.also.as_ref().is_some_and(|also| enforced(&also.analysis).is_empty()) {
-        findings.clear();
-    }
-    findings
 }
 
 /// The patch that opens the gate of exactly the version that was judged; none where the gate is open already.

@@ -103,7 +103,7 @@ impl Workers {
         rules.iter().zip(answers).flat_map(|(rule, answer)| rule.report(answer, request)).collect()
     }
 
-    /// How many threads hang at the moment, for the metrics.
+    /// How many threads hang at the moment.
     pub fn stuck(&self) -> usize {
         self.shared.lock().stuck
     }

@@ -1,0 +1,32 @@
+//! What a stored pod has against it, for those who look at it again: the guard at its gate, the auditor in a cluster.
+
+use jiff::Timestamp;
+
+use super::judgement::{Enforced, Judgement, Scales};
+use super::pod::{Stage, pod_findings};
+use crate::model::labels::APP;
+use crate::model::{Finding, PodView};
+use crate::policy::{PolicySet, Profile};
+
+/// What refuses a stored pod by the modes and exceptions of a profile of the policies in force: nothing where the
+/// policies that are accepted too have nothing against it, as at admission. `profile` chooses the profile; by a set
+/// without one nothing is found. What may be reached is not judged here.
+pub fn stored_pod_refusals(
+    pod: &PodView<'_>,
+    policies: &PolicySet,
+    profile: impl Fn(&PolicySet) -> Option<&Profile>,
+    now: Timestamp,
+) -> Vec<Finding> {
+    let app = pod.label(APP).unwrap_or_default();
+    let refusals = |profile: &Profile| {
+        let mut judgement = Judgement::default();
+        let scales = Scales { profile, app, now };
+        judgement.weigh_all(pod_findings(pod, profile, Stage::Stored), &scales, Enforced::Refused);
+        judgement.refusals
+    };
+    let also = policies.also.as_ref().and_then(|also| profile(also));
+    match profile(policies).map(refusals) {
+        Some(found) if !found.is_empty() && also.is_some_and(|also| refusals(also).is_empty()) => Vec::new(),
+        found => found.unwrap_or_default(),
+    }
+}
