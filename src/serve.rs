@@ -16,7 +16,7 @@ mod renewal;
 mod tls;
 
 pub use certificate::{Certificate, CertificateProblem};
-pub use certificate_files::{FolderProblem, own_names, renew_folder};
+pub use certificate_files::{FolderProblem, each_certificate, own_names, renew_folder};
 pub use certificate_folder::{CertificateFolder, CertificateStore};
 pub use drain::Drain;
 pub use issue::{ClientCertificate, IssueProblem, client_certificate, renewed, service_names};

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::cluster::{Cluster, ClusterProblem, Kind};
 use crate::facts::Place;
 use crate::install::{AUTHORITY_SECRET, SERVING_SECRET};
-use crate::serve::{Authority, Bundle, Leaf};
+use crate::serve::{Authority, Bundle, Leaf, each_certificate};
 
 /// The bundle, and the versions of the Secrets that it was read from.
 pub(super) struct Kept {
@@ -25,7 +25,7 @@ pub(super) async fn read(cluster: &Cluster, namespace: &str) -> Result<Kept, Clu
         authority: authority
             .pair("tls.crt", "tls.key")
             .and_then(|(certificate, key)| Authority::parse(&certificate, &key)),
-        former: authority.text(FORMER).map(|text| certificates(&text)).unwrap_or_default(),
+        former: authority.text(FORMER).map(|text| each_certificate(&text)).unwrap_or_default(),
         leaf: serving.pair("tls.crt", "tls.key").and_then(|(certificate, key)| Leaf::parse(&certificate, &key)),
     };
     Ok(Kept { bundle, authority_version: authority.version, serving_version: serving.version })
@@ -93,26 +93,4 @@ async fn store(
         "data": data,
     });
     cluster.store(Kind::Secret, &Place { namespace: namespace.to_owned(), name: name.to_owned() }, &secret).await
-}
-
-/// The certificates of a PEM text, one by one.
-fn certificates(text: &str) -> Vec<String> {
-    let parts = text.split_inclusive(END).map(str::trim_start);
-    parts.filter(|part| part.trim_end().ends_with(END)).map(|part| format!("{}\n", part.trim_end())).collect()
-}
-
-const END: &str = "-----END CERTIFICATE-----";
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn former_authorities_come_back_one_by_one() {
-        let one = format!("-----BEGIN CERTIFICATE-----\nMQ==\n{END}\n");
-        let two = format!("-----BEGIN CERTIFICATE-----\nMg==\n{END}\n");
-        assert_eq!(certificates(&format!("{one}{two}")), [one.clone(), two]);
-        assert_eq!(certificates(""), Vec::<String>::new());
-        assert_eq!(certificates("garbage"), Vec::<String>::new());
-    }
 }

@@ -58,7 +58,7 @@ pub fn own_names(folder: &Path) -> Option<BTreeSet<String>> {
 fn read_bundle(folder: &Path) -> Result<Bundle, FolderProblem> {
     let (trusted, authority_key) = (read(folder, "ca.crt")?, read(folder, "ca.key")?);
     let (leaf, leaf_key) = (read(folder, "tls.crt")?, read(folder, "tls.key")?);
-    let mut authorities = certificates(&trusted);
+    let mut authorities = each_certificate(&trusted);
     if authorities.is_empty() {
         return Ok(Bundle::default());
     }
@@ -108,7 +108,7 @@ fn replace(folder: &Path, name: &str, text: &str) -> Result<(), FolderProblem> {
 }
 
 /// The certificates of a PEM text, each as a PEM text of its own.
-fn certificates(text: &str) -> Vec<String> {
+pub fn each_certificate(text: &str) -> Vec<String> {
     let ends = text.match_indices(END).map(|(start, _)| start + END.len());
     let mut begin = 0;
     let parts = ends.filter_map(|end| {
@@ -120,3 +120,17 @@ fn certificates(text: &str) -> Vec<String> {
 }
 
 const END: &str = "-----END CERTIFICATE-----";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn former_authorities_come_back_one_by_one() {
+        let one = format!("-----BEGIN CERTIFICATE-----\nMQ==\n{END}\n");
+        let two = format!("-----BEGIN CERTIFICATE-----\nMg==\n{END}\n");
+        assert_eq!(each_certificate(&format!("{one}\n{two}rest")), [one.clone(), two]);
+        assert_eq!(each_certificate(""), Vec::<String>::new());
+        assert_eq!(each_certificate("garbage"), Vec::<String>::new());
+    }
+}
