@@ -44,6 +44,8 @@ struct Numbers {
     kills: usize,
     /// Calls between two events.
     between: usize,
+    /// Creates a second that must have been reached; none where the build is one for debugging.
+    rate: Option<f64>,
     /// Pairs of a wide policy and a pod.
     rounds: usize,
     /// How long a replica that is told to stop may still take; none where its end is not waited for.
@@ -52,13 +54,22 @@ struct Numbers {
     back: bool,
 }
 
-const SHORT: Numbers =
-    Numbers { renewals: 2, replacements: 6, kills: 10, between: 200, rounds: 20, drained: None, back: false };
+const SHORT: Numbers = Numbers {
+    renewals: 2,
+    replacements: 6,
+    kills: 10,
+    between: 200,
+    rate: None,
+    rounds: 20,
+    drained: None,
+    back: false,
+};
 const FULL: Numbers = Numbers {
     renewals: 3,
     replacements: 10,
     kills: 50,
     between: 2000,
+    rate: Some(0.95 * CREATES_A_SECOND as f64),
     rounds: 200,
     drained: Some(Duration::from_secs(120)),
     back: true,
@@ -114,6 +125,7 @@ fn no_call_fails_through_renewals_and_replacements() {
             tally.calls, tally.rate, renewals, numbers.replacements, tally.p50, tally.p99, tally.failed,
         );
         assert_eq!((renewals, tally.failed.len()), (numbers.renewals, 0), "{:?}", tally.failed);
+        assert!(numbers.rate.is_none_or(|rate| tally.rate >= rate), "only {:.0} creates a second", tally.rate);
     });
 }
 
