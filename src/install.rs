@@ -3,6 +3,7 @@
 mod admission;
 mod certificates;
 mod condition;
+mod drift;
 mod fallback;
 mod own_rules;
 mod print;
@@ -14,6 +15,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+pub use drift::drift;
 pub use print::to_yaml;
 pub use rbac::{CONTROLLER, WEBHOOK};
 pub use scope::{is_sent, sent_as};
@@ -80,6 +82,17 @@ pub fn configuration_names(policies: &PolicySet) -> Vec<(Registered, String)> {
     mutating.chain(validating.into_iter().map(|name| (Registered::Validating, name))).collect()
 }
 
+/// Settings of which only what webhook configurations are printed from is set: reached by their Service.
+fn printed_by_service(namespace: &str) -> Settings {
+    Settings {
+        namespace: namespace.to_owned(),
+        image: String::new(),
+        endpoint: Endpoint::Service,
+        certificates: Certificates::Own,
+        files: BTreeMap::new(),
+    }
+}
+
 /// The two kinds of webhook configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Registered {
@@ -87,4 +100,14 @@ pub enum Registered {
     Mutating,
     /// `ValidatingWebhookConfiguration`
     Validating,
+}
+
+impl Registered {
+    /// The `kind` of its objects.
+    fn kind(self) -> &'static str {
+        match self {
+            Registered::Mutating => "MutatingWebhookConfiguration",
+            Registered::Validating => "ValidatingWebhookConfiguration",
+        }
+    }
 }

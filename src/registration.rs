@@ -2,7 +2,7 @@
 
 mod secret;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,6 +19,7 @@ use crate::facts::Place;
 use crate::install::{self, Registered};
 use crate::policy::PolicySet;
 use crate::serve::{Bundle, IssueProblem, Renewal, plan_renewal, renewed, service_names};
+use crate::telemetry::Metrics;
 
 /// What the registration works with.
 pub struct Registration {
@@ -32,7 +33,12 @@ pub struct Registration {
     pub bundle: watch::Sender<Bundle>,
     /// The policies in force; they say which configurations there are.
     pub policies: Arc<ArcSwap<PolicySet>>,
+    /// Where it says how many configurations are not as they would be printed.
+    pub metrics: Arc<Metrics>,
 }
+
+/// The fields of each configuration that are not as they would be printed; a whole one that is missing is `missing`.
+type Drifted = BTreeMap<String, BTreeSet<String>>;
 
 /// Why a round of the registration came to nothing.
 #[derive(Debug, thiserror::Error)]
@@ -46,8 +52,9 @@ enum RegistrationProblem {
 impl Registration {
     /// Looks after certificate and configurations until `stop` says so.
     pub async fn run(self, mut stop: watch::Receiver<bool>) {
+        let mut drifted = Drifted::new();
         loop {
-            let wait = if self.leadership.holds() { self.round_or_retry().await } else { NOT_LEADING };
+            let wait = if self.leadership.holds() { self.round_or_retry(&mut drifted).await } else { NOT_LEADING };
             tokio::select! {
                 _ = stop.wait_for(|stop| *stop) => return,
                 () = tokio::time::sleep(wait) => {}
@@ -56,8 +63,8 @@ impl Registration {
     }
 
     /// How long until the next round.
-    async fn round_or_retry(&self) -> Duration {
-        match self.round().await {
+    async fn round_or_retry(&self, drifted: &mut Drifted) -> Duration {
+        match self.round(drifted).await {
             Ok(()) => ROUND,
             Err(problem) => {
                 let cause = problem.source().map(ToString::to_string);
@@ -67,7 +74,7 @@ impl Registration {
         }
     }
 
-    async fn round(&self) -> Result<(), RegistrationProblem> {
+    async fn round(&self, drifted: &mut Drifted) -> Result<(), RegistrationProblem> {
         let names: BTreeSet<String> = service_names(install::WEBHOOK, &self.namespace);
         let mut kept = secret::read(&self.cluster, &self.namespace).await?;
         let now = Timestamp::now();
@@ -84,41 +91,60 @@ impl Registration {
             }
             changed
         });
-        self.publish(&kept.bundle).await
+        self.publish(&kept.bundle, drifted).await
     }
 
-    /// Writes the authorities into every configuration that does not have exactly them.
-    async fn publish(&self, bundle: &Bundle) -> Result<(), RegistrationProblem> {
+    /// Writes the authorities into every configuration that does not have exactly them, and tells of what else in it
+    /// is not as it would be printed, which is the operator's to put right.
+    async fn publish(&self, bundle: &Bundle, drifted: &mut Drifted) -> Result<(), RegistrationProblem> {
         let trusted = STANDARD.encode(bundle.trusted());
         let policies = self.policies.load_full();
-        let mut failed = None;
+        let (mut failed, mut found) = (None, Drifted::new());
         for (registered, name) in install::configuration_names(&policies) {
             let kind = match registered {
                 Registered::Mutating => Kind::MutatingWebhookConfiguration,
                 Registered::Validating => Kind::ValidatingWebhookConfiguration,
             };
             let place = Place { namespace: String::new(), name };
-            // One that may not be read, since the policies are newer than what is installed, holds up no other.
-            if let Err(problem) = self.publish_to(kind, &place, &trusted).await {
-                failed = Some(problem);
+            match self.publish_to(kind, &place, &trusted).await {
+                Ok(stored) => {
+                    let missing = || ["missing".to_owned()].into();
+                    let drift = |stored| install::drift(registered, &stored, &self.namespace, &policies);
+                    let fields = stored.map_or_else(missing, drift);
+                    found.extend((!fields.is_empty()).then_some((place.name, fields)));
+                }
+                // One that may not be read, since the policies are newer than what is installed, holds up no other.
+                Err(problem) => failed = Some(problem),
             }
         }
+        self.tell(found, drifted);
         failed.map_or(Ok(()), Err)
     }
 
-    async fn publish_to(&self, kind: Kind, place: &Place, trusted: &str) -> Result<(), RegistrationProblem> {
-        // A configuration that is not installed yet, or not any more, is no fault of this round's.
-        let Some(text) = self.cluster.read(kind, place).await? else { return Ok(()) };
-        let Some(change) = bundle_change(kind, &place.name, &text, trusted) else { return Ok(()) };
-        self.cluster.apply(kind, place, &change).await?;
-        info!(configuration = place.name, "authority published");
-        Ok(())
+    fn tell(&self, found: Drifted, drifted: &mut Drifted) {
+        for (configuration, fields) in found.iter().filter(|(name, fields)| drifted.get(*name) != Some(*fields)) {
+            let fields: Vec<&str> = fields.iter().map(String::as_str).collect();
+            warn!(configuration, fields = fields.join(","), "a webhook configuration is not as `manifests` prints it");
+        }
+        self.metrics.configurations_drifted.set(i64::try_from(found.len()).unwrap_or(i64::MAX));
+        *drifted = found;
+    }
+
+    /// Gives what was stored; none where the configuration is not installed yet, or not any more, which is no fault of
+    /// this round's.
+    async fn publish_to(&self, kind: Kind, place: &Place, trusted: &str) -> Result<Option<Value>, RegistrationProblem> {
+        let Some(text) = self.cluster.read(kind, place).await? else { return Ok(None) };
+        let stored: Value = serde_json::from_str(&text).map_err(|_| ClusterProblem::Shape(place.name.clone()))?;
+        if let Some(change) = bundle_change(kind, &place.name, &stored, trusted) {
+            self.cluster.apply(kind, place, &change).await?;
+            info!(configuration = place.name, "authority published");
+        }
+        Ok(Some(stored))
     }
 }
 
 /// What to apply so that every webhook of a configuration trusts our authorities; none where all do.
-fn bundle_change(kind: Kind, name: &str, text: &str, trusted: &str) -> Option<Value> {
-    let configuration: Value = serde_json::from_str(text).ok()?;
+fn bundle_change(kind: Kind, name: &str, configuration: &Value, trusted: &str) -> Option<Value> {
     let webhooks = configuration.get("webhooks")?.as_array()?;
     let has_it = |webhook: &Value| webhook.pointer("/clientConfig/caBundle").is_some_and(|bundle| bundle == trusted);
     // Reached by URL, a webhook brings its own authority.
@@ -146,7 +172,7 @@ mod tests {
     #[test]
     fn only_what_is_reached_by_service_and_trusts_otherwise_is_changed() {
         let kind = Kind::ValidatingWebhookConfiguration;
-        let with = |client: Value| json!({"webhooks": [{"name": "a.b.c", "clientConfig": client}]}).to_string();
+        let with = |client: Value| json!({"webhooks": [{"name": "a.b.c", "clientConfig": client}]});
         let service = json!({"name": "s", "namespace": "n"});
         let wanted = json!({
             "apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingWebhookConfiguration",

@@ -43,10 +43,16 @@ pub struct Metrics {
     pub events_suppressed: Counter,
     /// Analysis pods as the guard sees them.
     pub guard_pods: Family<StateLabels, Gauge>,
+    /// Guarded namespaces that the guard has not seen whole, and so guards not yet.
+    pub guard_namespaces_unseen: Gauge,
     /// Bytes of review bodies held at this moment.
     pub bytes_in_flight: Gauge,
+    /// Threads that hang in users' rules, as of the last review.
+    pub rule_threads_stuck: Gauge,
     /// Last moment of the serving certificate, in seconds since 1970.
     pub certificate_expiry: Gauge,
+    /// Webhook configurations that are missing or not as they would be printed.
+    pub configurations_drifted: Gauge,
     /// Whether the policy files as they are now are in force.
     pub policies_valid: Gauge,
 }
@@ -106,8 +112,11 @@ impl Metrics {
             events: Family::default(),
             events_suppressed: Counter::default(),
             guard_pods: Family::default(),
+            guard_namespaces_unseen: Gauge::default(),
             bytes_in_flight: Gauge::default(),
+            rule_threads_stuck: Gauge::default(),
             certificate_expiry: Gauge::default(),
+            configurations_drifted: Gauge::default(),
             policies_valid: Gauge::default(),
         };
         metrics.register();
@@ -135,12 +144,18 @@ impl Metrics {
         registry.register("events", "Events written", self.events.clone());
         registry.register("events_suppressed", "Events too many to be written", self.events_suppressed.clone());
         registry.register("guard_pods", "Analysis pods by how they are guarded", self.guard_pods.clone());
+        let unseen = self.guard_namespaces_unseen.clone();
+        registry.register("guard_namespaces_unseen", "Guarded namespaces not seen whole", unseen);
         registry.register("admission_in_flight_bytes", "Bytes of bodies held", self.bytes_in_flight.clone());
+        let stuck = self.rule_threads_stuck.clone();
+        registry.register("admission_rule_threads_stuck", "Threads that hang in users' rules", stuck);
         registry.register(
             "certificate_expiry_timestamp_seconds",
             "Last moment of the serving certificate",
             self.certificate_expiry.clone(),
         );
+        let drifted = self.configurations_drifted.clone();
+        registry.register("webhook_configurations_drifted", "Webhook configurations not as printed", drifted);
         registry.register("policies_valid", "Whether the policy files are in force", self.policies_valid.clone());
         let build = Info::new(vec![("version", env!("CARGO_PKG_VERSION"))]);
         registry.register("build", "Version of this program", build);

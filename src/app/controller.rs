@@ -92,7 +92,7 @@ pub(super) async fn start(
             addresses: settings.webhook_addresses.clone(),
             bundle: known,
             recorder: recorder(),
-            metrics,
+            metrics: metrics.clone(),
         };
         loops.spawn(DecisionReader::new(decisions).run(stopped.clone()));
         let registration = Registration {
@@ -101,6 +101,7 @@ pub(super) async fn start(
             namespace: settings.namespace.clone(),
             bundle,
             policies,
+            metrics,
         };
         loops.spawn(registration.run(stopped));
     }

@@ -65,8 +65,9 @@ impl Guard {
                     while let Some(news) = self.watches.waiting() {
                         self.take_in(news);
                     }
-                    let all = self.knows_all();
-                    synced.send_if_modified(|synced| std::mem::replace(synced, all) != all);
+                    // Once for all: what is lost later is a metric, no reason to be restarted or replaced.
+                    let all = self.unseen() == 0;
+                    synced.send_if_modified(|synced| !std::mem::replace(synced, *synced || all) && all);
                 }
                 Some(done) = steps.join_next() => match done {
                     Ok((identity, outcome)) => self.finish(&identity, outcome),
@@ -93,8 +94,10 @@ impl Guard {
         self.rests.stir(|_| true, now());
     }
 
-    fn knows_all(&self) -> bool {
-        self.policies.installation.namespaces.iter().all(|namespace| self.observer.knows(&namespace.name))
+    /// How many guarded namespaces were not seen whole, since the watches began.
+    fn unseen(&self) -> usize {
+        let namespaces = &self.policies.installation.namespaces;
+        namespaces.iter().filter(|namespace| !self.observer.knows(&namespace.name)).count()
     }
 
     /// Starts every step that is due; gives the moment at which to look again at the latest.
@@ -103,6 +106,7 @@ impl Guard {
         for (state, count) in tell::count(self.observer.facts()) {
             self.settings.metrics.guard_pods.get_or_create(&StateLabels { state }).set(count);
         }
+        self.settings.metrics.guard_namespaces_unseen.set(i64::try_from(self.unseen()).unwrap_or(i64::MAX));
         let mut next = now + LOOK_AGAIN;
         if !self.settings.leadership.holds() {
             return now + LOOK_FOR_LEADERSHIP;

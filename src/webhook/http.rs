@@ -201,6 +201,8 @@ impl WebhookHandler {
         };
         self.metrics.requests.get_or_create(&labels).inc();
         self.metrics.duration.get_or_create(&SideLabels { side: side.word() }).observe(begun.elapsed().as_secs_f64());
+        let stuck = i64::try_from(self.webhook.workers.stuck()).unwrap_or(i64::MAX);
+        self.metrics.rule_threads_stuck.set(stuck);
         self.decisions.keep(side, record, from);
         let Some(notice) = &record.notice else { return };
         if record.decision == Outcome::Refused {
