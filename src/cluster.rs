@@ -20,7 +20,7 @@ use kube::core::{DynamicResourceScope, Request, Status};
 use kube::{Client, Config, Resource};
 use serde_json::Value;
 
-pub use events::{Event, Often, Recorder};
+pub use events::{Asker, Event, Often, Recorder};
 pub use lease::{Leadership, LeaseTiming, campaign, leader, resign};
 pub use watch::{Change, watch};
 

@@ -11,6 +11,7 @@ mod review;
 mod service;
 mod stream;
 mod targets;
+mod turns;
 
 pub use answer::Answer;
 pub use answering::Webhook;

@@ -10,11 +10,11 @@ use hyper::body::{Body, Bytes, Incoming};
 use hyper::header::{ALLOW, CONNECTION, CONTENT_ENCODING, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use hyper::{Method, Request, Response, StatusCode};
 use tokio::runtime::Handle;
-use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, timeout_at};
 
 use super::budget::{Budget, Share};
+use super::turns::Turns;
 use super::{Answer, DecisionStream, Record, Reply, ReviewLimits, Side, Webhook, early_uid};
 use crate::model::{DECISIONS_PATH, Outcome};
 use crate::serve::{Address, Handler, Peer};
@@ -27,8 +27,8 @@ pub struct WebhookHandler {
     metrics: Arc<Metrics>,
     limits: ReviewLimits,
     budget: Arc<Budget>,
-    middling: Arc<Semaphore>,
-    large: Arc<Semaphore>,
+    middling: Arc<Turns>,
+    large: Arc<Turns>,
 }
 
 /// Why a body was not read to its end.
@@ -44,9 +44,10 @@ enum Unread {
     Broken,
 }
 
-/// A body and its share of the bytes in flight.
+/// A body, where it came from, and its share of the bytes in flight.
 struct Held {
     bytes: Bytes,
+    address: IpAddr,
     share: Share,
 }
 
@@ -73,7 +74,7 @@ impl Handler for WebhookHandler {
             () = share.lost() => Err(Unread::Overload),
         };
         let reply = match bytes {
-            Ok(bytes) => self.decide(side, Held { bytes, share }, deadline).await,
+            Ok(bytes) => self.decide(side, Held { bytes, address, share }, deadline).await,
             Err(unread) => {
                 drop(share);
                 Err(unread)
@@ -95,8 +96,8 @@ impl WebhookHandler {
         WebhookHandler {
             decisions,
             budget: Budget::new(limits.bytes_in_flight, Arc::clone(&metrics)),
-            middling: Arc::new(Semaphore::new(limits.middling)),
-            large: Arc::new(Semaphore::new(limits.large)),
+            middling: Turns::new(limits.middling),
+            large: Turns::new(limits.large),
             webhook,
             metrics,
             limits,
@@ -139,10 +140,11 @@ impl WebhookHandler {
                 return Ok(judged(&self.webhook, side, &held.bytes, deadline).await);
             }
             let turns = if bytes.len() <= self.limits.middling_bytes { &self.middling } else { &self.large };
-            let turn = tokio::select! {
-                turn = Arc::clone(turns).acquire_owned() => turn,
+            let turn = turns.queue(held.address);
+            tokio::select! {
+                () = turn.begun() => {}
                 () = held.share.lost() => return Err(Unread::Overload),
-            };
+            }
             if !held.share.keep() {
                 return Err(Unread::Overload);
             }

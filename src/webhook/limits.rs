@@ -12,15 +12,16 @@ pub struct ReviewLimits {
     pub body_bytes: usize,
     /// Bytes of all bodies at one time; where there are no more, large ones give way to small ones.
     pub bytes_in_flight: usize,
-    /// What the API server waits where the call does not say; also the most that is believed.
+    /// What the API server waits where the call does not say; also the most that is believed: anybody can say more,
+    /// and our own configurations ask for less.
     pub timeout: Duration,
     /// Bodies up to here are judged where they were read; nothing there can be interrupted, and probes wait for it.
     pub inline_bytes: usize,
     /// Larger ones up to here have turns of their own, so that they do not wait for the largest.
     pub middling_bytes: usize,
-    /// Middling ones judged at one time.
+    /// Middling ones judged at one time; addresses take turns.
     pub middling: usize,
-    /// Larger ones judged at one time.
+    /// Larger ones judged at one time; addresses take turns.
     pub large: usize,
 }
 
@@ -34,7 +35,7 @@ impl ReviewLimits {
             .find_map(|pair| pair.strip_prefix("timeout="))
             .and_then(seconds)
             .unwrap_or(self.timeout);
-        asked.min(LONGEST) * 4 / 5
+        asked.min(self.timeout) * 4 / 5
     }
 }
 
@@ -58,9 +59,6 @@ fn seconds(text: &str) -> Option<Duration> {
     text.strip_suffix('s')?.parse().ok().filter(|seconds| *seconds > 0).map(Duration::from_secs)
 }
 
-/// The longest timeout that a webhook configuration may ask for.
-const LONGEST: Duration = Duration::from_secs(30);
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -72,8 +70,9 @@ mod tests {
             (None, 8_000),
             (Some("timeout=5s"), 4_000),
             (Some("a=b&timeout=1s"), 800),
-            (Some("timeout=30s"), 24_000),
-            (Some("timeout=99999s"), 24_000),
+            (Some("timeout=10s"), 8_000),
+            (Some("timeout=30s"), 8_000),
+            (Some("timeout=99999s"), 8_000),
             (Some("timeout=0s"), 8_000),
             (Some("timeout=1m0s"), 8_000),
             (Some("timeout=-1s"), 8_000),

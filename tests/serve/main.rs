@@ -12,3 +12,4 @@ mod process;
 mod reload;
 mod server;
 mod tls;
+mod turns;
