@@ -43,6 +43,17 @@ pub enum Often<'a> {
     Seldom,
 }
 
+/// Who makes us look up an object by naming it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Asker<'a> {
+    /// The namespace where it is looked up.
+    pub namespace: &'a str,
+    /// The user; where nobody checked, anybody can have made him up, one after the other.
+    pub user: &'a str,
+    /// The address where nobody checked who asks.
+    pub unchecked: Option<&'a str>,
+}
+
 /// Writes Events.
 pub struct Recorder {
     cluster: Cluster,
@@ -67,9 +78,9 @@ impl Recorder {
     }
 
     /// Whether one more object may be looked up that somebody named; what is answered with yes is counted as looked up.
-    pub fn looks_up_for(&self, namespace: &str, user: &str) -> bool {
+    pub fn looks_up_for(&self, asker: &Asker<'_>) -> bool {
         let mut limits = self.limits.lock().unwrap_or_else(PoisonError::into_inner);
-        limits.look(namespace, user, Instant::now())
+        limits.look(asker, Instant::now())
     }
 
     /// Writes an Event that was admitted.
@@ -122,7 +133,7 @@ fn cut(text: &str, bytes: usize) -> &str {
 struct Limits {
     told: BTreeMap<(String, String, &'static str, String), Instant>,
     few: Vec<(String, Instant)>,
-    looks: BTreeMap<(String, String), Vec<Instant>>,
+    looks: BTreeMap<(String, String, String), Vec<Instant>>,
 }
 
 impl Limits {
@@ -136,12 +147,21 @@ impl Limits {
         admitted
     }
 
-    fn look(&mut self, namespace: &str, user: &str, now: Instant) -> bool {
+    fn look(&mut self, asker: &Asker<'_>, now: Instant) -> bool {
         self.looks.retain(|_, times| {
             times.retain(|time| now.duration_since(*time) < MINUTE);
             !times.is_empty()
         });
-        let times = self.looks.entry((namespace.to_owned(), user.to_owned())).or_default();
+        if let Some(from) = asker.unchecked {
+            let of_address = self.looks.iter().filter(|((told, ..), _)| told == from);
+            if of_address.map(|(_, times)| times.len()).sum::<usize>() >= LOOKS_FROM_ONE {
+                return false;
+            }
+        }
+        // What is invented at one address takes nothing from the same user of another.
+        let Asker { namespace, user, unchecked } = asker;
+        let key = [unchecked.unwrap_or_default(), namespace, user].map(str::to_owned);
+        let times = self.looks.entry(key.into()).or_default();
         let may = times.len() < LOOKS;
         if may {
             times.push(now);
@@ -169,6 +189,8 @@ const FEW_FROM_ONE: usize = 60;
 const FEW: usize = 240;
 /// Objects in a minute that one user, in one namespace, makes us look up by naming them.
 const LOOKS: usize = 120;
+/// The same for all users whom one address tells of, where nobody checks: 10 in a second, which keep nobody waiting.
+const LOOKS_FROM_ONE: usize = 600;
 const MINUTE: Duration = Duration::from_secs(60);
 /// Bounds of the API server, in bytes: a user's name, which stands in notes, can be of any letters.
 const INSTANCE: usize = 128;
@@ -221,8 +243,9 @@ mod tests {
     fn what_is_looked_up_for_one_user_takes_nothing_from_another() {
         let mut limits = Limits::default();
         let start = Instant::now();
-        let mut looked = |namespace: &str, user: &str, after| {
-            (0..200).filter(|_| limits.look(namespace, user, start + Duration::from_secs(after))).count()
+        let mut looked = |namespace, user, after| {
+            let asker = Asker { namespace, user, unchecked: None };
+            (0..200).filter(|_| limits.look(&asker, start + Duration::from_secs(after))).count()
         };
         for (namespace, user, after, want) in [
             ("a", "editor", 0, 120),
@@ -232,6 +255,30 @@ mod tests {
             ("a", "editor", 60, 120),
         ] {
             assert_eq!(looked(namespace, user, after), want, "{user} in {namespace} after {after} s");
+        }
+    }
+
+    #[test]
+    fn an_address_that_was_not_checked_is_looked_up_for_so_often_whoever_it_says_it_is() {
+        let mut limits = Limits::default();
+        let start = Instant::now();
+        let mut looked = |from, names: usize, after| {
+            let each = (0..names).map(|name| {
+                let (namespace, user) = (format!("n{}", name % 7), format!("u{name}"));
+                let asker = Asker { namespace: &namespace, user: &user, unchecked: from };
+                (0..200).filter(|_| limits.look(&asker, start + Duration::from_secs(after))).count()
+            });
+            each.sum::<usize>()
+        };
+        for (from, names, after, want) in [
+            (Some("stranger"), 1, 0, 120),
+            (Some("stranger"), 50, 1, 480),
+            (Some("stranger"), 50, 59, 0),
+            (Some("server"), 4, 59, 480),
+            (None, 50, 59, 50 * 120),
+            (Some("stranger"), 50, 61, 600),
+        ] {
+            assert_eq!(looked(from, names, after), want, "{from:?} after {after} s");
         }
     }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tracing::{debug, warn};
 
-use crate::cluster::{Cluster, ClusterProblem, Event, Kind, Leadership, Often, Recorder};
+use crate::cluster::{Asker, Cluster, ClusterProblem, Event, Kind, Leadership, Often, Recorder};
 use crate::facts::Place;
 use crate::model::{Decision, Outcome, Reference, parse};
 
@@ -35,7 +35,7 @@ impl Teller<'_> {
         let Some((event, often)) = event(decision, run) else { return Written::Nothing };
         // What a refused object names may be invented; looking for it must not use up what others are told.
         let refused = decision.outcome == Outcome::Refused;
-        if refused && !self.recorder.looks_up_for(&event.namespace, &decision.user) {
+        if refused && !self.recorder.looks_up_for(&asker(decision)) {
             return Written::Suppressed;
         }
         let mut admitted = false;
@@ -95,6 +95,15 @@ impl Teller<'_> {
         let Some(text) = self.cluster.read(kind, &place).await? else { return Ok(None) };
         let object = parse(text.as_bytes()).ok();
         Ok(object.and_then(|object| object.text_at(&["metadata", "uid"]).map(str::to_owned)))
+    }
+}
+
+/// On whose account an object is looked up.
+fn asker(decision: &Decision) -> Asker<'_> {
+    Asker {
+        namespace: &decision.namespace,
+        user: &decision.user,
+        unchecked: (!decision.checked).then_some(decision.from.as_str()),
     }
 }
 
@@ -206,6 +215,14 @@ mod tests {
             let want =
                 want.map(|(reason, often, note)| (reason, often.to_owned(), note.to_owned(), "run/7".to_owned()));
             assert_eq!(told(outcome, name, checked), want, "{outcome:?} {name}");
+        }
+    }
+
+    #[test]
+    fn whoever_was_not_checked_is_known_by_his_address() {
+        for (checked, unchecked) in [(true, None), (false, Some("10.0.0.1"))] {
+            let decision = Decision { checked, ..decision(Outcome::Refused, "r") };
+            assert_eq!(asker(&decision), Asker { namespace: "flame", user: "jane", unchecked });
         }
     }
 
