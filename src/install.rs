@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-pub use drift::drift;
+pub use drift::{drift, is_by_url};
 pub use print::to_yaml;
 pub use rbac::{CONTROLLER, WEBHOOK};
 pub use scope::{is_sent, sent_as};
@@ -104,7 +104,7 @@ pub enum Registered {
 
 impl Registered {
     /// The `kind` of its objects.
-    fn kind(self) -> &'static str {
+    pub fn kind(self) -> &'static str {
         match self {
             Registered::Mutating => "MutatingWebhookConfiguration",
             Registered::Validating => "ValidatingWebhookConfiguration",

@@ -37,7 +37,7 @@ pub struct Registration {
     pub metrics: Arc<Metrics>,
 }
 
-/// The fields of each configuration that are not as they would be printed; a whole one that is missing is `missing`.
+/// By kind and name of a configuration, its fields that are not as they would be printed; `missing` where it is not there.
 type Drifted = BTreeMap<String, BTreeSet<String>>;
 
 /// Why a round of the registration came to nothing.
@@ -99,7 +99,7 @@ impl Registration {
     async fn publish(&self, bundle: &Bundle, drifted: &mut Drifted) -> Result<(), RegistrationProblem> {
         let trusted = STANDARD.encode(bundle.trusted());
         let policies = self.policies.load_full();
-        let (mut failed, mut found) = (None, Drifted::new());
+        let (mut failed, mut all) = (None, Vec::new());
         for (registered, name) in install::configuration_names(&policies) {
             let kind = match registered {
                 Registered::Mutating => Kind::MutatingWebhookConfiguration,
@@ -107,18 +107,29 @@ impl Registration {
             };
             let place = Place { namespace: String::new(), name };
             match self.publish_to(kind, &place, &trusted).await {
-                Ok(stored) => {
-                    let missing = || ["missing".to_owned()].into();
-                    let drift = |stored| install::drift(registered, &stored, &self.namespace, &policies);
-                    let fields = stored.map_or_else(missing, drift);
-                    found.extend((!fields.is_empty()).then_some((place.name, fields)));
-                }
+                Ok(stored) => all.push((registered, place.name, stored)),
                 // One that may not be read, since the policies are newer than what is installed, holds up no other.
                 Err(problem) => failed = Some(problem),
             }
         }
-        self.tell(found, drifted);
+        self.tell(self.drifted_of(all, &policies), drifted);
         failed.map_or(Ok(()), Err)
+    }
+
+    fn drifted_of(&self, all: Vec<(Registered, String, Option<Value>)>, policies: &PolicySet) -> Drifted {
+        // Installed so; a single one among others by Service was changed.
+        let by_url = all.iter().filter_map(|(_, _, stored)| stored.as_ref()).all(install::is_by_url);
+        let fields = |registered, stored: Option<Value>| {
+            let Some(stored) = stored else { return ["missing".to_owned()].into() };
+            let mut fields = install::drift(registered, &stored, &self.namespace, policies);
+            fields.retain(|field| !(by_url && field == "clientConfig"));
+            fields
+        };
+        let drifted = all.into_iter().map(|(registered, name, stored)| {
+            // Both kinds have names in common.
+            (format!("{}/{name}", registered.kind()), fields(registered, stored))
+        });
+        drifted.filter(|(_, fields)| !fields.is_empty()).collect()
     }
 
     fn tell(&self, found: Drifted, drifted: &mut Drifted) {

@@ -9,7 +9,7 @@ use crate::policy::PolicySet;
 
 /// The fields of a stored webhook configuration that say something else than what `manifests` prints under that name
 /// for these policies: fields of its webhook, such as `rules`, or `webhooks` where it is not one alone. Not compared
-/// is the authority, which whoever makes the certificates writes, nor where a webhook is reached that is reached by URL.
+/// is the authority, which whoever makes the certificates writes.
 pub fn drift(registered: Registered, stored: &Value, namespace: &str, policies: &PolicySet) -> BTreeSet<String> {
     let printed = admission::configurations(&printed_by_service(namespace), policies).into_iter().find(|printed| {
         printed.get("kind").and_then(Value::as_str) == Some(registered.kind())
@@ -29,13 +29,19 @@ pub fn drift(registered: Registered, stored: &Value, namespace: &str, policies: 
 fn said(webhook: &Map<String, Value>, field: &str) -> Option<Value> {
     match webhook.get(field)? {
         Value::Object(client) if field == "clientConfig" => {
-            // By URL, a webhook is where its operator says.
-            let service = client.get("service").filter(|_| !client.contains_key("url"));
-            service.cloned()
+            let mut client = client.clone();
+            client.remove("caBundle");
+            Some(Value::Object(client))
         }
         said if field == "objectSelector" && *said == json!({}) => None,
         said => Some(said.clone()),
     }
+}
+
+/// Whether a configuration's webhooks are reached by URL: where, only its operator knows.
+pub fn is_by_url(stored: &Value) -> bool {
+    let webhooks = stored.get("webhooks").and_then(Value::as_array);
+    webhooks.is_some_and(|webhooks| webhooks.iter().all(|webhook| webhook.pointer("/clientConfig/url").is_some()))
 }
 
 #[cfg(test)]
@@ -67,6 +73,7 @@ mod tests {
             ("/webhooks/0/timeoutSeconds", json!(30), vec!["timeoutSeconds"]),
             ("/webhooks/0/matchConditions", json!([{"name": "never", "expression": "false"}]), vec!["matchConditions"]),
             ("/webhooks/0/namespaceSelector/matchExpressions/0/operator", json!("NotIn"), vec!["namespaceSelector"]),
+            ("/webhooks/0/clientConfig", json!({"url": "https://another.example.org"}), vec!["clientConfig"]),
             ("/webhooks/0/clientConfig/service/name", json!("another"), vec!["clientConfig"]),
             ("/webhooks/0/name", json!("another.example.org"), vec!["name"]),
             ("/webhooks", json!([]), vec!["webhooks"]),

@@ -14,6 +14,7 @@ mod bulk_test;
 mod caller;
 mod control_plane;
 mod decisions_test;
+mod drift_test;
 mod ending_test;
 mod facts_test;
 mod fallback_test;
