@@ -33,6 +33,8 @@ pub struct Metrics {
     pub refusals: Family<RuleLabels, Counter>,
     /// Requests that were turned away before they were read.
     pub turned_away: Family<ReasonLabels, Counter>,
+    /// Log lines not written, because an address that nobody checked asked for too many.
+    pub lines_left_out: Family<ReasonLabels, Counter>,
     /// Decisions that were pushed out of a replica's queue before they were fetched.
     pub decisions_pushed_out: Counter,
     /// Decisions that no Event can come of any more, as the controller knows.
@@ -107,6 +109,7 @@ impl Metrics {
             duration: Family::new_with_constructor(|| Histogram::new(BUCKETS)),
             refusals: Family::default(),
             turned_away: Family::default(),
+            lines_left_out: Family::default(),
             decisions_pushed_out: Counter::default(),
             decisions_lost: Family::default(),
             events: Family::default(),
@@ -138,6 +141,7 @@ impl Metrics {
         registry.register("admission_duration_seconds", "Time from header to answer", self.duration.clone());
         registry.register("admission_refusals", "Refusals by rule", self.refusals.clone());
         registry.register("admission_turned_away", "Requests turned away unread", self.turned_away.clone());
+        registry.register("admission_log_lines_left_out", "Log lines not written", self.lines_left_out.clone());
         let pushed_out = self.decisions_pushed_out.clone();
         registry.register("decisions_pushed_out", "Decisions pushed out of the queue unfetched", pushed_out);
         registry.register("decisions_lost", "Decisions lost on the way to an Event", self.decisions_lost.clone());

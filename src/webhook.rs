@@ -5,6 +5,7 @@ mod answering;
 mod budget;
 mod http;
 mod limits;
+mod lines;
 mod queue;
 mod record;
 mod review;

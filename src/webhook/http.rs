@@ -14,17 +14,19 @@ use tokio::task::spawn_blocking;
 use tokio::time::{Instant, timeout_at};
 
 use super::budget::{Budget, Share};
+use super::lines::Lines;
 use super::turns::Turns;
 use super::{Answer, DecisionStream, Record, Reply, ReviewLimits, Side, Webhook, early_uid};
 use crate::model::{DECISIONS_PATH, Outcome};
 use crate::serve::{Address, Handler, Peer};
-use crate::telemetry::{Metrics, ReasonLabels, ReviewLabels, RuleLabels, SideLabels, printable};
+use crate::telemetry::{Metrics, ReasonLabels, ReviewLabels, RuleLabels, SideLabels};
 
 /// Answers `POST /mutate` and `POST /validate`.
 pub struct WebhookHandler {
     webhook: Arc<Webhook>,
     decisions: DecisionStream,
     metrics: Arc<Metrics>,
+    lines: Arc<Lines>,
     limits: ReviewLimits,
     budget: Arc<Budget>,
     middling: Arc<Turns>,
@@ -85,7 +87,7 @@ impl Handler for WebhookHandler {
                 self.remember(side, &reply.record, begun, address);
                 json(&reply.answer)
             }
-            Err(unread) => self.turn_away(unread, body, deadline).await,
+            Err(unread) => self.turn_away(unread, address, body, deadline).await,
         }
     }
 }
@@ -94,6 +96,7 @@ impl WebhookHandler {
     /// A handler that asks this webhook.
     pub fn new(webhook: Arc<Webhook>, decisions: DecisionStream, metrics: Arc<Metrics>, limits: ReviewLimits) -> Self {
         WebhookHandler {
+            lines: Lines::new(Arc::clone(&metrics), decisions.peers.checks_reviews()),
             decisions,
             budget: Budget::new(limits.bytes_in_flight, Arc::clone(&metrics)),
             middling: Turns::new(limits.middling),
@@ -167,10 +170,16 @@ impl WebhookHandler {
     ///
     /// No AdmissionReview can be answered here, since its uid is unknown. The validating side fails
     /// closed, so the API server refuses; what the mutating side misses the validating side sees.
-    async fn turn_away(&self, unread: Unread, mut body: Incoming, deadline: Instant) -> Response<Full<Bytes>> {
+    async fn turn_away(
+        &self,
+        unread: Unread,
+        from: IpAddr,
+        mut body: Incoming,
+        deadline: Instant,
+    ) -> Response<Full<Bytes>> {
         let (status, word, text) = unread.told();
         self.metrics.turned_away.get_or_create(&ReasonLabels { reason: word }).inc();
-        tracing::warn!(reason = word, "review turned away");
+        self.lines.turned_away(word, from);
         let mut left = 2 * self.limits.body_bytes;
         let discard = async {
             while let Some(Ok(frame)) = body.frame().await {
@@ -205,31 +214,13 @@ impl WebhookHandler {
         self.metrics.duration.get_or_create(&SideLabels { side: side.word() }).observe(begun.elapsed().as_secs_f64());
         let stuck = i64::try_from(self.webhook.workers.stuck()).unwrap_or(i64::MAX);
         self.metrics.rule_threads_stuck.set(stuck);
-        self.decisions.keep(side, record, from);
-        let Some(notice) = &record.notice else { return };
-        if record.decision == Outcome::Refused {
-            for rule in &notice.rules {
-                self.metrics.refusals.get_or_create(&RuleLabels { rule: rule.clone() }).inc();
-            }
+        for rule in
+            record.notice.iter().filter(|_| record.decision == Outcome::Refused).flat_map(|notice| &notice.rules)
+        {
+            self.metrics.refusals.get_or_create(&RuleLabels { rule: rule.clone() }).inc();
         }
-        let rules: Vec<&str> = notice.rules.iter().map(String::as_str).collect();
-        let paths: Vec<_> = notice.paths.iter().map(|path| printable(path)).collect();
-        tracing::warn!(
-            decision = record.decision.word(),
-            side = side.word(),
-            operation = record.operation,
-            resource = record.resource,
-            namespace = %printable(&notice.namespace),
-            name = %printable(&notice.name),
-            user = %printable(&notice.user),
-            uid = %printable(&notice.uid),
-            %from,
-            checked = self.decisions.peers.checks_reviews(),
-            dry_run = notice.dry_run,
-            rules = %rules.join(","),
-            paths = %paths.join(","),
-            "review answered"
-        );
+        self.decisions.keep(side, record, from);
+        self.lines.answered(side, record, from);
     }
 }
 

@@ -8,6 +8,7 @@ mod crowded;
 mod decisions;
 mod endings;
 mod greedy;
+mod lines;
 mod process;
 mod reload;
 mod server;
