@@ -6,15 +6,19 @@ use std::collections::BTreeSet;
 use flamewarden::rules::{OBJECT_RULES, POD_RULES, REQUEST_RULES};
 use futures::{StreamExt, stream};
 
-use crate::flamewarden::{Guarded, guarded};
+use crate::flamewarden::guarded;
+use crate::foreign_kinds;
+use crate::lab::Lab;
 use crate::shared::run;
 
 mod attempt;
 mod catalogue;
+mod field;
 mod makers;
 
 use attempt::attempt_request;
-use catalogue::{Expect, Trial, attacks, good_ones};
+use catalogue::{Expect, Trial, attacks, good_ones, lab_attacks, shared_attacks};
+use field::Scene;
 use makers::{Maker, attempt_pod};
 
 #[test]
@@ -26,15 +30,32 @@ fn every_row_of_the_threats_has_an_attack() {
 
 #[test]
 fn what_no_rule_stops_has_a_reason() {
-    let silent = |attack: &Trial| attack.expect.reason().is_some_and(|reason| reason.trim().is_empty());
+    let empty = |expect: &Expect| expect.reason().is_some_and(|reason| reason.trim().is_empty());
+    let silent = |attack: &Trial| attack.expectations().any(empty);
     assert_eq!(attacks().into_iter().find(silent).map(|attack| attack.id), None);
 }
 
 #[test]
-fn attacks_name_rules_that_there_are() {
-    let rules = rules_in_force();
-    let unknown = |attack: &Trial| attack.expect.rule().is_some_and(|rule| !rules.contains(rule));
-    assert_eq!(attacks().into_iter().find(unknown).map(|attack| attack.id), None);
+fn every_rule_stops_an_attack() {
+    let attacks = attacks();
+    let stopping: BTreeSet<&str> = attacks.iter().flat_map(Trial::expectations).filter_map(Expect::rule).collect();
+    assert_eq!(stopping, rules_in_force(), "left: rules that stop an attack; right: all rules");
+}
+
+#[test]
+fn enough_different_attacks_are_tried() {
+    let different: BTreeSet<String> = attacks().iter().filter_map(Trial::substance).collect();
+    println!("{} different attacks", different.len());
+    assert!(different.len() >= 150, "{}", different.len());
+}
+
+#[test]
+fn no_attack_is_by_somebody_whom_nothing_stops() {
+    let masters = |attack: &Trial| {
+        let by = attack.request.as_ref().and_then(|request| request.by.as_ref());
+        by.is_some_and(|by| by.groups.iter().any(|group| group == "system:masters"))
+    };
+    assert_eq!(attacks().into_iter().find(masters).map(|attack| attack.id), None);
 }
 
 #[test]
@@ -54,26 +75,39 @@ fn every_rule_has_something_good_that_it_lets_through() {
 #[test]
 fn no_attack_succeeds() {
     run(async {
-        let (waiting, due): (Vec<Trial>, Vec<Trial>) =
-            attacks().into_iter().partition(|attack| attack.awaits.is_some());
-        let awaited: BTreeSet<&str> = waiting.iter().filter_map(|attack| attack.awaits.as_deref()).collect();
-        println!("{} attacks; {} more wait for: {awaited:?}", due.len(), waiting.len());
-        println!("{} attempts", attempt_all(&due).await);
+        let guarded = guarded().await;
+        let scene = Scene { cluster: guarded.cluster, editor: &guarded.editor };
+        println!("{} attempts", attempt_all(scene, &shared_attacks()).await);
+    });
+}
+
+#[test]
+fn no_attack_succeeds_where_policies_are_stricter_or_other_networks_have_theirs() {
+    run(async {
+        let lab = Lab::start().await;
+        let editor = foreign_kinds::editor(&lab).await;
+        foreign_kinds::define(&lab).await;
+        lab.change_profile(&STRICTER).await;
+        let scene = Scene { cluster: &lab.cluster, editor: &editor };
+        println!("{} attempts", attempt_all(scene, &lab_attacks()).await);
     });
 }
 
 #[test]
 fn what_is_good_passes() {
-    run(async { println!("{} attempts", attempt_all(&good_ones()).await) });
+    run(async {
+        let guarded = guarded().await;
+        let scene = Scene { cluster: guarded.cluster, editor: &guarded.editor };
+        println!("{} attempts", attempt_all(scene, &good_ones()).await);
+    });
 }
 
 /// Tries all of them in all their ways, and says how many attempts that were.
-async fn attempt_all(trials: &[Trial]) -> usize {
-    let guarded = guarded().await;
+async fn attempt_all(scene: Scene<'_>, trials: &[Trial]) -> usize {
     let attempts = trials.iter().flat_map(|trial| ways(trial).map(move |way| (trial, way)));
     let outcomes = stream::iter(attempts)
         .map(|(trial, way)| async move {
-            let outcome = attempt(guarded, trial, way).await;
+            let outcome = attempt(scene, trial, way).await;
             outcome.err().map(|problem| format!("{} {}: {problem}", trial.id, way.map_or("", Maker::name)))
         })
         .buffer_unordered(AT_ONCE);
@@ -107,15 +141,21 @@ fn makes_pod(trial: &Trial) -> bool {
     trial.pod.is_some() || trial.container.is_some()
 }
 
-async fn attempt(guarded: &Guarded, trial: &Trial, maker: Option<Maker>) -> Result<(), String> {
+async fn attempt(scene: Scene<'_>, trial: &Trial, maker: Option<Maker>) -> Result<(), String> {
     match (maker, &trial.request) {
-        (Some(maker), None) => attempt_pod(guarded, trial, maker).await,
-        (None, Some(request)) => attempt_request(guarded, trial, request).await,
+        (Some(maker), None) => attempt_pod(scene, trial, maker).await,
+        (None, Some(request)) => attempt_request(scene, trial, request).await,
         // What admission never sees has nothing to try here; the row says who stops it.
         (None, None) if matches!(trial.expect, Expect::Invisible(_)) => Ok(()),
         _ => Err("there must be a pod or a request, and not both".to_owned()),
     }
 }
 
+/// What the shipped profile of analyses leaves open.
+const STRICTER: [(&str, &str); 3] = [
+    ("digest: any", "digest: required"),
+    ("readOnlyRootFilesystem: any", "readOnlyRootFilesystem: required"),
+    ("userNamespace: any", "userNamespace: required"),
+];
 const ROWS: &str = include_str!("attacks/rows.txt");
 const AT_ONCE: usize = 24;

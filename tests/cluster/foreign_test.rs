@@ -3,12 +3,13 @@
 
 use std::collections::BTreeSet;
 
-use flamewarden::isolation::{FOREIGN, Scope};
+use flamewarden::isolation::Scope;
 use serde_json::{Value, json};
 
 use crate::caller::PatchKind;
 use crate::faulty::Faulty;
 use crate::flamewarden::{CONTROLLER, good_analysis};
+use crate::foreign_kinds::{KINDS, define, editor};
 use crate::lab::{GUARDED, Lab, collection, log};
 use crate::shared::{PATIENCE, run, wait_until};
 
@@ -21,12 +22,7 @@ fn kinds_of_other_networks_come_and_go_and_none_opens_an_analysis() {
         lab.lead_controller_by(&way.kubeconfig(lab.cluster.plane.folder()));
         start(&lab, "before").await;
         lab.running(NAMESPACE, "analysis-before", 1).await;
-        for kind in &KINDS {
-            lab.cluster.admin.create(DEFINITIONS, &kind.definition()).await.unwrap();
-        }
-        for kind in &KINDS {
-            lab.cluster.read(&kind.collection(), |_| Some(())).await;
-        }
+        define(&lab).await;
         namespaced_ones_are_refused(&lab).await;
         for kind in KINDS.iter().filter(|kind| kind.scope() == Scope::Cluster) {
             for object in [kind.object("elsewhere", &kind.excluding), kind.object("open", &kind.reaching)] {
@@ -53,16 +49,19 @@ fn kinds_of_other_networks_come_and_go_and_none_opens_an_analysis() {
 }
 
 async fn namespaced_ones_are_refused(lab: &Lab) {
-    let editor = lab.cluster.admin.acting_as("editor", &["system:masters"]);
+    let editor = editor(lab).await;
     for kind in KINDS.iter().filter(|kind| kind.scope() == Scope::Namespaced) {
         let refusal = editor.create(&kind.collection(), &kind.object("open", &kind.reaching)).await.unwrap_err();
         let by_rule = refusal.code == 403 && refusal.message.contains("\nnetwork-policy: ");
         assert!(by_rule, "{} of {}: {}", kind.plural, kind.group, refusal.message);
-        editor.create(&kind.collection(), &kind.object("elsewhere", &kind.excluding)).await.unwrap();
+        let gone = lab.cluster.admin.get(&format!("{}/open", kind.collection())).await.unwrap_err();
+        assert_eq!(gone.code, 404, "{}", kind.plural);
+        let stored = editor.create(&kind.collection(), &kind.object("elsewhere", &kind.excluding)).await.unwrap();
         let changed = json!([{"op": "replace", "path": "/spec", "value": (kind.reaching)()}]);
         let path = format!("{}/elsewhere", kind.collection());
         let refusal = editor.patch(&path, PatchKind::Json, &changed).await.unwrap_err();
         assert!(refusal.message.contains("\nnetwork-policy: "), "{}", refusal.message);
+        assert_eq!(lab.cluster.admin.get(&path).await.unwrap(), stored, "{}", kind.plural);
     }
 }
 
@@ -117,111 +116,4 @@ async fn start(lab: &Lab, id: &str) {
     lab.create(NAMESPACE, &analysis).await;
 }
 
-/// A kind, without its schema, and what its policies for analyses and for others look like.
-struct Kind {
-    group: &'static str,
-    version: &'static str,
-    plural: &'static str,
-    name: &'static str,
-    reaching: fn() -> Value,
-    excluding: fn() -> Value,
-}
-
-impl Kind {
-    fn scope(&self) -> Scope {
-        FOREIGN.iter().find(|kind| (kind.group, kind.resource) == (self.group, self.plural)).unwrap().scope
-    }
-
-    fn definition(&self) -> Value {
-        let any = json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true});
-        let scope = if self.scope() == Scope::Cluster { "Cluster" } else { "Namespaced" };
-        json!({
-            "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
-            "metadata": {
-                "name": format!("{}.{}", self.plural, self.group),
-                "annotations": {"api-approved.kubernetes.io": "unapproved, for tests"},
-            },
-            "spec": {
-                "group": self.group, "scope": scope,
-                "names": {"kind": self.name, "plural": self.plural, "singular": self.name.to_lowercase()},
-                "versions": [{"name": self.version, "served": true, "storage": true, "schema": {"openAPIV3Schema": any}}],
-            },
-        })
-    }
-
-    fn definition_path(&self) -> String {
-        format!("{DEFINITIONS}/{}.{}", self.plural, self.group)
-    }
-
-    fn collection(&self) -> String {
-        let namespace = if self.scope() == Scope::Cluster { String::new() } else { format!("/namespaces/{NAMESPACE}") };
-        format!("/apis/{}/{}{namespace}/{}", self.group, self.version, self.plural)
-    }
-
-    fn object(&self, name: &str, spec: &fn() -> Value) -> Value {
-        json!({
-            "apiVersion": format!("{}/{}", self.group, self.version), "kind": self.name, "metadata": {"name": name},
-            "spec": spec(),
-        })
-    }
-}
-
-const fn cilium(plural: &'static str, name: &'static str) -> Kind {
-    Kind {
-        group: "cilium.io",
-        version: "v2",
-        plural,
-        name,
-        reaching: || json!({"endpointSelector": {}, "egress": [{"toEntities": ["all"]}]}),
-        excluding: || json!({"endpointSelector": {"matchLabels": {"app": "web"}}, "egress": [{"toEntities": ["all"]}]}),
-    }
-}
-
-const fn calico(group: &'static str, version: &'static str, plural: &'static str, name: &'static str) -> Kind {
-    Kind {
-        group,
-        version,
-        plural,
-        name,
-        reaching: || json!({"selector": "all()", "egress": [{"action": "Allow"}]}),
-        excluding: || json!({"selector": "app == 'web'", "egress": [{"action": "Allow"}]}),
-    }
-}
-
-const fn antrea(plural: &'static str, name: &'static str) -> Kind {
-    Kind {
-        group: "crd.antrea.io",
-        version: "v1beta1",
-        plural,
-        name,
-        reaching: || json!({"appliedTo": [{"podSelector": {}}], "egress": [{"action": "Allow"}]}),
-        excluding: || json!({"appliedTo": [{"podSelector": {"matchLabels": {"app": "web"}}}], "egress": [{"action": "Allow"}]}),
-    }
-}
-
-const fn admin(version: &'static str, plural: &'static str, name: &'static str) -> Kind {
-    Kind {
-        group: "policy.networking.k8s.io",
-        version,
-        plural,
-        name,
-        reaching: || json!({"subject": {"namespaces": {}}, "priority": 1}),
-        excluding: || json!({"subject": {"namespaces": {"matchLabels": {"kubernetes.io/metadata.name": "default"}}}, "priority": 1}),
-    }
-}
-
-const KINDS: [Kind; FOREIGN.len()] = [
-    cilium("ciliumnetworkpolicies", "CiliumNetworkPolicy"),
-    cilium("ciliumclusterwidenetworkpolicies", "CiliumClusterwideNetworkPolicy"),
-    calico("crd.projectcalico.org", "v1", "networkpolicies", "NetworkPolicy"),
-    calico("crd.projectcalico.org", "v1", "globalnetworkpolicies", "GlobalNetworkPolicy"),
-    calico("projectcalico.org", "v3", "networkpolicies", "NetworkPolicy"),
-    calico("projectcalico.org", "v3", "globalnetworkpolicies", "GlobalNetworkPolicy"),
-    antrea("networkpolicies", "NetworkPolicy"),
-    antrea("clusternetworkpolicies", "ClusterNetworkPolicy"),
-    admin("v1alpha1", "adminnetworkpolicies", "AdminNetworkPolicy"),
-    admin("v1alpha1", "baselineadminnetworkpolicies", "BaselineAdminNetworkPolicy"),
-    admin("v1alpha2", "clusternetworkpolicies", "ClusterNetworkPolicy"),
-];
-const DEFINITIONS: &str = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
 const NAMESPACE: &str = GUARDED[0];

@@ -23,6 +23,7 @@ mod flame;
 mod flame_replay;
 mod flamewarden;
 mod flamewarden_test;
+mod foreign_kinds;
 mod foreign_test;
 mod guard_test;
 mod identity_test;

@@ -32,20 +32,34 @@ pub(super) struct Trial {
     pub(super) of: String,
     #[serde(default = "attacked")]
     pub(super) namespace: String,
-    /// Merged over a good analysis; made by all eight makers.
+    /// Merged over a good analysis; made by all eight makers. `{app}` is its `app`, `{id}` the name of its maker.
     pub(super) pod: Option<Value>,
     /// Merged over the good analysis's container.
     pub(super) container: Option<Value>,
-    /// Requests by the administrator that prepare the field; they must succeed.
+    /// Requests by the administrator that prepare the field; they must succeed. A `get` or dry run is tried until it does.
     #[serde(default)]
     pub(super) given: Vec<Request>,
     /// The pod that is attacked, and how far it has come.
     #[serde(default)]
     pub(super) victim: Victim,
     pub(super) request: Option<Request>,
-    /// What Flamewarden must still learn before this holds; until then it is counted and not tried.
-    pub(super) awaits: Option<String>,
+    /// What comes of the bare pod, where that is not what comes of the pods in templates.
+    pub(super) bare: Option<Expect>,
     pub(super) expect: Expect,
+}
+
+impl Trial {
+    /// What is tried, without its name and what must come of it; none where admission sees nothing to try.
+    pub(super) fn substance(&self) -> Option<String> {
+        let tried = !matches!(self.expect, Expect::Invisible(_));
+        let substance = (&self.namespace, &self.pod, &self.container, &self.given, self.victim, &self.request);
+        tried.then(|| format!("{substance:?}"))
+    }
+
+    /// All that is expected of it.
+    pub(super) fn expectations(&self) -> impl Iterator<Item = &Expect> {
+        self.bare.iter().chain([&self.expect])
+    }
 }
 
 /// A request to the API server.
@@ -69,6 +83,8 @@ pub(super) struct Caller {
     pub(super) user: String,
     #[serde(default)]
     pub(super) groups: Vec<String>,
+    /// Who really asks and impersonates this user, as far as RBAC lets them. Without, it is as if the user had asked.
+    pub(super) impersonated_by: Option<String>,
 }
 
 /// What is done.
@@ -92,6 +108,8 @@ pub(super) enum Victim {
     Gated,
     /// Its gate was lifted, and it runs.
     Running,
+    /// It is no analysis but a gateway, and runs.
+    Gateway,
 }
 
 /// What is to come of it.
@@ -102,7 +120,7 @@ pub(super) enum Expect {
     Refused(String),
     /// This rule mends; the stored pod has these values at these JSON pointers.
     Mended { by: String, stored: Map<String, Value> },
-    /// It does no harm, and is let through; says why.
+    /// It is let through, and what it asks for is done; says why.
     Allowed(String),
     /// It is let through as it is: the pod, or what stands `at` a path then, has these values.
     Stored { at: Option<String>, has: Map<String, Value> },
@@ -135,13 +153,26 @@ impl Expect {
 
 /// All attacks of all files.
 pub(super) fn attacks() -> Vec<Trial> {
-    let files = [
+    [shared_attacks(), lab_attacks()].concat()
+}
+
+/// The attacks on the shared installation.
+pub(super) fn shared_attacks() -> Vec<Trial> {
+    of_files(&[
         ("identity.yaml", include_str!("identity.yaml")),
         ("requests.yaml", include_str!("requests.yaml")),
         ("pods.yaml", include_str!("pods.yaml")),
         ("network.yaml", include_str!("network.yaml")),
-    ];
-    let rows = files.into_iter().flat_map(|(name, text)| read::<Row>(name, text));
+    ])
+}
+
+/// The attacks on one with stricter policies and with other networks' kinds.
+pub(super) fn lab_attacks() -> Vec<Trial> {
+    of_files(&[("lab.yaml", include_str!("lab.yaml"))])
+}
+
+fn of_files(files: &[(&str, &str)]) -> Vec<Trial> {
+    let rows = files.iter().flat_map(|(name, text)| read::<Row>(name, text));
     rows.flat_map(|row| named(&row.threat, row.attacks)).collect()
 }
 

@@ -4,10 +4,11 @@ use jiff::{SignedDuration, Timestamp};
 use json_patch::merge;
 use serde_json::{Map, Value, json};
 
-use super::attempt::{absolute, is_refused_by, told};
+use super::attempt::told;
 use super::catalogue::{Expect, Trial, filled};
-use crate::caller::{PatchKind, Refusal};
-use crate::flamewarden::{Guarded, good_analysis};
+use super::field::{Field, Scene, absolute, holds};
+use crate::caller::{Outcome, PatchKind};
+use crate::flamewarden::good_analysis;
 use crate::shared::{PATIENCE, within};
 
 /// What makes a pod.
@@ -112,36 +113,42 @@ impl Maker {
 }
 
 /// Lets one maker make the pod of a trial, and looks at what is stored.
-pub(super) async fn attempt_pod(guarded: &Guarded, trial: &Trial, maker: Maker) -> Result<(), String> {
+pub(super) async fn attempt_pod(scene: Scene<'_>, trial: &Trial, maker: Maker) -> Result<(), String> {
     let id = format!("{}-{}", trial.id, maker.short());
-    let making = Making { guarded, namespace: &trial.namespace, name: id.clone(), maker };
-    let mut whole = good_analysis(&id);
+    Field::prepare(scene, trial, &id).await?;
+    let making = Making { scene, namespace: &trial.namespace, name: id.clone(), maker };
     let app = format!("analysis-{id}");
-    let given = |patch: &Option<Value>| filled(patch.as_ref().unwrap_or(&json!({})), &[("{app}", &app)]);
-    merge(&mut whole["spec"]["containers"][0], &given(&trial.container));
-    merge(&mut whole, &given(&trial.pod));
-    let answer = guarded.editor.create(&making.collection(), &maker.object(&id, whole)).await;
+    let patch = asked_for(trial, &[("{app}", &app), ("{id}", &id)]);
+    let mut whole = good_analysis(&id);
+    merge(&mut whole["spec"]["containers"][0], &patch.container);
+    merge(&mut whole, &patch.pod);
+    let answer = scene.editor.create(&making.collection(), &maker.object(&id, whole)).await;
     // A DaemonSet's pods name their node, which no analysis may: for it, what would be mended is refused.
     let refused = Expect::Refused("scheduling".to_owned());
-    let expect = match trial.expect {
-        Expect::Mended { .. } | Expect::Allowed(_) if maker == Maker::DaemonSet => &refused,
-        _ => &trial.expect,
+    let expect = match (&trial.expect, &trial.bare) {
+        (_, Some(bare)) if maker == Maker::Bare => bare,
+        (Expect::Mended { .. } | Expect::Allowed(_), _) if maker == Maker::DaemonSet => &refused,
+        (expect, _) => expect,
     };
-    let outcome = match (expect, answer) {
-        (Expect::Refused(rule), Ok(_)) if maker != Maker::Bare => making.pod_refused(rule).await,
-        (Expect::Refused(rule), Err(refusal)) => making.nothing_stored(&refusal, rule).await,
-        (Expect::Mended { stored, .. }, Ok(_)) => making.pod_has(stored).await,
-        (Expect::Allowed(_), Ok(_)) => making.pod_has(&Map::new()).await,
-        (Expect::Stored { has, .. }, Ok(_)) => making.pod_has(has).await,
-        (expect, answer) => told(expect, &answer),
-    };
+    let outcome = making.came_to(expect, &answer, &patch).await;
     making.clear().await;
     outcome
 }
 
+/// What a trial's pod says besides what every good analysis does.
+struct Patch {
+    pod: Value,
+    container: Value,
+}
+
+fn asked_for(trial: &Trial, names: &[(&str, &str)]) -> Patch {
+    let given = |patch: &Option<Value>| filled(patch.as_ref().unwrap_or(&json!({})), names);
+    Patch { pod: given(&trial.pod), container: given(&trial.container) }
+}
+
 /// One pod being made by one maker.
 struct Making<'a> {
-    guarded: &'a Guarded,
+    scene: Scene<'a>,
     namespace: &'a str,
     name: String,
     maker: Maker,
@@ -152,26 +159,44 @@ impl Making<'_> {
         absolute(&self.maker.resource(), self.namespace)
     }
 
-    /// The creation was refused: by the right rule, and nothing is there.
-    async fn nothing_stored(&self, refusal: &Refusal, rule: &str) -> Result<(), String> {
-        if !is_refused_by(refusal, rule) {
-            return Err(format!("wanted a refusal by {rule}, got {} {}", refusal.code, refusal.message));
+    /// Whether the answer to the creation, and what is stored then, are as expected.
+    async fn came_to(&self, expect: &Expect, answer: &Outcome, patch: &Patch) -> Result<(), String> {
+        match (expect, answer) {
+            // A template may be stored, and its maker be told of the refusal.
+            (Expect::Refused(rule), Ok(_)) if self.maker != Maker::Bare => self.pod_refused(&format!("{rule}:")).await,
+            (Expect::Stopped { says, .. }, Ok(_)) if self.maker != Maker::Bare => self.pod_refused(says).await,
+            (Expect::Mended { stored, .. }, Ok(_)) => self.pod_has(stored).await.map(drop),
+            (Expect::Stored { has, .. }, Ok(_)) => self.pod_has(has).await.map(drop),
+            (Expect::Allowed(_), Ok(_)) => {
+                let pod = self.pod_has(&Map::new()).await?;
+                let is_so = holds(&pod, &patch.pod) && holds(&pod["spec"]["containers"][0], &patch.container);
+                if is_so { Ok(()) } else { Err(format!("wanted what was asked for, stored is {pod}")) }
+            }
+            (expect, answer) => {
+                told(expect, answer)?;
+                self.nothing_stored().await
+            }
         }
+    }
+
+    /// Neither the object nor a pod of it is there.
+    async fn nothing_stored(&self) -> Result<(), String> {
         let path = format!("{}/{}", self.collection(), self.name);
-        match self.guarded.cluster.admin.get(&path).await {
-            Err(gone) if gone.code == 404 => Ok(()),
-            other => Err(format!("refused and yet stored: {other:?}")),
+        let stored = self.scene.cluster.admin.get(&path).await;
+        match (stored, self.pods().await.as_slice()) {
+            (Err(gone), []) if gone.code == 404 => Ok(()),
+            (stored, pods) => Err(format!("refused and yet stored: {stored:?}, {} pods", pods.len())),
         }
     }
 
     /// The template was stored: the controller is told of the refusal, and there is no pod.
-    async fn pod_refused(&self, rule: &str) -> Result<(), String> {
+    async fn pod_refused(&self, says: &str) -> Result<(), String> {
         self.trigger().await;
         let complaint = within(PATIENCE, async || self.complaint().await).await.unwrap_or_default();
         let pods = self.pods().await;
-        match (complaint.contains(&format!("{rule}:")), pods.as_slice()) {
+        match (complaint.contains(says), pods.as_slice()) {
             (true, []) => Ok(()),
-            _ => Err(format!("wanted a refusal by {rule} and no pod, got {} pods and: {complaint}", pods.len())),
+            _ => Err(format!("wanted a refusal by {says} and no pod, got {} pods and: {complaint}", pods.len())),
         }
     }
 
@@ -179,7 +204,7 @@ impl Making<'_> {
     async fn complaint(&self) -> Option<String> {
         // Events name the maker that failed: for some that is one made by ours.
         let path = absolute("events?fieldSelector=reason%3DFailedCreate", self.namespace);
-        let events = self.guarded.cluster.admin.get(&path).await.ok()?;
+        let events = self.scene.cluster.admin.get(&path).await.ok()?;
         let ours = |event: &&Value| {
             let name = event["involvedObject"]["name"].as_str().unwrap_or_default();
             name == self.name || name.strip_prefix(&self.name).is_some_and(|rest| rest.starts_with('-'))
@@ -188,8 +213,8 @@ impl Making<'_> {
         event["message"].as_str().map(str::to_owned)
     }
 
-    /// The pod is stored with these values.
-    async fn pod_has(&self, wanted: &Map<String, Value>) -> Result<(), String> {
+    /// The pod is stored with these values; gives it.
+    async fn pod_has(&self, wanted: &Map<String, Value>) -> Result<Value, String> {
         self.trigger().await;
         let Some(pod) = within(PATIENCE, async || self.pods().await.into_iter().next()).await else {
             return Err(format!("no pod came of it: {:?}", self.complaint().await));
@@ -200,12 +225,12 @@ impl Making<'_> {
                 return Err(format!("wanted {value} at {pointer}, stored is {stored}"));
             }
         }
-        Ok(())
+        Ok(pod)
     }
 
     /// The pods that bear the trial's name; their makers give them longer ones.
     async fn pods(&self) -> Vec<Value> {
-        let all = self.guarded.cluster.admin.get(&absolute("pods", self.namespace)).await.unwrap();
+        let all = self.scene.cluster.admin.get(&absolute("pods", self.namespace)).await.unwrap();
         let ours = |pod: &&Value| {
             let name = pod["metadata"]["name"].as_str().unwrap_or_default();
             name == self.name || name.strip_prefix(&self.name).is_some_and(|rest| rest.starts_with('-'))
@@ -221,12 +246,12 @@ impl Making<'_> {
         let last = Timestamp::now() - SignedDuration::from_hours(24 * 366);
         let path = format!("{}/{}/status", self.collection(), self.name);
         let patch = json!({"status": {"lastScheduleTime": last.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()}});
-        self.guarded.cluster.admin.patch(&path, PatchKind::Merge, &patch).await.unwrap();
+        self.scene.cluster.admin.patch(&path, PatchKind::Merge, &patch).await.unwrap();
     }
 
     /// Ends the maker, so that it does not try for ever.
     async fn clear(&self) {
         let path = format!("{}/{}", self.collection(), self.name);
-        let _ = self.guarded.cluster.admin.delete(&path, Some(&json!({"propagationPolicy": "Background"}))).await;
+        let _ = self.scene.cluster.admin.delete(&path, Some(&json!({"propagationPolicy": "Background"}))).await;
     }
 }
