@@ -119,7 +119,7 @@ async fn callers(cluster: &Cluster) -> Vec<Caller> {
 /// A program of the installation as a child whose memory can be told.
 fn child(recipe: Recipe) -> Child {
     let mut command = Command::new(recipe.program);
-    command.args(recipe.arguments).arg("--log-format=json");
+    command.args(recipe.arguments).envs(recipe.environment).arg("--log-format=json");
     Child::start(command)
 }
 

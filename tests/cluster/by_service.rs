@@ -16,7 +16,8 @@ use tokio::time::Instant;
 use crate::caller::{Caller, PatchKind};
 use crate::control_plane::{ControlPlane, free_ports};
 use crate::flamewarden::{
-    CONTROLLER, DEDICATED, SHARED, WEBHOOK, binding, good_analysis, policy_files, program, write_policies,
+    Beside, CONTROLLER, DEDICATED, SHARED, WEBHOOK, as_printed, binding, good_analysis, policy_files, program,
+    write_policies,
 };
 use crate::mounted_secret::mount;
 use crate::part::{Part, Recipe, write_file};
@@ -57,7 +58,7 @@ impl ByService {
     pub(crate) async fn install(controllers: &'static str) -> ByService {
         let cluster = ByService::prepare(&[], controllers).await;
         cluster.apply(&image('0'));
-        cluster.start(&[]).await;
+        cluster.start().await;
         cluster
     }
 
@@ -85,14 +86,14 @@ impl ByService {
         }
     }
 
-    /// Starts what stands in for the pods: a controller with more arguments, and two replicas of the webhook.
-    pub(crate) async fn start(&self, more: &[&str]) {
+    /// Starts what stands in for the pods: a controller and two replicas of the webhook.
+    pub(crate) async fn start(&self) {
         mount(
             self.admin.clone(),
             format!("/api/v1/namespaces/{SYSTEM}/secrets/flamewarden-webhook-tls"),
             self.folder.join("certificates"),
         );
-        self.add_controller_with("first", more).await;
+        self.add_controller("first").await;
         self.begin().await;
     }
 
@@ -110,9 +111,19 @@ impl ByService {
 
     /// What kubectl says to a command that ends with what was printed.
     pub(crate) fn kubectl(&self, arguments: &[&str]) -> String {
+        let printed = self.folder.join(PRINTED).display().to_string();
+        self.kubectl_alone(&[arguments, &[&printed]].concat())
+    }
+
+    /// What kubectl says to a command.
+    pub(crate) fn kubectl_alone(&self, arguments: &[&str]) -> String {
         let mut kubectl = Command::new(self.plane.programs().join("kubectl"));
-        kubectl.arg("--kubeconfig").arg(self.plane.admin_file()).args(arguments).arg(self.folder.join(PRINTED));
-        text(kubectl.output().unwrap())
+        text(kubectl.arg("--kubeconfig").arg(self.plane.admin_file()).args(arguments).output().unwrap())
+    }
+
+    /// What `flamewarden release` says.
+    pub(crate) fn release(&self) -> String {
+        text(Command::new(program()).arg("release").arg("--kubeconfig").arg(self.plane.admin_file()).output().unwrap())
     }
 
     async fn begin(&self) {
@@ -135,24 +146,23 @@ impl ByService {
 
     /// Starts a replica of the controller under a name of its own in the election.
     pub(crate) async fn add_controller(&self, identity: &str) {
-        self.add_controller_with(identity, &[]).await;
+        let [probes] = free_ports();
+        let beside = Beside {
+            name: &format!("controller-{identity}"),
+            pod: identity,
+            kubeconfig: self.plane.kubeconfig(CONTROLLER, None),
+            volumes: &[("policies", self.folder.join(self.controller_policies))],
+            ports: &[("probes", loopback(probes))],
+            folder: &self.folder,
+        };
+        let recipe = self.as_installed("flamewarden-controller", &beside).await;
+        self.controllers.lock().await.push(Part::start(recipe));
     }
 
-    async fn add_controller_with(&self, identity: &str, more: &[&str]) {
-        let [probes] = free_ports();
-        let mut recipe = recipe(
-            &self.folder,
-            &format!("controller-{identity}"),
-            &[
-                "--parts=controller".to_owned(),
-                format!("--policies={}", self.folder.join(self.controller_policies).display()),
-                format!("--kubeconfig={}", self.plane.kubeconfig(CONTROLLER, None).display()),
-                format!("--probes=127.0.0.1:{probes}"),
-                format!("--identity={identity}"),
-            ],
-        );
-        recipe.arguments.extend(more.iter().map(|&one| one.to_owned()));
-        self.controllers.lock().await.push(Part::start(recipe));
+    /// Starts a program by the Deployment that is in the cluster.
+    async fn as_installed(&self, deployment: &str, beside: &Beside<'_>) -> Recipe {
+        let path = format!("/apis/apps/v1/namespaces/{SYSTEM}/deployments/{deployment}");
+        as_printed(&self.admin.get(&path).await.unwrap(), beside)
     }
 
     /// Starts a replica, waits until it is ready, and adds it to the Service.
@@ -173,19 +183,16 @@ impl ByService {
         })
         .await;
         let [port, probes] = free_ports();
-        let address = own_address(port);
-        let mut recipe = recipe(
-            &self.folder,
-            &format!("webhook-{number}"),
-            &[
-                "--parts=webhook".to_owned(),
-                format!("--policies={}", self.folder.join(policies).display()),
-                format!("--certificates={}", certificates.display()),
-                format!("--kubeconfig={}", self.plane.kubeconfig(WEBHOOK, None).display()),
-                format!("--listen={address}"),
-                format!("--probes=127.0.0.1:{probes}"),
-            ],
-        );
+        let name = format!("webhook-{number}");
+        let beside = Beside {
+            name: &name,
+            pod: &name,
+            kubeconfig: self.plane.kubeconfig(WEBHOOK, None),
+            volumes: &[("policies", self.folder.join(policies)), ("certificates", certificates)],
+            ports: &[("https", own_address(port)), ("probes", loopback(probes))],
+            folder: &self.folder,
+        };
+        let mut recipe = self.as_installed("flamewarden-webhook", &beside).await;
         program.clone_into(&mut recipe.program);
         recipe.arguments.extend(more.iter().map(|&one| one.to_owned()));
         let part = Part::start(recipe);
@@ -296,14 +303,8 @@ pub(crate) fn image(digit: char) -> String {
     format!("registry.example/flamewarden@sha256:{}", digit.to_string().repeat(64))
 }
 
-fn recipe(folder: &Path, name: &str, arguments: &[String]) -> Recipe {
-    Recipe {
-        name: name.to_owned(),
-        program: program(),
-        arguments: [&["serve".to_owned()], arguments].concat(),
-        environment: Vec::new(),
-        log: folder.join(format!("{name}.log")),
-    }
+fn loopback(port: u16) -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], port))
 }
 
 const PRINTED: &str = "flamewarden.yaml";

@@ -1,6 +1,7 @@
 //! The real flamewarden program beside the test cluster, registered as its webhook by address.
 
 use std::fs;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -15,13 +16,17 @@ use crate::control_plane::free_ports;
 use crate::part::{Part, Recipe, write_file};
 use crate::shared::{Cluster, PATIENCE, cluster, wait_until};
 
+#[path = "flamewarden/printed.rs"]
+mod printed;
+
+pub(crate) use printed::{Beside, as_printed};
+
 /// The shared cluster with Flamewarden installed.
 pub(crate) struct Guarded {
     pub(crate) cluster: &'static Cluster,
     /// May do everything in the guarded namespaces that RBAC can allow there, so that RBAC never answers for us.
     pub(crate) editor: Caller,
-    /// The webhook, kept so that it lives as long as the cluster.
-    _replica: Part,
+    pub(crate) webhook: Part,
     controller: Part,
 }
 
@@ -59,15 +64,15 @@ async fn install(cluster: &'static Cluster) -> Guarded {
     let mut before = good_analysis(BEFORE);
     before["metadata"]["name"] = json!(BEFORE);
     cluster.admin.create("/api/v1/namespaces/flame-decisions/pods", &before).await.unwrap();
-    let mut replica = Part::start(webhook_recipe(cluster, &folder, prepared.ports));
+    let mut webhook = Part::start(webhook_recipe(cluster, &folder, prepared.ports));
     let mut recipe = controller_recipe(cluster, &folder, "controller-policies", "controller");
     // The API server takes no loopback address as an endpoint of a Service.
     recipe.arguments.push(format!("--webhook-address=127.0.0.1:{}", prepared.ports[0]));
     let controller = Part::start(recipe);
     let editor = cluster.plane.caller("editor", None).await;
-    answers(&mut replica, prepared.ports[1]).await;
+    answers(&mut webhook, prepared.ports[1]).await;
     apply(cluster, &prepared.configurations).await;
-    let guarded = Guarded { cluster, editor, _replica: replica, controller };
+    let guarded = Guarded { cluster, editor, webhook, controller };
     guarded.settled().await;
     guarded
 }
@@ -92,24 +97,37 @@ pub(crate) struct Prepared {
 /// Makes policy files, certificates and the guarded namespaces but some; puts nothing else into the cluster yet.
 pub(crate) async fn prepare(cluster: &Cluster, folder: &Path, but: &[&str]) -> Prepared {
     let files = policy_files(but);
-    let policies = PolicySet::parse(files.iter().map(|(name, text)| (name.as_str(), text.as_str()))).unwrap();
     write_policies(&folder.join("policies"), &files);
     let ca = certificates(&folder.join("certificates"));
     let ports = free_ports();
     for namespace in SHARED.iter().chain(DEDICATED).filter(|name| !but.contains(name)) {
         cluster.namespace_named(namespace).await;
     }
+    let endpoint = Endpoint::Url { base: format!("https://127.0.0.1:{}", ports[0]), ca_bundle: ca };
+    let (configurations, rest) = installation(files, endpoint)
+        .into_iter()
+        .partition(|object| object["kind"].as_str().unwrap().ends_with("WebhookConfiguration"));
+    Prepared { configurations, rest, ports }
+}
+
+/// What `manifests` prints for these policies.
+fn installation(files: Vec<(String, String)>, endpoint: Endpoint) -> Vec<Value> {
+    let policies = PolicySet::parse(files.iter().map(|(name, text)| (name.as_str(), text.as_str()))).unwrap();
     let settings = Settings {
         namespace: "flamewarden-system".to_owned(),
         image: format!("registry.example/flamewarden@sha256:{}", "0".repeat(64)),
         certificates: Certificates::Own,
-        endpoint: Endpoint::Url { base: format!("https://127.0.0.1:{}", ports[0]), ca_bundle: ca },
+        endpoint,
         files: files.into_iter().collect(),
     };
-    let (configurations, rest) = manifests(&settings, &policies)
-        .into_iter()
-        .partition(|object| object["kind"].as_str().unwrap().ends_with("WebhookConfiguration"));
-    Prepared { configurations, rest, ports }
+    manifests(&settings, &policies)
+}
+
+/// The Deployment of one of the programs as it is printed: the same for all policies.
+fn deployment(name: &str) -> Value {
+    let objects = installation(policy_files(&[]), Endpoint::Service).into_iter();
+    let mut found = objects.filter(|object| object["kind"] == "Deployment" && object["metadata"]["name"] == *name);
+    found.next().expect("it is printed")
 }
 
 /// Creates what stands for itself in the cluster.
@@ -263,45 +281,33 @@ pub(crate) fn certificates(folder: &Path) -> String {
 
 /// The webhook, as its own service account.
 pub(crate) fn webhook_recipe(cluster: &Cluster, folder: &Path, [calls, probes]: [u16; 2]) -> Recipe {
-    let kubeconfig = cluster.plane.kubeconfig(WEBHOOK, None);
-    let place = |name: &str| folder.join(name).display().to_string();
-    let arguments = [
-        "serve".to_owned(),
-        "--parts=webhook".to_owned(),
-        format!("--policies={}", place("policies")),
-        format!("--certificates={}", place("certificates")),
-        format!("--listen=127.0.0.1:{calls}"),
-        format!("--probes=127.0.0.1:{probes}"),
-        format!("--kubeconfig={}", kubeconfig.display()),
-    ];
-    Recipe {
-        name: "flamewarden".to_owned(),
-        program: program(),
-        arguments: arguments.to_vec(),
-        environment: Vec::new(),
-        log: folder.join("flamewarden.log"),
-    }
+    let beside = Beside {
+        name: "flamewarden",
+        pod: "webhook",
+        kubeconfig: cluster.plane.kubeconfig(WEBHOOK, None),
+        volumes: &[("policies", folder.join("policies")), ("certificates", folder.join("certificates"))],
+        ports: &[("https", loopback(calls)), ("probes", loopback(probes))],
+        folder,
+    };
+    as_printed(&deployment("flamewarden-webhook"), &beside)
 }
 
 /// The controller, as its own service account, under a name of its own in the election.
 pub(crate) fn controller_recipe(cluster: &Cluster, folder: &Path, policies: &str, identity: &str) -> Recipe {
     let [probes] = free_ports();
-    let kubeconfig = cluster.plane.kubeconfig(CONTROLLER, None);
-    let arguments = [
-        "serve".to_owned(),
-        "--parts=controller".to_owned(),
-        format!("--policies={}", folder.join(policies).display()),
-        format!("--kubeconfig={}", kubeconfig.display()),
-        format!("--probes=127.0.0.1:{probes}"),
-        format!("--identity={identity}"),
-    ];
-    Recipe {
-        name: format!("flamewarden-{identity}"),
-        program: program(),
-        arguments: arguments.to_vec(),
-        environment: Vec::new(),
-        log: folder.join(format!("flamewarden-{identity}.log")),
-    }
+    let beside = Beside {
+        name: &format!("flamewarden-{identity}"),
+        pod: identity,
+        kubeconfig: cluster.plane.kubeconfig(CONTROLLER, None),
+        volumes: &[("policies", folder.join(policies))],
+        ports: &[("probes", loopback(probes))],
+        folder,
+    };
+    as_printed(&deployment("flamewarden-controller"), &beside)
+}
+
+fn loopback(port: u16) -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], port))
 }
 
 /// Every verb on what the attacks touch, and on nothing else: a namespace's editor has less than this.

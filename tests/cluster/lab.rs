@@ -149,8 +149,8 @@ fn started_by(mut part: Part, signal: &str, kubeconfig: &Path) -> Part {
     part.signal(signal);
     part.wait();
     let mut recipe = part.recipe().clone();
-    recipe.arguments.retain(|argument| !argument.starts_with("--kubeconfig="));
-    recipe.arguments.push(format!("--kubeconfig={}", kubeconfig.display()));
+    let told = recipe.environment.iter_mut().find(|(name, _)| name == "KUBECONFIG").unwrap();
+    told.1 = kubeconfig.display().to_string();
     Part::start(recipe)
 }
 
