@@ -1,4 +1,4 @@
-//! Installed and upgraded as README says: what is printed goes through kubectl as it is, and is enough.
+//! Installed, upgraded and removed as README says: what is printed goes through kubectl as it is, and is enough.
 
 use std::fs;
 
@@ -8,10 +8,11 @@ use crate::by_service::{ByService, Replica, SYSTEM, image};
 use crate::cert_manager;
 use crate::flamewarden::{CONTROLLER, WEBHOOK, good_analysis};
 use crate::pki::Authority;
+use crate::removed::removed_as_readme_says;
 use crate::shared::{PATIENCE, run, wait_until};
 
 #[test]
-fn what_is_printed_is_enough_and_an_upgrade_changes_images_only() {
+fn what_is_printed_is_enough_an_upgrade_changes_images_only_and_a_removal_leaves_nothing() {
     run(async {
         let cluster = ByService::install("policies").await;
         work(&cluster, "first").await;
@@ -30,6 +31,7 @@ fn what_is_printed_is_enough_and_an_upgrade_changes_images_only() {
             rolls_out(&cluster, &image(digit)).await;
             work(&cluster, what).await;
         }
+        removed_as_readme_says(&cluster, ATTENDED).await;
     });
 }
 

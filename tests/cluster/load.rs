@@ -21,6 +21,7 @@ mod mounted_secret;
 mod part;
 mod pki;
 mod recording;
+mod removed;
 mod shared;
 mod steady;
 
