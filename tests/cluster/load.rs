@@ -22,6 +22,7 @@ mod part;
 mod pki;
 mod recording;
 mod removed;
+mod repair;
 mod shared;
 mod steady;
 
