@@ -1,8 +1,12 @@
 //! Who is refused or enters in an emergency can be seen at the object that it is about.
 
+use http::Method;
 use serde_json::{Value, json};
 
-use crate::flamewarden::{BEFORE, good_analysis, guarded};
+use crate::caller::{Caller, Outcome};
+use crate::flamewarden::{BEFORE, Guarded, good_analysis, guarded};
+use crate::lab::log;
+use crate::probes::counts;
 use crate::shared::{Cluster, PATIENCE, run, wait_until};
 
 #[test]
@@ -39,7 +43,7 @@ fn a_deployment_whose_pods_are_refused_has_an_event_at_its_replica_set() {
 }
 
 #[test]
-fn each_use_of_break_glass_has_an_event_at_the_pod_and_a_forged_owner_none() {
+fn each_use_of_break_glass_is_an_event_at_the_pod_a_log_line_and_a_count_and_a_forged_owner_has_none() {
     run(async {
         let guarded = guarded().await;
         let admin = &guarded.cluster.admin;
@@ -65,25 +69,122 @@ fn each_use_of_break_glass_has_an_event_at_the_pod_and_a_forged_owner_none() {
         assert_eq!(guarded.editor.create(&pods, &forged).await.unwrap_err().code, 403);
 
         let responder = guarded.cluster.plane.caller("responder", Some("flamewarden:break-glass")).await;
-        let exec = format!("{pods}/entered/exec?command=id&stdout=true");
         wait_until("RBAC knows the responder", PATIENCE, async || {
             let pods = responder.get(&pods).await;
             pods.ok()
         })
         .await;
-        // Admission is asked before the kubelet, which has no containers to enter, or this is no upgrade.
-        let refusal = responder.create(&exec, &Value::Null).await.err();
-        assert!(refusal.is_none_or(|refusal| !refusal.message.contains("flamewarden")));
-        let event = event(guarded.cluster, "BreakGlass", "Pod").await;
-        let told = json!([event["regarding"]["name"], event["regarding"]["uid"], event["note"]]);
-        let note = "responder broke the glass: CONNECT pods/exec, refused to others by: connection. Who asked the webhook was \
-            not checked (no --client-ca): only if the API server's audit log says the same did it happen.";
-        assert_eq!(told, json!(["entered", uid, note]));
+        let mut used = Vec::new();
+        for way in &WAYS {
+            let refusal = way.done_by(&guarded.editor).await.expect_err(way.resource);
+            let line = format!("{}: {} (", way.rule, way.field);
+            assert!(refusal.message.contains(&format!("for 1 reason(s):\n{line}")), "{}", refusal.message);
+            // Admission is asked before the kubelet, which has no containers to enter, or this is no upgrade.
+            let refusal = way.done_by(&responder).await.err();
+            assert!(refusal.is_none_or(|refusal| !refusal.message.contains("flamewarden")), "{}", way.resource);
+            used.push(way.note());
+            // Before the next use: of a pod that is gone only a deletion brings the uid.
+            let told = guarded.cluster.read(EVENTS, |list| {
+                let events = list["items"].as_array()?.iter().filter(|event| event["reason"] == "BreakGlass");
+                let about = events.filter(|event| event["regarding"]["name"] == "entered");
+                let told: Vec<Value> = about.map(|event| json!([event["regarding"]["uid"], event["note"]])).collect();
+                told.iter().any(|told| told[1] == *used.last().unwrap()).then_some(told)
+            });
+            let mut told = told.await;
+            told.sort_by_key(|told| used.iter().position(|note| told[1] == *note));
+            told.dedup();
+            assert_eq!(told, used.iter().map(|note| json!([uid, note])).collect::<Vec<_>>());
+        }
+        each_use_is_logged_and_counted(guarded).await;
         // It was refused before, and decisions are told in their order.
         let events = admin.get(EVENTS).await.unwrap();
         let forged = events["items"].as_array().unwrap().iter().find(|event| event["regarding"]["name"] == "nobody");
         assert_eq!(forged, None);
     });
+}
+
+/// What the group may do to a running pod in an emergency, and what keeps everybody else from it.
+struct Way {
+    method: Method,
+    /// After the pod's path.
+    path: &'static str,
+    operation: &'static str,
+    resource: &'static str,
+    rule: &'static str,
+    field: &'static str,
+}
+
+const WAYS: [Way; 4] = [
+    Way::into("/exec?command=id&stdout=true", "pods/exec"),
+    Way::into("/attach?stdout=true", "pods/attach"),
+    Way::into("/portforward?ports=8000", "pods/portforward"),
+    // The last, since no pod is left after it.
+    Way {
+        method: Method::DELETE,
+        path: "?gracePeriodSeconds=0",
+        operation: "DELETE",
+        resource: "pods",
+        rule: "forced-deletion",
+        field: "options.gracePeriodSeconds",
+    },
+];
+
+impl Way {
+    const fn into(path: &'static str, resource: &'static str) -> Way {
+        Way { method: Method::POST, path, operation: "CONNECT", resource, rule: "connection", field: "name" }
+    }
+
+    async fn done_by(&self, caller: &Caller) -> Outcome {
+        caller.call(self.method.clone(), &format!("{CORE}/pods/entered{}", self.path), None).await
+    }
+
+    fn note(&self) -> String {
+        let Way { operation, resource, rule, .. } = self;
+        format!(
+            "responder broke the glass: {operation} {resource}, refused to others by: {rule}. Who asked the webhook was \
+             not checked (no --client-ca): only if the API server's audit log says the same did it happen."
+        )
+    }
+
+    /// The log line but for its beginning and the request's uid.
+    fn line(&self) -> String {
+        let Way { operation, resource, rule, field, .. } = self;
+        format!(
+            "review answered decision=\"break_glass\" side=\"validate\" operation=\"{operation}\" \
+             resource=\"{resource}\" namespace={NAMESPACE} name=entered user=responder from=127.0.0.1 checked=false \
+             dry_run=false rules={rule} paths={field}"
+        )
+    }
+}
+
+/// Others use it meanwhile, so the counts are compared with the log.
+async fn each_use_is_logged_and_counted(guarded: &Guarded) {
+    let without_uid = |line: &str| {
+        let words = line.split(' ').skip_while(|word| *word != "review").filter(|word| !word.starts_with("uid="));
+        words.collect::<Vec<_>>().join(" ")
+    };
+    let said = log(&guarded.webhook);
+    let mut ours: Vec<String> = said.lines().filter(|line| line.contains("user=responder")).map(without_uid).collect();
+    // The API server asks about a deletion anew for each version of the object that it tries to delete.
+    ours.dedup();
+    assert_eq!(ours, WAYS.iter().map(Way::line).collect::<Vec<_>>());
+    wait_until("each use is counted", PATIENCE, async || {
+        let counts = counts(&guarded.webhook, "flamewarden_admission_requests_total").await?;
+        let said = log(&guarded.webhook);
+        let all = WAYS.iter().all(|Way { operation, resource, .. }| {
+            let label = |name: &str, value: &str| format!("{name}=\"{value}\"");
+            let labels = [
+                label("side", "validate"),
+                label("operation", operation),
+                label("resource", resource),
+                label("decision", "break_glass"),
+            ];
+            let lines = said.lines().filter(|line| labels.iter().all(|label| line.contains(label)));
+            counts.get(&labels.join(",")) == Some(&(lines.count() as u64))
+        });
+        all.then_some(())
+    })
+    .await;
 }
 
 #[test]

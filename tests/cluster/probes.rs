@@ -19,11 +19,16 @@ pub(crate) async fn metrics(part: &Part) -> Option<String> {
 
 /// The samples of a metric with one label, by that label's value; none while the program does not answer.
 pub(crate) async fn samples(part: &Part, metric: &str) -> Option<BTreeMap<String, u64>> {
+    let value = |labels: &str| Some(labels.split_once("=\"")?.1.trim_end_matches('"').to_owned());
+    counts(part, metric).await?.into_iter().map(|(labels, count)| Some((value(&labels)?, count))).collect()
+}
+
+/// The samples of a metric by their labels as they are written; none while the program does not answer.
+pub(crate) async fn counts(part: &Part, metric: &str) -> Option<BTreeMap<String, u64>> {
     let text = metrics(part).await?;
     let sample = |line: &str| {
-        let (_, rest) = line.strip_prefix(metric)?.split_once("=\"")?;
-        let (label, value) = rest.split_once("\"} ")?;
-        Some((label.to_owned(), value.trim().parse().ok()?))
+        let (labels, count) = line.strip_prefix(metric)?.strip_prefix('{')?.split_once("} ")?;
+        Some((labels.to_owned(), count.trim().parse().ok()?))
     };
     Some(text.lines().filter_map(sample).collect())
 }
