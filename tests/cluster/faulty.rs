@@ -1,4 +1,5 @@
-//! A way to the API server that a test can break: watches end in 410 or within an event, lists fail, WatchList is unknown.
+//! A way to the API server that a test can break: watches end in 410 or within an event, lists fail, writes
+//! hang, WatchList is unknown.
 //!
 //! Callers reach it by HTTP without TLS; it passes their calls on as the one user that it was made for.
 
@@ -8,8 +9,10 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Instant;
 
 use futures::stream;
+use http::request::Parts;
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full, StreamBody};
@@ -57,6 +60,19 @@ struct State {
     watch_lists: Mutex<usize>,
     /// Whether watches know of no pods.
     lost: AtomicBool,
+    /// Whether writes and calls for a lease hang.
+    hangs: watch::Sender<bool>,
+    writes: Mutex<Vec<Write>>,
+}
+
+/// A call that would change something.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Write {
+    /// Method and path.
+    pub(crate) what: String,
+    pub(crate) came: Instant,
+    /// When it went on to the API server; never, where its caller gave up before.
+    pub(crate) passed: Option<Instant>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -82,6 +98,8 @@ impl Faulty {
             asked: Mutex::default(),
             watch_lists: Mutex::default(),
             lost: AtomicBool::new(false),
+            hangs: watch::Sender::new(false),
+            writes: Mutex::default(),
         });
         let shared = Arc::clone(&state);
         let task = tokio::spawn(async move {
@@ -123,6 +141,17 @@ impl Faulty {
         self.state.lost.store(true, Ordering::Relaxed);
     }
 
+    /// From now on neither writes nor calls for a lease reach the API server; all else does. Whoever still waits when
+    /// that ends is passed on then, as a network does with what it held up.
+    pub(crate) fn hangs(&self, hangs: bool) {
+        self.state.hangs.send_replace(hangs);
+    }
+
+    /// All calls so far that would change something, in the order in which they came.
+    pub(crate) fn writes(&self) -> Vec<Write> {
+        self.state.writes.lock().unwrap().clone()
+    }
+
     /// How many such answers are still to be given.
     pub(crate) fn to_answer(&self) -> usize {
         self.state.answers.lock().unwrap().len()
@@ -162,6 +191,9 @@ async fn pass(state: Arc<State>, request: Request<Incoming>) -> Result<Answer, k
     if let Some(instead) = instead {
         return Ok(status(instead));
     }
+    // A caller that gives up closes its connection, and is waited for no longer.
+    let body = body.collect().await.map_err(|problem| kube::Error::Service(problem.into()))?.to_bytes();
+    pass_on(&state, &head).await;
     // Before the call, so that no fault comes between.
     let faults = state.faults.subscribe();
     let of_a_watch = head.uri.query().is_some_and(|query| query.contains("limit="));
@@ -172,7 +204,6 @@ async fn pass(state: Arc<State>, request: Request<Incoming>) -> Result<Answer, k
             onward = onward.header(name, value);
         }
     }
-    let body = body.collect().await.map_err(|problem| kube::Error::Service(problem.into()))?.to_bytes();
     let answer = state.client.send(onward.body(Body::from(body.to_vec())).unwrap()).await?;
     let (mut head, body) = answer.into_parts();
     for name in ["transfer-encoding", "content-length", "connection"] {
@@ -190,6 +221,24 @@ async fn pass(state: Arc<State>, request: Request<Incoming>) -> Result<Answer, k
         _ => body.map_err(io::Error::other).boxed_unsync(),
     };
     Ok(Response::from_parts(head, body))
+}
+
+/// Waits until a call may go on, and notes it where it is a write.
+async fn pass_on(state: &State, head: &Parts) {
+    if head.method == Method::GET && !head.uri.path().contains("/leases/") {
+        return;
+    }
+    let place = (head.method != Method::GET).then(|| {
+        let mut writes = state.writes.lock().unwrap();
+        writes.push(Write { what: format!("{} {}", head.method, head.uri.path()), came: Instant::now(), passed: None });
+        writes.len() - 1
+    });
+    let mut hangs = state.hangs.subscribe();
+    // While this is held nobody can say that calls hang.
+    let _goes_on = hangs.wait_for(|hangs| !hangs).await.unwrap();
+    if let Some(place) = place {
+        state.writes.lock().unwrap()[place].passed = Some(Instant::now());
+    }
 }
 
 fn sort(method: &Method, uri: &http::Uri) -> Asked {
