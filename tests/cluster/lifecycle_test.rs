@@ -2,10 +2,11 @@
 
 use serde_json::{Value, json};
 
-use crate::caller::{Caller, PatchKind};
+use crate::caller::PatchKind;
 use crate::kubelet::Kubelet;
 use crate::lab::{Lab, collection};
-use crate::shared::run;
+use crate::recording::{Event, Recording};
+use crate::shared::{PATIENCE, run, wait_until};
 
 /// The policy is tightened when the pods run already: none of them would be let in any more.
 #[test]
@@ -18,22 +19,23 @@ fn with_a_tightened_policy_nodes_jobs_and_namespaces_still_end() {
         let [drained] = only(lab.running(NAMESPACE, "analysis-drained", 1).await);
         let [finished] = only(lab.running(NAMESPACE, "analysis-finished", 1).await);
         lab.running(ENDING, "analysis-ended", 1).await;
-        let lost_node = second_node(&lab).await;
+        let second_node = second_node(&lab).await;
         lab.create(NAMESPACE, &deployment("lost")).await;
         let [lost] = only(lab.running(NAMESPACE, "analysis-lost", 1).await);
 
         lab.change_profile(&TIGHTER).await;
         let refusal = lab.cluster.admin.create(&pod_path(NAMESPACE, ""), &analysis("late")).await.unwrap_err();
-        assert!(
-            refusal.message.contains("resources: spec.containers[0].resources.requests.memory"),
-            "{}",
-            refusal.message
-        );
+        let said = refusal.message.lines().skip(1).map(|line| line.split(" (").next().unwrap());
+        assert_eq!(said.collect::<Vec<_>>(), REFUSED, "{}", refusal.message);
 
+        // Its controllers take their time; the rest goes on meanwhile.
+        let recording = Recording::start(&lab.cluster.admin, &pod_path(NAMESPACE, "")).await;
+        let lost_node = second_node.name().to_owned();
+        drop(second_node);
         finish_job(&lab, &finished).await;
         drain(&lab, &drained).await;
-        lose_node(&lab, lost_node, &lost).await;
         end_namespace(&lab).await;
+        lose_node(&lab, &lost_node, &lost, &recording).await;
     });
 }
 
@@ -59,28 +61,23 @@ async fn drain(lab: &Lab, pod: &str) {
     assert!(told.await.contains("requests.memory"));
 }
 
-/// The kubelet falls silent. The controllers that then act would take a minute and a half; the test acts as they do.
-async fn lose_node(lab: &Lab, node: Kubelet, pod: &str) {
-    let name = node.name().to_owned();
-    drop(node);
+/// The kubelet is silent. Kubernetes' own controllers find that out, evict the pod, and, once somebody has said that
+/// the node is off, remove what no kubelet will.
+async fn lose_node(lab: &Lab, node: &str, pod: &str, recording: &Recording) {
     let path = pod_path(NAMESPACE, pod);
-    let disrupted = |reason: &str| {
-        json!({"type": "DisruptionTarget", "status": "True", "reason": reason,
-        "message": "as the test says", "lastTransitionTime": "2026-01-01T00:00:00Z"})
-    };
-    // Taint eviction works under the name of the controller that it once was a part of.
-    let evicting = controller(lab, "node-controller");
-    let status = json!({"status": {"conditions": [disrupted("DeletionByTaintManager")]}});
-    evicting.patch(&format!("{path}/status"), PatchKind::Strategic, &status).await.unwrap();
-    evicting.delete(&path, None).await.unwrap();
-    let waits = lab.cluster.admin.get(&path).await.unwrap();
-    assert!(waits["metadata"]["deletionTimestamp"].is_string(), "nobody is there to end it");
-    lab.cluster.admin.delete(&format!("/api/v1/nodes/{name}"), None).await.unwrap();
-    let collecting = controller(lab, "pod-garbage-collector");
-    let status = json!({"status": {"phase": "Failed", "conditions": [disrupted("DeletionByPodGC")]}});
-    collecting.patch(&format!("{path}/status"), PatchKind::Strategic, &status).await.unwrap();
-    collecting.delete(&path, Some(&json!({"gracePeriodSeconds": 0}))).await.unwrap();
+    lab.cluster.read(&path, |pod| pod["metadata"]["deletionTimestamp"].is_string().then_some(())).await;
+    lab.cluster.admin.get(&policy("lost")).await.expect("nobody has told that its containers ended");
+    let off = json!([{"op": "add", "path": "/spec/taints/-",
+        "value": {"key": "node.kubernetes.io/out-of-service", "value": "nodeshutdown", "effect": "NoExecute"}}]);
+    lab.cluster.admin.patch(&format!("/api/v1/nodes/{node}"), PatchKind::Json, &off).await.unwrap();
     expect_released(lab, "lost", pod).await;
+    let last = wait_until("the pod is seen to go", PATIENCE, async || {
+        recording.of(|object| object["metadata"]["name"] == *pod).pop().filter(|event: &Event| event.deleted)
+    })
+    .await;
+    let status = &last.object["status"];
+    let disrupted = status["conditions"].as_array().unwrap().iter().find(|one| one["type"] == "DisruptionTarget");
+    assert_eq!(json!([status["phase"], disrupted.unwrap()["reason"]]), json!(["Failed", "DeletionByTaintManager"]));
 }
 
 async fn end_namespace(lab: &Lab) {
@@ -92,7 +89,7 @@ async fn end_namespace(lab: &Lab) {
 /// The pod goes, and its policy after it.
 async fn expect_released(lab: &Lab, id: &str, pod: &str) {
     lab.cluster.gone(&pod_path(NAMESPACE, pod)).await;
-    lab.cluster.gone(&format!("{}/flamewarden-analysis-{id}", collection(NAMESPACE, "NetworkPolicy"))).await;
+    lab.cluster.gone(&policy(id)).await;
 }
 
 /// A second node, and no more room on the first.
@@ -101,11 +98,6 @@ async fn second_node(lab: &Lab) -> Kubelet {
     let first = format!("/api/v1/nodes/{}", lab.cluster.kubelet.name());
     lab.cluster.admin.patch(&first, PatchKind::Merge, &cordon).await.unwrap();
     Kubelet::start(&lab.cluster.plane, "node-2").await
-}
-
-fn controller(lab: &Lab, name: &str) -> Caller {
-    let groups = ["system:serviceaccounts", "system:serviceaccounts:kube-system", "system:authenticated"];
-    lab.cluster.admin.acting_as(&format!("system:serviceaccount:kube-system:{name}"), &groups)
 }
 
 fn only(names: Vec<String>) -> [String; 1] {
@@ -117,25 +109,29 @@ fn pod_path(namespace: &str, name: &str) -> String {
     if name.is_empty() { pods } else { format!("{pods}/{name}") }
 }
 
+fn policy(id: &str) -> String {
+    format!("{}/flamewarden-analysis-{id}", collection(NAMESPACE, "NetworkPolicy"))
+}
+
 fn analysis(id: &str) -> Value {
-    json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": id, "labels": labels(id)}, "spec": spec(id)})
+    let mut pod = template(id);
+    pod["metadata"]["name"] = json!(id);
+    pod
 }
 
 fn deployment(id: &str) -> Value {
     json!({
         "apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": format!("analysis-{id}")},
-        "spec": {
-            "selector": {"matchLabels": labels(id)}, "template": {"metadata": {"labels": labels(id)}, "spec": spec(id)},
-        },
+        "spec": {"selector": {"matchLabels": labels(id)}, "template": template(id)},
     })
 }
 
 fn job(id: &str) -> Value {
-    let mut spec = spec(id);
-    spec["restartPolicy"] = json!("Never");
+    let mut template = template(id);
+    template["spec"]["restartPolicy"] = json!("Never");
     json!({
         "apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": format!("analysis-{id}")},
-        "spec": {"ttlSecondsAfterFinished": 1, "template": {"metadata": {"labels": labels(id)}, "spec": spec}},
+        "spec": {"ttlSecondsAfterFinished": 1, "template": template},
     })
 }
 
@@ -143,17 +139,43 @@ fn labels(id: &str) -> Value {
     json!({"app": format!("analysis-{id}"), "component": "flame-analysis"})
 }
 
-fn spec(id: &str) -> Value {
-    let limits = json!({"memory": "4Gi"});
+/// A pod that the shipped profile takes, and the tightened one refuses in all that nobody mends.
+fn template(id: &str) -> Value {
+    let mut labels = labels(id);
+    labels["flamewarden.dev/analysis"] = json!(id);
+    let annotations = json!({"kubectl.kubernetes.io/default-container": format!("analysis-{id}")});
     let container = json!({
-        "name": format!("analysis-{id}"), "image": "harbor.example/node/image:1", "resources": {"limits": limits},
+        "name": format!("analysis-{id}"), "image": "harbor.example/node/image:1",
+        "resources": {"limits": {"memory": "4Gi"}},
     });
-    json!({"containers": [container], "terminationGracePeriodSeconds": 1})
+    json!({
+        "metadata": {"labels": labels, "annotations": annotations},
+        "spec": {"containers": [container], "terminationGracePeriodSeconds": 5},
+    })
 }
 
 const NAMESPACE: &str = "flame";
 const ENDING: &str = "flame-try";
-const TIGHTER: [(&str, &str); 2] = [
+/// The running pods lack also what is mended in new ones: pull secret, root file system, user namespace and grace.
+const TIGHTER: [(&str, &str); 10] = [
+    ("      - flamewarden.dev/analysis\n", ""),
+    ("      - kubectl.kubernetes.io/default-container\n", ""),
+    ("    name: flame-harbor-credentials\n", "    name: other-credentials\n"),
+    (
+        "    pattern: flame-harbor-(credentials|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})\n",
+        "    pattern: other-credentials\n",
+    ),
+    ("    digest: any\n", "    digest: required\n"),
     ("limits: {cpu: \"2\", memory: 4Gi,", "limits: {cpu: \"2\", memory: 1Gi,"),
     ("maximum: {cpu: \"8\", memory: 32Gi,", "maximum: {cpu: \"8\", memory: 1Gi,"),
+    ("readOnlyRootFilesystem: any", "readOnlyRootFilesystem: required"),
+    ("userNamespace: any", "userNamespace: required"),
+    ("graceMaximum: 30", "graceMaximum: 2"),
+];
+/// What is not mended in a new one: rule and field.
+const REFUSED: [&str; 4] = [
+    "resources: spec.containers[0].resources.requests.memory",
+    "image-digest: spec.containers[0].image",
+    "labels: metadata.labels[\"flamewarden.dev/analysis\"]",
+    "annotations: metadata.annotations[\"kubectl.kubernetes.io/default-container\"]",
 ];
