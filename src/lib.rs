@@ -48,6 +48,8 @@
 //!   - `tests/user_rules.rs`: `an_expensive_rule_is_refused_at_its_deadline_and_others_are_answered`
 //! - I7 The admission path writes nothing and calls nothing that a request names; its service account may only read.
 //!   - `tests/manifests.rs`: `the_webhook_may_only_read_two_kinds_and_only_where_it_guards`
+//!   - `tests/serve/asks_nobody.rs`: `addresses_that_a_review_names_are_never_called`,
+//!     `a_name_leads_to_the_object_of_that_name_or_nowhere`
 //! - I8 mutate(mutate(x)) = mutate(x), and validate(mutate(x)) gives exactly the findings of x that have no remedy.
 //!   - `tests/mend_property.rs`: `mending_an_analysis_leaves_exactly_what_has_no_remedy`,
 //!     `mending_a_gateway_leaves_exactly_what_has_no_remedy`

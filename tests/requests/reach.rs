@@ -205,3 +205,20 @@ fn what_needs_no_target_never_misses_one() {
         assert_eq!((asked.judged(|_, needs| needs), misses), (needs, needs), "{what}");
     }
 }
+
+#[test]
+fn what_no_object_can_be_called_is_not_read() {
+    for name in ["p/log", "../secrets/s", "..", "p?watch=true", "p#x", "p%2flog", "p q", "P", "-p", "p.", "пod"] {
+        let bound = json!({"spec": {"boundObjectRef": {"kind": "Pod", "name": name}}});
+        for asked in [
+            connect("pods:exec", EDITOR, Stored::Unneeded).named(name),
+            connect("services:proxy", EDITOR, Stored::Unneeded).named(name),
+            create("bindings", EDITOR, json!({"metadata": {"name": name}})),
+            create("serviceaccounts:token", EDITOR, bound.clone()),
+        ] {
+            let what = format!("{} {}/{} {name}", asked.operation.word(), asked.resource, asked.sub);
+            assert!(!asked.judged(|_, needs| needs), "{what}");
+            assert_eq!(asked.refused_by(), ["target-known"], "{what}");
+        }
+    }
+}

@@ -3,6 +3,8 @@
 #![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 mod answers;
+mod api_server;
+mod asks_nobody;
 mod client;
 mod crowded;
 mod decisions;

@@ -28,5 +28,17 @@ pub fn target_of<'a>(request: &Request<'a>, policies: &PolicySet) -> Option<Targ
         ("serviceaccounts", "token") => !is_kubelet(&request.user),
         _ => true,
     };
-    (needed && !name.is_empty()).then_some(TargetRef { resource, namespace: request.namespace, name })
+    (needed && is_objects(name)).then_some(TargetRef { resource, namespace: request.namespace, name })
 }
+
+/// Whether an object can have that name. Another text could lead elsewhere when it is put into a path, and whoever
+/// asks for a token writes it as he likes; what has such a name is not read, and so nobody knows it.
+fn is_objects(name: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    let ends = [name.bytes().next(), name.bytes().next_back()];
+    name.len() <= LONGEST_NAME
+        && ends.iter().all(|end| end.is_some_and(plain))
+        && name.bytes().all(|byte| plain(byte) || matches!(byte, b'-' | b'.'))
+}
+
+const LONGEST_NAME: usize = 253;
