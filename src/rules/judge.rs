@@ -85,16 +85,22 @@ mod tests {
         let (mut moded, mut excepted) = (shipped.clone(), shipped);
         moded.analysis.modes = rules.map(|rule| (rule.to_owned(), Mode::Audit)).into();
         excepted.analysis.exceptions = rules.map(exception).into();
-        for policies in [moded, excepted] {
-            let now = "2026-11-21T00:00:00Z".parse().unwrap();
-            let scales = Scales { profile: &policies.analysis, app: "analysis-1", now };
+        let (softened, nothing) = ((&rules[..8], &rules[8..]), (&rules[..], &rules[..0]));
+        for (what, policies, now, want) in [
+            ("a mode", &moded, "2026-11-21T00:00:00Z", softened),
+            ("a mode has no end", &moded, "2027-01-01T00:00:00Z", softened),
+            ("an exception", &excepted, "2026-11-21T00:00:00Z", softened),
+            ("its last moment", &excepted, "2026-12-31T23:59:59.999999999Z", softened),
+            ("the moment at which it expires", &excepted, "2027-01-01T00:00:00Z", nothing),
+            ("long after", &excepted, "2036-01-01T00:00:00Z", nothing),
+        ] {
+            let scales = Scales { profile: &policies.analysis, app: "analysis-1", now: now.parse().unwrap() };
             let mut judgement = Judgement::default();
             for rule in rules {
                 judgement.weigh(found_by(rule), &scales, Enforced::Refused);
             }
-            let ids = |findings: &[Finding]| findings.iter().map(|f| f.rule.to_string()).collect::<Vec<_>>();
-            assert_eq!(ids(&judgement.refusals), rules[..8]);
-            assert_eq!(ids(&judgement.reported), rules[8..]);
+            let (refused, reported) = (ids(&judgement.refusals), ids(&judgement.reported));
+            assert_eq!((&*refused, &*reported), want, "{what}");
         }
     }
 
@@ -107,6 +113,10 @@ mod tests {
         let all = POD_RULES.iter().map(|rule| rule.id).chain(others().map(|rule| rule.id));
         let softer: Vec<&str> = all.filter(|id| !firm.contains(id)).collect();
         assert_eq!(SOFTER, softer);
+    }
+
+    fn ids(findings: &[Finding]) -> Vec<&str> {
+        findings.iter().map(|finding| finding.rule.as_ref()).collect()
     }
 
     fn found_by(id: &'static str) -> Finding {

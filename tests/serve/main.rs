@@ -15,4 +15,5 @@ mod process;
 mod reload;
 mod server;
 mod tls;
+mod told;
 mod turns;
