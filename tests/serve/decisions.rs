@@ -11,10 +11,10 @@ use serde_json::{Value, json};
 use crate::client::{Caller, Response};
 use crate::server::{Place, review};
 
-const CONTROLLER: &str = "flamewarden-controller";
+pub(crate) const CONTROLLER: &str = "flamewarden-controller";
 
 /// A caller with a certificate for a name, of the authority in a folder.
-fn named(place: &Place, folder: &Path, name: &str) -> Caller {
+pub(crate) fn named(place: &Place, folder: &Path, name: &str) -> Caller {
     let text = |file: &str| fs::read_to_string(folder.join(file)).unwrap();
     let authority = Authority::parse(&text("ca.crt"), &text("ca.key")).unwrap();
     let made = client_certificate(&authority, name, Timestamp::now()).unwrap();
@@ -22,13 +22,13 @@ fn named(place: &Place, folder: &Path, name: &str) -> Caller {
 }
 
 /// A place whose folder has `ca.crt` too, as the Secret has.
-fn place() -> Place {
+pub(crate) fn place() -> Place {
     let place = Place::mounted();
     std::os::unix::fs::symlink("..data/ca.crt", place.certificates().join("ca.crt")).unwrap();
     place
 }
 
-async fn fetch(caller: &Caller, running: &Running, path: &str) -> Option<Response> {
+pub(crate) async fn fetch(caller: &Caller, running: &Running, path: &str) -> Option<Response> {
     caller.connect(running.webhook.unwrap()).await.ok()?.try_fetch(path).await.ok()
 }
 

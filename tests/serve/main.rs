@@ -5,6 +5,7 @@
 mod answers;
 mod api_server;
 mod asks_nobody;
+mod break_glass;
 mod client;
 mod crowded;
 mod decisions;
