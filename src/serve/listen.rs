@@ -179,6 +179,7 @@ mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 
     use super::*;
+    use crate::serve::{CertificateStore, Peers, tls_config};
 
     struct Fine;
 
@@ -240,6 +241,46 @@ mod tests {
             }
             let lasted = begun.elapsed().as_secs();
             assert!((10..=12).contains(&lasted), "cut after {lasted} s");
+        }
+    }
+
+    /// Sends three bytes a second, until they cannot be sent, and then waits.
+    async fn drip(to: &mut (impl AsyncWrite + Unpin), bytes: &[u8]) {
+        for byte in bytes {
+            sleep(Duration::from_millis(300)).await;
+            if to.write_all(&[*byte]).await.is_err() {
+                return;
+            }
+        }
+        std::future::pending().await
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_handshake_must_be_over_in_time_however_slowly_it_drips() {
+        let hello = [22, 3, 1, 2, 0, 1, 0, 1, 252, 3, 3];
+        for (what, sent) in
+            [("silence", &hello[..0]), ("half a greeting", &hello), ("no TLS", b"GET / HTTP/1.1\r\n\r\n")]
+        {
+            let peers = Arc::new(Peers::new(None).unwrap());
+            let tls = tls_config(Arc::new(CertificateStore::default()), peers).unwrap();
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let address = listener.local_addr().unwrap();
+            let (limits, drain) = (ConnectionLimits::default(), Drain::default());
+            let tls = Some(TlsAcceptor::from(Arc::new(tls)));
+            let serving = tokio::spawn(serve(Listen { listener, tls, handler: Arc::new(Fine), limits, drain }));
+            let begun = Instant::now();
+            let mut far = TcpStream::connect(address).await.unwrap();
+            let (mut from, mut to) = far.split();
+            let mut had = Vec::new();
+            tokio::select! {
+                read = from.read_to_end(&mut had) => drop(read),
+                () = drip(&mut to, sent) => {}
+            }
+            let lasted = begun.elapsed().as_secs();
+            let at_once = what == "no TLS";
+            assert_eq!(lasted >= 5, !at_once, "{what}: closed after {lasted} s");
+            assert!(lasted <= 6, "{what}: closed after {lasted} s");
+            serving.abort();
         }
     }
 
