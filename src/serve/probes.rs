@@ -71,3 +71,42 @@ fn response(status: StatusCode, kind: &'static str, text: String) -> Response<Fu
 
 const TEXT: &str = "text/plain; charset=utf-8";
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::BodyExt;
+    use jiff::ToSpan;
+
+    use super::*;
+    use crate::serve::{CertificateFolder, CertificateStore, renew_folder};
+
+    #[tokio::test]
+    async fn readiness_ends_with_the_certificate_and_comes_back_with_the_next() {
+        let place = tempfile::tempdir().unwrap();
+        let names = ["127.0.0.1".to_owned()].into();
+        let now: Timestamp = "2026-11-21T00:00:00Z".parse().unwrap();
+        renew_folder(place.path(), &names, now).unwrap();
+        let (mut folder, store) = (CertificateFolder::new(place.path()), Arc::new(CertificateStore::default()));
+        let held = store.clone();
+        let check = Check { name: "certificate", missing: Box::new(move |now| held.missing(now)) };
+        let probes = Probes { checks: vec![check], drain: Drain::default(), metrics: Arc::new(Metrics::new()) };
+        let ready = async |now| {
+            let response = probes.readiness(now);
+            let status = response.status().as_u16();
+            let text = response.into_body().collect().await.unwrap().to_bytes();
+            (status, String::from_utf8(text.to_vec()).unwrap())
+        };
+        assert_eq!(ready(now).await, (503, "certificate: no certificate has been loaded\n".to_owned()));
+        let first = folder.look(&store, now).unwrap().not_after;
+        let expired = first + 1.second();
+        assert_eq!(ready(now).await, (200, "ok\n".to_owned()));
+        assert_eq!(ready(first).await, (200, "ok\n".to_owned()), "its last moment");
+        let told = format!("certificate: the certificate expired at {first}\n");
+        assert_eq!(ready(expired).await, (503, told.clone()));
+        assert!(folder.look(&store, expired).is_none(), "what has expired is not taken again");
+        assert_eq!(ready(expired).await, (503, told));
+        renew_folder(place.path(), &names, expired).unwrap();
+        assert!(folder.look(&store, expired).is_some());
+        assert_eq!(ready(expired).await, (200, "ok\n".to_owned()));
+    }
+}

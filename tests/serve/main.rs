@@ -13,6 +13,7 @@ mod endings;
 mod greedy;
 mod lines;
 mod process;
+mod readiness;
 mod reload;
 mod server;
 mod tls;
