@@ -11,12 +11,14 @@ use std::sync::LazyLock;
 use cel::extractors::This;
 use cel::{Context, Program, Value as CelValue};
 use flamewarden::install::{Certificates, Endpoint, Settings, configuration_names, manifests};
+use flamewarden::isolation::{FOREIGN, Scope};
 use flamewarden::policy::PolicySet;
 use flamewarden::rules::{Case, Target, judge};
 use flamewarden::webhook::Review;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
+/// For a shared namespace; [`Tenanted::of`] makes it a dedicated one.
 const POLICIES: [(&str, &str); 3] = [
     ("a", include_str!("../policies/flame-analysis.yaml")),
     ("g", include_str!("../policies/flame-gateway.yaml")),
@@ -34,15 +36,59 @@ spec:
     ),
 ];
 
-static SET: LazyLock<PolicySet> = LazyLock::new(|| PolicySet::parse(POLICIES).unwrap());
+static SHARED: LazyLock<Tenanted> = LazyLock::new(|| Tenanted::of("shared"));
+static DEDICATED: LazyLock<Tenanted> = LazyLock::new(|| Tenanted::of("dedicated"));
 static RECORDED: LazyLock<Vec<Value>> = LazyLock::new(|| {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/admissionreviews");
     let files = fs::read_dir(folder).unwrap().map(|entry| fs::read_to_string(entry.unwrap().path()).unwrap());
     let mut reviews: Vec<Value> = files.map(|text| serde_json::from_str(&text).unwrap()).collect();
     reviews.sort_by_key(|review| review["request"]["uid"].to_string());
+    reviews.extend(foreign_requests().map(|request| json!({"request": request})));
     reviews
 });
-static CONFIGURATIONS: LazyLock<Vec<Configuration>> = LazyLock::new(|| configurations(&SET));
+
+/// Policies whose namespace `default` has one tenancy, and what is installed for them.
+struct Tenanted {
+    policies: PolicySet,
+    configurations: Vec<Configuration>,
+}
+
+impl Tenanted {
+    fn of(tenancy: &str) -> Self {
+        let [analysis, gateway, (name, installation)] = POLICIES;
+        let installation = installation.replace("tenancy: shared", &format!("tenancy: {tenancy}"));
+        let policies = PolicySet::parse([analysis, gateway, (name, &installation)]).unwrap();
+        let configurations = configurations(&policies);
+        Tenanted { policies, configurations }
+    }
+
+    fn sends(&self, mutating: bool, request: &Value) -> bool {
+        self.configurations.iter().any(|it| it.mutating == mutating && it.is_sent(request))
+    }
+}
+
+/// Requests about policies of other networks, which no test cluster has kinds for.
+fn foreign_requests() -> impl Iterator<Item = Value> {
+    let namespaced = FOREIGN.iter().filter(|kind| kind.scope == Scope::Namespaced);
+    namespaced.flat_map(|kind| {
+        let labels = json!({"matchLabels": {"app": "web"}});
+        let spec =
+            json!({"endpointSelector": labels, "selector": "app == 'web'", "appliedTo": [{"podSelector": labels}]});
+        let object = json!({"kind": "Foreign", "metadata": {"name": "web", "namespace": "default"}, "spec": spec});
+        [
+            ("CREATE", Value::Null, object.clone()),
+            ("UPDATE", object.clone(), object.clone()),
+            ("DELETE", object, Value::Null),
+        ]
+        .map(|(operation, old, new)| {
+            json!({
+                "uid": "u", "operation": operation, "namespace": "default", "name": "web", "object": new,
+                "oldObject": old, "userInfo": {"username": "editor", "groups": ["system:authenticated"]},
+                "resource": {"group": kind.group, "version": "v1", "resource": kind.resource},
+            })
+        })
+    })
+}
 
 /// One webhook: what it is sent.
 struct Configuration {
@@ -140,6 +186,8 @@ fn changes() -> impl Strategy<Value = Vec<Change>> {
         1 => named(&["/spec/boundObjectRef"], Just(json!({"kind": "Pod", "name": "analysis-1"})).boxed()),
         1 => named(&["/spec/nodeName"], Just(json!("n1")).boxed()),
         1 => named(&["/metadata/finalizers"], Just(json!(["flamewarden.dev/isolation"])).boxed()),
+        1 => named(&["/spec/endpointSelector", "/spec/appliedTo/0/podSelector"], prop::sample::select(selectors()).boxed()),
+        1 => named(&["/spec/selector"], prop::sample::select(vec![json!("all()"), json!("has(app)")]).boxed()),
     ];
     prop::collection::vec(change, 0..5)
 }
@@ -150,6 +198,9 @@ const KINDS: &[(&str, &str)] = &[
     ("/spec/podSelector", "NetworkPolicy"),
     ("/spec/boundObjectRef", "TokenRequest"),
     ("/spec/nodeName", "Pod"),
+    ("/spec/endpointSelector", "Foreign"),
+    ("/spec/appliedTo/0/podSelector", "Foreign"),
+    ("/spec/selector", "Foreign"),
 ];
 const WORDS: &[&str] = &[
     "/metadata/name",
@@ -218,15 +269,32 @@ fn request() -> impl Strategy<Value = Value> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 1500, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 2000, ..ProptestConfig::default() })]
 
     #[test]
-    fn what_is_not_sent_would_have_passed(request in request()) {
-        let (refused, mended) = judged(&SET, &request);
-        let sent = |mutating: bool| CONFIGURATIONS.iter().any(|it| it.mutating == mutating && it.is_sent(&request));
-        prop_assert!(refused.is_empty() || sent(false), "refused by {refused:?}, but not sent: {request}");
-        prop_assert!(!mended || sent(true), "mended, but not sent: {request}");
+    fn what_is_not_sent_would_have_passed(request in request(), dedicated in any::<bool>()) {
+        let place = if dedicated { &*DEDICATED } else { &*SHARED };
+        let (refused, mended) = judged(&place.policies, &request);
+        prop_assert!(refused.is_empty() || place.sends(false, &request), "refused by {refused:?}, but not sent: {request}");
+        prop_assert!(!mended || place.sends(true, &request), "mended, but not sent: {request}");
     }
+}
+
+#[test]
+fn another_network_s_policy_for_all_pods_is_sent_and_refused() {
+    let mut tried = 0;
+    for mut request in foreign_requests() {
+        let deleted = request["operation"] == "DELETE";
+        let object = if deleted { "oldObject" } else { "object" };
+        request[object]["spec"] = json!({"endpointSelector": {}, "selector": "", "appliedTo": [{"podSelector": {}}]});
+        let want = if deleted { vec![] } else { vec!["network-policy".to_owned()] };
+        for place in [&*SHARED, &*DEDICATED] {
+            let (refused, mended) = judged(&place.policies, &request);
+            assert_eq!((&refused, mended, place.sends(false, &request)), (&want, false, !want.is_empty()), "{request}");
+            tried += 1;
+        }
+    }
+    assert_eq!(tried, 4 * 3 * 2);
 }
 
 #[test]
@@ -318,7 +386,6 @@ fn other_software_s_requests_are_not_sent() {
             "operation": "CREATE", "resource": {"group": group, "version": "v1", "resource": resource},
             "userInfo": {"username": "editor", "groups": []}, "object": object,
         });
-        let sent = CONFIGURATIONS.iter().any(|configuration| configuration.is_sent(&request));
-        assert!(!sent, "{resource}");
+        assert!(!SHARED.sends(true, &request) && !SHARED.sends(false, &request), "{resource}");
     }
 }
