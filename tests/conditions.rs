@@ -294,7 +294,7 @@ fn another_network_s_policy_for_all_pods_is_sent_and_refused() {
             tried += 1;
         }
     }
-    assert_eq!(tried, 4 * 3 * 2);
+    assert_eq!(tried, 7 * 3 * 2);
 }
 
 #[test]

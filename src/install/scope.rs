@@ -112,13 +112,19 @@ pub(super) const VALIDATING: &[Entry] = &[
     Entry {
         purpose: "foreign-networkpolicies",
         rules: &[
-            Rule { operations: WRITE, groups: &["cilium.io"], resources: &["ciliumnetworkpolicies"] },
+            Rule {
+                operations: WRITE,
+                groups: &["cilium.io"],
+                resources: &["ciliumnetworkpolicies", "ciliumlocalredirectpolicies"],
+            },
             Rule {
                 operations: WRITE,
                 groups: &["crd.projectcalico.org", "projectcalico.org"],
                 resources: &["networkpolicies"],
             },
             Rule { operations: WRITE, groups: &["crd.antrea.io"], resources: &["networkpolicies"] },
+            Rule { operations: WRITE, groups: &["networking.gke.io"], resources: &["fqdnnetworkpolicies"] },
+            Rule { operations: WRITE, groups: &["networking.k8s.aws"], resources: &["applicationnetworkpolicies"] },
         ],
         condition: Condition::Always,
     },

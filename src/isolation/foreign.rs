@@ -1,4 +1,4 @@
-//! Policies of Cilium, Calico, Antrea and the Admin tier: could one concern a guarded pod?
+//! Policies of Cilium, Calico, Antrea, GKE, AWS and the Admin tier: could one concern a guarded pod?
 //!
 //! We do not model what they allow, so all that counts is whom they are for. Only what plainly
 //! excludes every guarded pod counts as none: these systems know labels that no pod carries
@@ -35,7 +35,7 @@ pub enum Scope {
     Cluster,
 }
 
-/// Every kind that can open what NetworkPolicies close.
+/// Every kind that can open what NetworkPolicies close, or lead elsewhere what they let through.
 pub const FOREIGN: &[Foreign] = &[
     Foreign { group: "cilium.io", resource: "ciliumnetworkpolicies", scope: Scope::Namespaced, subjects: cilium },
     Foreign {
@@ -43,6 +43,12 @@ pub const FOREIGN: &[Foreign] = &[
         resource: "ciliumclusterwidenetworkpolicies",
         scope: Scope::Cluster,
         subjects: cilium,
+    },
+    Foreign {
+        group: "cilium.io",
+        resource: "ciliumlocalredirectpolicies",
+        scope: Scope::Namespaced,
+        subjects: redirect,
     },
     Foreign { group: "crd.projectcalico.org", resource: "networkpolicies", scope: Scope::Namespaced, subjects: calico },
     Foreign { group: "projectcalico.org", resource: "networkpolicies", scope: Scope::Namespaced, subjects: calico },
@@ -58,6 +64,14 @@ pub const FOREIGN: &[Foreign] = &[
     Foreign { group: ADMIN, resource: "adminnetworkpolicies", scope: Scope::Cluster, subjects: admin },
     Foreign { group: ADMIN, resource: "baselineadminnetworkpolicies", scope: Scope::Cluster, subjects: admin },
     Foreign { group: ADMIN, resource: "clusternetworkpolicies", scope: Scope::Cluster, subjects: admin },
+    Foreign {
+        group: "networking.gke.io",
+        resource: "fqdnnetworkpolicies",
+        scope: Scope::Namespaced,
+        subjects: by_pod_selector,
+    },
+    Foreign { group: AWS, resource: "applicationnetworkpolicies", scope: Scope::Namespaced, subjects: by_pod_selector },
+    Foreign { group: AWS, resource: "clusternetworkpolicies", scope: Scope::Cluster, subjects: admin },
 ];
 
 impl Foreign {
@@ -69,12 +83,20 @@ impl Foreign {
 
 /// Why an object of a namespaced kind is refused in a guarded namespace.
 pub fn judge_foreign(kind: &Foreign, object: &Json<'_>, policies: &PolicySet) -> Vec<Finding> {
-    let Subject::Possible { at } = (kind.subjects)(object, policies) else { return Vec::new() };
-    let why = format!(
-        "this {} of {} could select an analysis, and what it lets through is not known to Flamewarden; \
-         let its selector ask for an `app` or `component` that no analysis has",
-        kind.resource, kind.group
-    );
+    let (at, why) = match (kind.subjects)(object, policies) {
+        Subject::Excluded => return Vec::new(),
+        Subject::Possible { at } => (
+            at,
+            "could select an analysis, and what it lets through is not known to Flamewarden; let its selector ask for \
+             an `app` or `component` that no analysis has",
+        ),
+        Subject::Redirected => (
+            vec!["spec", "redirectFrontend"],
+            "could lead to others what is meant for an analysis; let its `serviceMatcher` name a Service that is no \
+             analysis's",
+        ),
+    };
+    let why = format!("this {} of {} {why}", kind.resource, kind.group);
     let value = object.at(&at);
     vec![critical(&FieldPath::of(&at), value, why)]
 }
@@ -127,9 +149,12 @@ enum Subject {
     Excluded,
     /// It could, because of what stands there.
     Possible { at: Vec<&'static str> },
+    /// It selects none, but could take from it what others send there.
+    Redirected,
 }
 
 const ADMIN: &str = "policy.networking.k8s.io";
+const AWS: &str = "networking.k8s.aws";
 
 fn cilium(object: &Json<'_>, policies: &PolicySet) -> Subject {
     let excludes = |rule: &Json<'_>| {
@@ -147,6 +172,33 @@ fn cilium(object: &Json<'_>, policies: &PolicySet) -> Subject {
         (true, true) if object.get("spec").or(object.get("specs")).is_some() => Subject::Excluded,
         (_, true) => Subject::Possible { at: vec!["spec", "endpointSelector"] },
         _ => Subject::Possible { at: vec!["specs"] },
+    }
+}
+
+/// Where traffic goes that is meant for a Service or an address: whose the address is cannot be known.
+fn redirect(object: &Json<'_>, policies: &PolicySet) -> Subject {
+    let backend = ["spec", "redirectBackend", "localEndpointSelector"];
+    let selector = object.at(&backend).map(|selector| Selector::read(Some(selector)));
+    if !selector.is_some_and(|selector| excludes_analyses(&selector, policies, cilium_key)) {
+        return Subject::Possible { at: backend.to_vec() };
+    }
+    let frontend = object.at(&["spec", "redirectFrontend"]).map_or(&[][..], Json::entries);
+    let service = match frontend {
+        [(name, service)] if name == "serviceMatcher" => service.text_at(&["serviceName"]),
+        _ => None,
+    };
+    match service.is_some_and(|service| !policies.names_identity(service)) {
+        true => Subject::Excluded,
+        false => Subject::Redirected,
+    }
+}
+
+/// As NetworkPolicy has it: absent is empty, which selects all.
+fn by_pod_selector(object: &Json<'_>, policies: &PolicySet) -> Subject {
+    let at = ["spec", "podSelector"];
+    match excludes_analyses(&Selector::read(object.at(&at)), policies, plain_key) {
+        true => Subject::Excluded,
+        false => Subject::Possible { at: at.to_vec() },
     }
 }
 

@@ -121,9 +121,40 @@ const fn antrea(plural: &'static str, name: &'static str) -> Kind {
     }
 }
 
-const fn admin(version: &'static str, plural: &'static str, name: &'static str) -> Kind {
+const fn selecting(group: &'static str, plural: &'static str, name: &'static str) -> Kind {
     Kind {
-        group: "policy.networking.k8s.io",
+        group,
+        version: "v1alpha1",
+        plural,
+        name,
+        reaching: || json!({"podSelector": {}, "egress": [{}]}),
+        excluding: || json!({"podSelector": {"matchLabels": {"app": "web"}}, "egress": [{}]}),
+    }
+}
+
+/// Leads others' traffic elsewhere.
+const REDIRECT: Kind = Kind {
+    group: "cilium.io",
+    version: "v2",
+    plural: "ciliumlocalredirectpolicies",
+    name: "CiliumLocalRedirectPolicy",
+    reaching: || {
+        json!({
+            "redirectFrontend": {"addressMatcher": {"ip": "10.96.0.7"}},
+            "redirectBackend": {"localEndpointSelector": {"matchLabels": {"app": "web"}}},
+        })
+    },
+    excluding: || {
+        json!({
+            "redirectFrontend": {"serviceMatcher": {"serviceName": "web", "namespace": NAMESPACE}},
+            "redirectBackend": {"localEndpointSelector": {"matchLabels": {"app": "web"}}},
+        })
+    },
+};
+
+const fn admin(group: &'static str, version: &'static str, plural: &'static str, name: &'static str) -> Kind {
+    Kind {
+        group,
         version,
         plural,
         name,
@@ -136,16 +167,22 @@ const fn admin(version: &'static str, plural: &'static str, name: &'static str) 
 pub(crate) const KINDS: [Kind; FOREIGN.len()] = [
     cilium("ciliumnetworkpolicies", "CiliumNetworkPolicy"),
     cilium("ciliumclusterwidenetworkpolicies", "CiliumClusterwideNetworkPolicy"),
+    REDIRECT,
     calico("crd.projectcalico.org", "v1", "networkpolicies", "NetworkPolicy"),
     calico("crd.projectcalico.org", "v1", "globalnetworkpolicies", "GlobalNetworkPolicy"),
     calico("projectcalico.org", "v3", "networkpolicies", "NetworkPolicy"),
     calico("projectcalico.org", "v3", "globalnetworkpolicies", "GlobalNetworkPolicy"),
     antrea("networkpolicies", "NetworkPolicy"),
     antrea("clusternetworkpolicies", "ClusterNetworkPolicy"),
-    admin("v1alpha1", "adminnetworkpolicies", "AdminNetworkPolicy"),
-    admin("v1alpha1", "baselineadminnetworkpolicies", "BaselineAdminNetworkPolicy"),
-    admin("v1alpha2", "clusternetworkpolicies", "ClusterNetworkPolicy"),
+    admin(ADMIN, "v1alpha1", "adminnetworkpolicies", "AdminNetworkPolicy"),
+    admin(ADMIN, "v1alpha1", "baselineadminnetworkpolicies", "BaselineAdminNetworkPolicy"),
+    admin(ADMIN, "v1alpha2", "clusternetworkpolicies", "ClusterNetworkPolicy"),
+    selecting("networking.gke.io", "fqdnnetworkpolicies", "FQDNNetworkPolicy"),
+    selecting(AWS, "applicationnetworkpolicies", "ApplicationNetworkPolicy"),
+    admin(AWS, "v1alpha1", "clusternetworkpolicies", "ClusterNetworkPolicy"),
 ];
+const ADMIN: &str = "policy.networking.k8s.io";
+const AWS: &str = "networking.k8s.aws";
 const DEFINITIONS: &str = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
 const NAMESPACE: &str = GUARDED[0];
 const RBAC: &str = "/apis/rbac.authorization.k8s.io/v1";

@@ -30,6 +30,7 @@ fn each_kind_is_refused_or_a_fact_by_where_it_lives() {
         [
             "ciliumnetworkpolicies.cilium.io refused",
             "ciliumclusterwidenetworkpolicies.cilium.io fact",
+            "ciliumlocalredirectpolicies.cilium.io refused",
             "networkpolicies.crd.projectcalico.org refused",
             "networkpolicies.projectcalico.org refused",
             "globalnetworkpolicies.crd.projectcalico.org fact",
@@ -39,6 +40,9 @@ fn each_kind_is_refused_or_a_fact_by_where_it_lives() {
             "adminnetworkpolicies.policy.networking.k8s.io fact",
             "baselineadminnetworkpolicies.policy.networking.k8s.io fact",
             "clusternetworkpolicies.policy.networking.k8s.io fact",
+            "fqdnnetworkpolicies.networking.gke.io refused",
+            "applicationnetworkpolicies.networking.k8s.aws refused",
+            "clusternetworkpolicies.networking.k8s.aws fact",
         ]
     );
     assert!(Foreign::of("networking.k8s.io", "networkpolicies").is_none());
@@ -103,6 +107,54 @@ fn each_of_ciliums_several_rules_counts() {
     ] {
         let text = object.to_string();
         assert_eq!(could_select(kind, &parse(text.as_bytes()).unwrap(), &policies()), want, "{text}");
+    }
+}
+
+#[test]
+fn ciliums_redirects() {
+    let service = |name: &str| json!({"serviceMatcher": {"serviceName": name, "namespace": "flame"}});
+    let selected = |labels: Value| json!({"localEndpointSelector": {"matchLabels": labels}});
+    let web = || selected(json!({"app": "web"}));
+    for (frontend, backend, want) in [
+        (service("web"), web(), false),
+        (service("web"), selected(json!({"k8s:app": "hub-adapter"})), false),
+        (service("web"), selected(json!({})), true),
+        (service("web"), selected(json!({"component": "flame-analysis"})), true),
+        (service("web"), json!({}), true),
+        (service("analysis-1"), web(), true),
+        (service("nginx-analysis-1"), web(), true),
+        (json!({"addressMatcher": {"ip": "10.96.0.7"}}), web(), true),
+        (json!({"serviceMatcher": {"serviceName": "web"}, "addressMatcher": {"ip": "10.96.0.7"}}), web(), true),
+        (json!({"serviceMatcher": {}}), web(), true),
+        (json!({}), web(), true),
+    ] {
+        let spec = json!({"redirectFrontend": frontend, "redirectBackend": backend});
+        assert_eq!(selects("cilium.io", "ciliumlocalredirectpolicies", &spec), want, "{spec}");
+    }
+}
+
+#[test]
+fn those_that_select_pods_as_networkpolicies_do() {
+    let labels = |labels: Value| json!({"podSelector": {"matchLabels": labels}, "egress": [{}]});
+    for (spec, want) in [
+        (json!({}), true),
+        (json!({"podSelector": {}}), true),
+        (labels(json!({"app": "analysis-1"})), true),
+        (labels(json!({"component": "flame-analysis"})), true),
+        (labels(json!({"app": "web"})), false),
+        (labels(json!({"tier": "db"})), false),
+        (
+            json!({"podSelector": {"matchExpressions": [
+                {"key": "component", "operator": "NotIn", "values": ["flame-analysis"]},
+            ]}}),
+            true,
+        ),
+    ] {
+        for (group, resource) in
+            [("networking.gke.io", "fqdnnetworkpolicies"), ("networking.k8s.aws", "applicationnetworkpolicies")]
+        {
+            assert_eq!(selects(group, resource, &spec), want, "{spec}");
+        }
     }
 }
 
@@ -195,6 +247,7 @@ fn the_admin_tier() {
         for resource in ["adminnetworkpolicies", "baselineadminnetworkpolicies", "clusternetworkpolicies"] {
             assert_eq!(selects("policy.networking.k8s.io", resource, &spec), want, "{spec}");
         }
+        assert_eq!(selects("networking.k8s.aws", "clusternetworkpolicies", &spec), want, "{spec}");
     }
 }
 
@@ -210,6 +263,18 @@ fn a_refusal_says_where_and_what_to_do() {
           and what it lets through is not known to Flamewarden; let its selector ask for an `app` or `component` that \
           no analysis has"
         ]
+    );
+    let redirect = json!({"spec": {
+        "redirectFrontend": {"addressMatcher": {"ip": "10.96.0.7"}},
+        "redirectBackend": {"localEndpointSelector": {"matchLabels": {"app": "web"}}},
+    }});
+    let (text, kind) = (redirect.to_string(), Foreign::of("cilium.io", "ciliumlocalredirectpolicies").unwrap());
+    let findings = judge_foreign(kind, &parse(text.as_bytes()).unwrap(), &policies());
+    assert_eq!(
+        findings.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        ["network-policy: spec.redirectFrontend ({\"addressMatcher\":{\"ip\":\"10.96.0.7\"}}): this \
+          ciliumlocalredirectpolicies of cilium.io could lead to others what is meant for an analysis; let its \
+          `serviceMatcher` name a Service that is no analysis's"]
     );
 }
 

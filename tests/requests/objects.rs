@@ -273,9 +273,14 @@ fn other_networks_policies_may_not_select_an_analysis() {
             ("it goes", delete(CILIUM, user, wide.clone()), &[]),
         ]);
     }
-    for resource in
-        ["crd.projectcalico.org/networkpolicies", "projectcalico.org/networkpolicies", "crd.antrea.io/networkpolicies"]
-    {
+    for resource in [
+        "cilium.io/ciliumlocalredirectpolicies",
+        "crd.projectcalico.org/networkpolicies",
+        "projectcalico.org/networkpolicies",
+        "crd.antrea.io/networkpolicies",
+        "networking.gke.io/fqdnnetworkpolicies",
+        "networking.k8s.aws/applicationnetworkpolicies",
+    ] {
         let asked = create(resource, EDITOR, json!({"metadata": {"name": "c"}, "spec": {}}));
         assert_eq!(asked.refused_by(), ["network-policy"], "{resource} for every pod");
     }
