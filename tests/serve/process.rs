@@ -3,12 +3,14 @@
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
-use std::process::{Child, ChildStderr, Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::thread;
 
 use serde_json::Value;
 
 use crate::client::{Caller, Connection};
-use crate::server::{Place, review};
+use crate::server::{PATIENCE, Place, review};
 
 fn flamewarden() -> Command {
     Command::new(env!("CARGO_BIN_EXE_flamewarden"))
@@ -29,25 +31,25 @@ fn told(output: &Output) -> (Option<i32>, String) {
 /// A child that does not outlive its test.
 pub(crate) struct Running {
     child: Child,
-    log: BufReader<ChildStderr>,
+    log: Receiver<String>,
 }
 
 impl Running {
     pub(crate) fn start(mut command: Command) -> Self {
         let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
-        let log = BufReader::new(child.stderr.take().unwrap());
+        let (lines, log) = channel();
+        let written = BufReader::new(child.stderr.take().unwrap()).lines();
+        thread::spawn(move || written.map_while(Result::ok).try_for_each(|line| lines.send(line)));
         Running { child, log }
     }
 
     /// The next log line with that message.
     pub(crate) fn line(&mut self, message: &str) -> Value {
-        let mut line = String::new();
-        while self.log.read_line(&mut line).unwrap() > 0 {
+        while let Ok(line) = self.log.recv_timeout(PATIENCE) {
             let value: Value = serde_json::from_str(&line).unwrap();
             if value["message"] == message {
                 return value;
             }
-            line.clear();
         }
         panic!("the log ends without {message:?}");
     }
