@@ -211,7 +211,13 @@ fn duration(text: &str) -> Result<Duration, String> {
     Duration::try_from(span).map_err(|_| "must not be negative".to_owned())
 }
 
-#[expect(clippy::print_stderr, reason = "the one line that says why nothing was done; logs may be off")]
+/// The kubeconfig of a command that people type: as given, or where kubectl looks. None is left to pods.
+fn kubeconfig(given: Option<PathBuf>) -> Option<PathBuf> {
+    let home = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".kube/config"));
+    given.or_else(|| home().filter(|file| file.exists()))
+}
+
+/// The one line that says why nothing was done; logs may be off. Where nobody reads it, the exit code says so.
 fn complain(problem: &anyhow::Error) {
-    eprintln!("flamewarden: {problem:#}");
+    let _ = writeln!(io::stderr(), "flamewarden: {problem:#}");
 }

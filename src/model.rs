@@ -20,4 +20,4 @@ pub use json::{Json, ParseProblem, parse, parse_within, part};
 pub use path::{FieldPath, Segment};
 pub use pod::{ContainerKind, ContainerView, PodView};
 pub use request::{Operation, Request, Resource, User};
-pub use yaml::yaml_documents;
+pub use yaml::{yaml_documents, yaml_problem};

@@ -228,11 +228,13 @@ fn folders_lists_and_documents_are_read_and_what_is_broken_leaves_the_rest_reada
 
 #[test]
 fn a_user_or_policies_that_make_no_sense_end_in_two() {
-    let folder = folder(&[("bad/p.yaml", "kind: Nonsense\n")]);
+    let folder = folder(&[("bad/p.yaml", "kind: Nonsense\n"), ("nothing/empty.yaml", "# later\n")]);
     for (arguments, says) in [
         (&["--policies", "absent"][..], "cannot read policies in absent"),
         (&["--policies", "bad"], "policy file p.yaml"),
         (&["--output", "xml"], "invalid value 'xml'"),
+        (&["nothing"], "nothing to judge: no objects in nothing"),
+        (&[], "nothing to judge: no objects in standard input"),
     ] {
         let output = audit(&folder, arguments, "");
         let said = String::from_utf8(output.stderr).unwrap();

@@ -212,13 +212,23 @@ fn cert_manager_is_asked_for_an_authority_that_outlasts_the_certificate() {
 
 /// A tag can be moved afterwards.
 #[test]
-fn an_image_is_named_by_its_digest_unless_it_is_to_be_tried() {
+fn an_image_is_named_by_its_digest_unless_it_is_to_be_tried_and_the_controller_as_the_policies_do() {
     let folder = tempfile::tempdir().unwrap();
     for (name, text) in FILES {
         std::fs::write(folder.path().join(name), text).unwrap();
     }
     let digest = format!("registry.example/flamewarden@sha256:{}", "0".repeat(64));
     for (image, more, says) in [
+        (
+            digest.as_str(),
+            Some("--namespace=flame"),
+            "--namespace flame makes the controller `system:serviceaccount:flame:",
+        ),
+        (
+            digest.as_str(),
+            Some("--namespace=elsewhere"),
+            "set `controller` there, or print for the namespace that it names",
+        ),
         (digest.as_str(), None, ""),
         ("registry.example/flamewarden:1", Some("--image-by-tag"), ""),
         ("registry.example/flamewarden:1", None, "has no digest, so what runs could be replaced"),

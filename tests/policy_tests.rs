@@ -10,7 +10,7 @@ use flamewarden::auditor::CaseFile;
 use flamewarden::rules::{OBJECT_RULES, POD_RULES, REQUEST_RULES};
 use tempfile::TempDir;
 
-/// The shipped policies with an installation, and these tests.
+/// The shipped policies with the example of an installation, and these tests with the installation that they suppose.
 fn folder(tests: &[(&str, &str)]) -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     let policies = folder.path().join("policies");
@@ -18,7 +18,8 @@ fn folder(tests: &[(&str, &str)]) -> TempDir {
     for (name, text) in [
         ("flame-analysis.yaml", include_str!("../policies/flame-analysis.yaml")),
         ("flame-gateway.yaml", include_str!("../policies/flame-gateway.yaml")),
-        ("installation.yaml", include_str!("fixtures/installation.yaml")),
+        ("installation.yaml", include_str!("../policies/installation.yaml.example")),
+        ("tests/installation.yaml", include_str!("../policies/tests/installation.yaml")),
     ] {
         fs::write(policies.join(name), text).unwrap();
     }
@@ -37,10 +38,9 @@ fn test(folder: &Path) -> (Option<i32>, String) {
 fn shipped() -> Vec<(String, String)> {
     let mut files: Vec<_> = fs::read_dir("policies/tests")
         .unwrap()
-        .map(|entry| {
-            let path = entry.unwrap().path();
-            (path.file_name().unwrap().to_str().unwrap().to_owned(), fs::read_to_string(path).unwrap())
-        })
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.file_name().unwrap() != "installation.yaml")
+        .map(|path| (path.file_name().unwrap().to_str().unwrap().to_owned(), fs::read_to_string(path).unwrap()))
         .collect();
     files.sort();
     files

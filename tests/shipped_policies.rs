@@ -28,13 +28,22 @@ fn a_problem_names_file_line_and_reason() {
 #[test]
 fn a_profile_that_nobody_could_keep_to_is_refused() {
     for (from, to, says) in [
-        ("requests: {cpu: 100m,", "requests: {cpu: 3,", "resources of cpu must be above 0"),
-        ("limits: {cpu: \"2\",", "limits: {cpu: \"9\",", "resources of cpu must be above 0"),
-        ("requests: {cpu: 100m,", "requests: {cpu: \"0\",", "resources of cpu must be above 0"),
+        (
+            "requests: {cpu: 100m,",
+            "requests: {cpu: 3,",
+            "a.yaml: profile flame-analysis: resources: cpu: request 3, limit 2, maximum 8: must be",
+        ),
+        ("limits: {cpu: \"2\",", "limits: {cpu: \"9\",", "resources: cpu: request 100m, limit 9, maximum 8: must be"),
+        ("requests: {cpu: 100m,", "requests: {cpu: \"0\",", "request 0, limit 2, maximum 8: must be above 0"),
         ("limits: {cpu: \"2\", memory: 4Gi,", "limits: {cpu: \"2\",", "resources must name memory"),
         ("emptyDirDefault: 1Gi", "emptyDirDefault: 65Gi", "resources.emptyDirDefault"),
-        ("user: 65532", "user: 0", "security.user and security.graceMaximum must be above 0"),
-        ("graceMaximum: 30", "graceMaximum: 0", "security.user and security.graceMaximum must be above 0"),
+        (
+            "component: flame-analysis",
+            "component: flame analysis",
+            "component `flame analysis` is no value that labels have",
+        ),
+        ("user: 65532", "user: 0", "security.user (0) and security.graceMaximum (30) must be above 0"),
+        ("graceMaximum: 30", "graceMaximum: 0", "security.user (65532) and security.graceMaximum (0) must be above 0"),
     ] {
         assert!(ANALYSIS.contains(from), "{from}");
         let changed = ANALYSIS.replace(from, to);
@@ -67,6 +76,7 @@ fn a_value_that_could_not_mean_what_it_says_is_refused_with_its_line() {
         ("analysisRegistries", "[harbor.example/Node]", "`harbor.example/Node` has no path that images have"),
         ("analysisRegistries", "[harbor.example//node]", "has no path that images have"),
         ("analysisRegistries", "[\"harbor.example:port\"]", "names no host"),
+        ("analysisRegistries", "[Harbor.example]", "`Harbor.example` has capitals"),
         ("analysisRegistries", "[harbor]", "`harbor` names no host; write it as in an image, with a dot or a port"),
         ("analysisRegistries", "[index.docker.io/node]", "is known as docker.io; write that"),
         ("analysisRegistries", "[\"\"]", "names no host"),
@@ -131,6 +141,22 @@ fn a_rule_that_always_enforces_has_neither_mode_nor_exception() {
             };
             assert_eq!(said.as_ref().map(told), firm.then_some(true), "{more}: {said:?}");
         }
+    }
+}
+
+#[test]
+fn an_exception_says_who_answers_for_it_and_until_when() {
+    for (owner, reason, expires, says) in [
+        ("o", "r", "2027-01-31T00:00:00Z", ""),
+        ("' '", "r", "2027-01-31T00:00:00Z", "`owner` and `reason` must not be empty"),
+        ("o", "''", "2027-01-31T00:00:00Z", "`owner` and `reason` must not be empty"),
+        ("o", "r", "2027-01-31", "expires `2027-01-31` is no moment; write it like 2027-01-31T00:00:00Z"),
+    ] {
+        let rule = format!("{{rule: seccomp, app: a, owner: {owner}, reason: {reason}, expires: {expires}}}");
+        let text = format!("{ANALYSIS}  exceptions: [{rule}]\n");
+        let said = PolicySet::parse([("a.yaml", text.as_str()), ("g.yaml", GATEWAY), ("i.yaml", INSTALLATION)]);
+        let said = said.err().map(|problem| problem.to_string()).unwrap_or_default();
+        assert_eq!((said.contains(says), said.is_empty()), (true, says.is_empty()), "{rule}: {said}");
     }
 }
 

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::examine::{Auditor, Decision};
-use crate::model::{Operation, Request, Resource, User, parse};
+use crate::model::{Operation, Request, Resource, User, parse, yaml_problem};
 use crate::rules::Target;
 
 /// A file of tests: `kind: PolicyTest` of `flamewarden.dev/v1alpha1`.
@@ -124,10 +124,8 @@ impl CaseFile {
     /// # Errors
     /// The first problem, with its line.
     pub fn parse(file: &str, text: &str) -> Result<Self, TestProblem> {
-        serde_saphyr::from_str(text).map_err(|problem| {
-            let reason = problem.without_snippet().to_string().lines().next().unwrap_or_default().to_owned();
-            TestProblem::Document { file: file.to_owned(), reason }
-        })
+        serde_saphyr::from_str(text)
+            .map_err(|problem| TestProblem::Document { file: file.to_owned(), reason: yaml_problem(&problem) })
     }
 
     /// How many cases it has.

@@ -48,6 +48,8 @@ pub enum Check {
     PodFields,
     /// Network policies of every kind that are there already.
     NetworkPolicies,
+    /// Guarded namespaces.
+    Namespaces,
     /// Pods that are there already.
     Pods,
 }
@@ -90,6 +92,12 @@ impl Preflight {
             let message = "this field of pods is not classified; guarded pods that set it are refused";
             self.add(Check::PodFields, field, message.to_owned());
         }
+    }
+
+    /// Tells of a guarded namespace that there is none of.
+    pub(super) fn miss_namespace(&mut self, name: &str) {
+        let message = "it does not exist; create it before the installation, whose roles belong in it";
+        self.add(Check::Namespaces, format!("Namespace {name}"), message.to_owned());
     }
 
     /// Judges the text of a NetworkPolicy of a guarded namespace.

@@ -6,6 +6,7 @@ use serde_json::Value;
 use super::hindrance::{Preflight, cluster_problem};
 use super::{Problem, Subject};
 use crate::cluster::{Cluster, ClusterProblem, Kind};
+use crate::facts::Place;
 use crate::isolation::{FOREIGN, Scope};
 use crate::model::{labels, parse};
 use crate::policy::PolicySet;
@@ -21,6 +22,13 @@ pub async fn preflight(cluster: &Cluster, policies: &PolicySet, now: Timestamp) 
     }
     for guarded in &policies.installation.namespaces {
         let namespace = guarded.name.as_str();
+        let place = Place { namespace: String::new(), name: namespace.to_owned() };
+        let read = cluster.read(Kind::Namespace, &place).await;
+        if matches!(read, Ok(None)) {
+            seen.miss_namespace(namespace);
+            continue;
+        }
+        seen.note(read);
         let judge = |text: &[u8]| seen.judge_policy(text, policies);
         let read = cluster.each(Kind::NetworkPolicy, namespace, "", judge).await;
         seen.note(read);

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::model::{Json, parse, yaml_documents};
+use crate::model::{Json, parse, yaml_documents, yaml_problem};
 
 /// A file's name and text, or why it could not be read.
 #[derive(Debug)]
@@ -65,7 +65,12 @@ pub fn subjects(source: &Source) -> Vec<Result<Subject, Problem>> {
         }
         Err(problem) => {
             let line = problem.location().map(|place| place.line());
-            vec![Err(Problem { file: source.file.clone(), document: Some(number), line, message: reason(&problem) })]
+            vec![Err(Problem {
+                file: source.file.clone(),
+                document: Some(number),
+                line,
+                message: yaml_problem(&problem),
+            })]
         }
     });
     read.collect()
@@ -79,13 +84,6 @@ struct Document<'a> {
     line: u64,
     /// Whether the object's text is the file's own, so that lines in it are lines of the file.
     is_json: bool,
-}
-
-/// The first line of the reader's reason, without its advice to programmers.
-fn reason(problem: &serde_saphyr::Error) -> String {
-    let message = problem.without_snippet().to_string();
-    let first = message.lines().next().unwrap_or_default().trim_start_matches("error: ");
-    first.replace(", set DuplicateKeyPolicy in Options if acceptable", "")
 }
 
 /// The object of a document, or the items of a list.

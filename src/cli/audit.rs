@@ -1,12 +1,14 @@
 //! Edge: `flamewarden audit`: judges manifests and prints what would become of them.
 
+use std::collections::BTreeMap;
 use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 
+use super::kubeconfig;
 use crate::auditor::{
     Asker, Auditor, Colours, compare, comparison_text, gather, live_subjects, preflight, preflight_text, subjects, text,
 };
@@ -44,7 +46,7 @@ pub(super) struct Audit {
     /// Says what in the cluster stands in the way of installing, or of a new minor of Kubernetes.
     #[arg(long, conflicts_with_all = ["files", "compare"])]
     preflight: bool,
-    /// How to reach the API server, for `--preflight` and `--cluster`; without it, as a pod does.
+    /// How to reach the API server, for `--preflight` and `--cluster`; without it, by ~/.kube/config, or as a pod does.
     #[arg(long, value_name = "FILE", env = "KUBECONFIG")]
     kubeconfig: Option<PathBuf>,
     /// How the report is written.
@@ -65,12 +67,12 @@ impl Audit {
     /// The text to print and the exit code.
     pub(super) fn run(self) -> anyhow::Result<(String, u8)> {
         let policies = read(&self.policies)?;
+        let kubeconfig = kubeconfig(self.kubeconfig);
         let now = jiff::Timestamp::now();
         let asker = Asker { user: self.user, groups: self.groups, namespace: self.namespace };
         let auditor = Auditor::new(&policies, asker.clone(), now)?;
         if self.preflight {
-            let found =
-                in_cluster(self.kubeconfig.as_deref(), async |cluster| preflight(&cluster, &policies, now).await)?;
+            let found = in_cluster(kubeconfig.as_deref(), async |cluster| preflight(&cluster, &policies, now).await)?;
             let shown = self.output.of(&found, |colours| preflight_text(&found, colours))?;
             return Ok((shown, found.exit_code()));
         }
@@ -78,9 +80,11 @@ impl Audit {
         let sources = if self.cluster && self.files.is_empty() { Vec::new() } else { gather(&self.files) };
         let mut subjects: Vec<_> = sources.iter().flat_map(subjects).collect();
         if self.cluster {
-            let live = in_cluster(self.kubeconfig.as_deref(), async |cluster| live_subjects(&cluster, &policies).await);
+            let live = in_cluster(kubeconfig.as_deref(), async |cluster| live_subjects(&cluster, &policies).await);
             subjects.extend(live?);
         }
+        // A path that leads to nothing must not look like one that leads to good objects only.
+        ensure!(self.cluster || !subjects.is_empty(), "nothing to judge: no objects in {}", named(&self.files));
         if let Some(folder) = self.policy {
             let others = read(&folder)?;
             let comparison = compare(subjects, &auditor, &Auditor::new(&others, asker, now)?);
@@ -89,6 +93,14 @@ impl Audit {
         }
         let report = auditor.report(subjects);
         Ok((self.output.of(&report, |colours| text(&report, colours))?, report.exit_code()))
+    }
+}
+
+/// Files and folders as they were given.
+pub(super) fn named(files: &[PathBuf]) -> String {
+    match files {
+        [] => "standard input".to_owned(),
+        _ => files.iter().map(|file| file.display().to_string()).collect::<Vec<_>>().join(", "),
     }
 }
 
@@ -112,7 +124,11 @@ impl Output {
 
 /// The policies of a folder.
 pub(super) fn read(folder: &Path) -> anyhow::Result<PolicySet> {
-    let files = read_policies(folder)?;
+    parse(&read_policies(folder)?)
+}
+
+/// The policies of files, by their names.
+pub(super) fn parse(files: &BTreeMap<String, String>) -> anyhow::Result<PolicySet> {
     Ok(PolicySet::parse(files.iter().map(|(name, text)| (name.as_str(), text.as_str())))?)
 }
 

@@ -7,7 +7,7 @@ use anyhow::{Context, ensure};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use clap::{Args, ValueEnum};
 
-use crate::install::{Certificates, Endpoint, Settings, manifests, to_yaml};
+use crate::install::{CONTROLLER, Certificates, Endpoint, Settings, manifests, to_yaml};
 use crate::model::ImageRef;
 use crate::policy::{ALSO, PolicySet};
 use crate::serve::read_policies;
@@ -60,6 +60,7 @@ impl Manifests {
             files.extend(read_policies(also)?.into_iter().map(|(name, text)| (format!("{ALSO}{name}"), text)));
         }
         let policies = PolicySet::parse(files.iter().map(|(name, text)| (name.as_str(), text.as_str())))?;
+        check_namespace(&self.namespace, &policies)?;
         let endpoint = match (self.url, self.ca) {
             (Some(base), Some(ca)) => {
                 let authority = fs::read(&ca).with_context(|| format!("cannot read {}", ca.display()))?;
@@ -75,6 +76,18 @@ impl Manifests {
         let settings = Settings { namespace: self.namespace, image: self.image, endpoint, certificates, files };
         to_yaml(&manifests(&settings, &policies)).context("cannot write the objects as YAML")
     }
+}
+
+/// The policies say by name who Flamewarden's controller is; another would be refused like anybody else.
+fn check_namespace(namespace: &str, policies: &PolicySet) -> anyhow::Result<()> {
+    let controller = format!("system:serviceaccount:{namespace}:{CONTROLLER}");
+    ensure!(
+        policies.installation.controller == controller,
+        "--namespace {namespace} makes the controller `{controller}`, and the Installation names `{}`: set `controller` \
+         there, or print for the namespace that it names",
+        policies.installation.controller
+    );
+    Ok(())
 }
 
 /// A tag can be moved to another program afterwards, which would then hold the guard's rights.

@@ -7,16 +7,17 @@ use anyhow::{Context, bail};
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::print;
+use super::{kubeconfig, print};
 use crate::cluster::{Cluster, ClusterProblem, Kind, leader};
 use crate::facts::Place;
 use crate::install::CONTROLLER;
-use crate::model::labels::{APP, ISOLATION_FINALIZER, NETWORK_GATE, POLICY_PREFIX, SCAN_GATE, SPARE_SUFFIX};
+use crate::isolation::MANAGED_BY;
+use crate::model::labels::{APP, ISOLATES, ISOLATION_FINALIZER, NETWORK_GATE, POLICY_PREFIX, SCAN_GATE, SPARE_SUFFIX};
 
 /// Arguments of the command.
 #[derive(Args)]
 pub(super) struct Release {
-    /// How to reach the API server; without it, as a pod does.
+    /// How to reach the API server; without it, by ~/.kube/config, or as a pod does.
     #[arg(long, value_name = "FILE", env = "KUBECONFIG")]
     kubeconfig: Option<PathBuf>,
     /// Flamewarden's own namespace.
@@ -36,28 +37,45 @@ impl Release {
     }
 
     async fn release(self) -> anyhow::Result<()> {
-        let cluster = Cluster::connect(self.kubeconfig.as_deref(), MANAGER).await?;
+        let cluster = Cluster::connect(kubeconfig(self.kubeconfig.clone()).as_deref(), MANAGER).await?;
         self.refuse_beside_a_controller(&cluster).await?;
+        let (mut deleted, mut kept) = (0, 0);
         for kind in REGISTERED {
             for object in cluster.list_everywhere(kind, OURS, Some).await? {
                 let place = place(&object);
                 cluster.delete(kind, &place, uid(&object)).await?;
+                deleted += 1;
                 print(&format!("deleted {kind:?} {}\n", place.name))?;
             }
         }
         let pods = cluster.list_everywhere(Kind::Pod, "", |pod| Pod::read(&pod)).await?;
-        for pod in pods.iter().filter(|pod| !pod.gates.is_empty()) {
+        let waiting: Vec<&Pod> = pods.iter().filter(|pod| !pod.gates.is_empty()).collect();
+        for pod in &waiting {
             self.release_pod(&cluster, pod).await?;
         }
         for policy in cluster.list_everywhere(Kind::NetworkPolicy, "", ours).await? {
-            release_policy(&cluster, &policy, &pods).await?;
+            match release_policy(&cluster, &policy, &pods).await? {
+                Fate::Keep => kept += 1,
+                Fate::Delete | Fate::Free => deleted += 1,
+            }
         }
-        Ok(())
+        let waiting = if self.open_gates { 0 } else { waiting.len() };
+        print(&told(deleted, kept, waiting))
     }
 
     /// A controller that still runs would make every policy again.
     async fn refuse_beside_a_controller(&self, cluster: &Cluster) -> anyhow::Result<()> {
         let place = Place { namespace: self.namespace.clone(), name: CONTROLLER.to_owned() };
+        let leases = cluster.list_everywhere(Kind::Lease, "", Some).await?;
+        let named = |lease: &&Value| lease.pointer("/metadata/name").is_some_and(|name| name == CONTROLLER);
+        let homes: Vec<String> = leases.iter().filter(named).map(|lease| self::place(lease).namespace).collect();
+        if let Some(home) = homes.first().filter(|_| !homes.contains(&self.namespace)) {
+            bail!(
+                "no controller was ever at work in namespace {}, but one in {home}: add `--namespace {home}`, so that \
+                 this can look whether it still is",
+                self.namespace
+            );
+        }
         let looks = |holder: &str, duration: Duration| {
             // Whoever cannot be told waits all the same.
             let _ = print(&format!(
@@ -78,7 +96,10 @@ impl Release {
     async fn release_pod(&self, cluster: &Cluster, pod: &Pod) -> anyhow::Result<()> {
         let Place { namespace, name } = &pod.place;
         if !self.open_gates {
-            return print(&format!("waits Pod {namespace}/{name}: {}\n", pod.gates.join(", ")));
+            return print(&format!(
+                "waits Pod {namespace}/{name}: {} (--open-gates lets it run unchecked)\n",
+                pod.gates.join(", ")
+            ));
         }
         for gate in &pod.gates {
             patiently(async || {
@@ -114,7 +135,16 @@ impl Pod {
     }
 }
 
-async fn release_policy(cluster: &Cluster, policy: &Value, pods: &[Pod]) -> anyhow::Result<()> {
+/// What is left to do.
+fn told(deleted: usize, kept: usize, waiting: usize) -> String {
+    let left = match (kept, waiting) {
+        (0, 0) => "nothing of Flamewarden's is left that could hold something up".to_owned(),
+        _ => format!("{kept} policies were kept, {waiting} pods wait; run this again when their pods are gone"),
+    };
+    format!("{deleted} objects deleted or freed; {left}\n")
+}
+
+async fn release_policy(cluster: &Cluster, policy: &Value, pods: &[Pod]) -> anyhow::Result<Fate> {
     let fate = fate(policy, pods);
     let place = place(policy);
     let finalizer = json!(ISOLATION_FINALIZER);
@@ -126,9 +156,10 @@ async fn release_policy(cluster: &Cluster, policy: &Value, pods: &[Pod]) -> anyh
     let said = match fate {
         Fate::Delete => ("deleted", ""),
         Fate::Free => ("freed", ": it was being deleted"),
-        Fate::Keep => ("kept", ": its pods are there and it isolates them; delete it when they are gone"),
+        Fate::Keep => ("kept", ": its pods are there and it isolates them; run this again when they are gone"),
     };
-    print(&format!("{} NetworkPolicy {}/{}{}\n", said.0, place.namespace, place.name, said.1))
+    print(&format!("{} NetworkPolicy {}/{}{}\n", said.0, place.namespace, place.name, said.1))?;
+    Ok(fate)
 }
 
 /// What becomes of a policy of the guard's once its finalizer is taken.
@@ -142,10 +173,20 @@ enum Fate {
     Keep,
 }
 
-/// A policy that has our finalizer.
+/// A policy that has our finalizer, or one that was kept when it was taken.
 fn ours(policy: Value) -> Option<Value> {
-    let finalizers = policy.pointer("/metadata/finalizers")?.as_array()?;
-    finalizers.iter().any(|finalizer| finalizer == ISOLATION_FINALIZER).then_some(policy)
+    let finalizers = policy.pointer("/metadata/finalizers").and_then(Value::as_array);
+    let held = finalizers.into_iter().flatten().any(|finalizer| finalizer == ISOLATION_FINALIZER);
+    let label = |key: &str| policy.pointer("/metadata/labels")?.get(key)?.as_str();
+    let isolates = label(ISOLATES).filter(|_| label("app.kubernetes.io/managed-by") == Some(MANAGED_BY));
+    let kept = isolates.is_some_and(|app| app == isolated_app(&place(&policy).name));
+    (held || kept).then_some(policy)
+}
+
+/// The `app` that a policy of the guard's isolates, by its name.
+fn isolated_app(name: &str) -> &str {
+    let app = name.strip_prefix(POLICY_PREFIX).unwrap_or(name);
+    app.strip_suffix(SPARE_SUFFIX).unwrap_or(app)
 }
 
 fn fate(policy: &Value, pods: &[Pod]) -> Fate {
@@ -153,8 +194,7 @@ fn fate(policy: &Value, pods: &[Pod]) -> Fate {
         return Fate::Free;
     }
     let Place { namespace, name } = place(policy);
-    let app = name.strip_prefix(POLICY_PREFIX).unwrap_or(&name);
-    let app = app.strip_suffix(SPARE_SUFFIX).unwrap_or(app);
+    let app = isolated_app(&name);
     let isolated = |pod: &Pod| pod.app.as_deref() == Some(app) && pod.place.namespace == namespace;
     if pods.iter().any(isolated) { Fate::Keep } else { Fate::Delete }
 }
@@ -223,9 +263,14 @@ mod tests {
         let mut deleted = policy(ISOLATION_FINALIZER);
         deleted["metadata"]["deletionTimestamp"] = json!("now");
         let pod = |namespace: &str, app: &str, phase: &str| json!({"metadata": {"namespace": namespace, "labels": {"app": app}}, "status": {"phase": phase}});
+        let kept = |isolates: &str, by: &str| json!({"metadata": {"namespace": "flame", "name": "flamewarden-analysis-a", "labels": {ISOLATES: isolates, "app.kubernetes.io/managed-by": by}}});
         let strangers = [pod("flame", "analysis-b", "Running"), pod("other", "analysis-a", "Running")];
         for (policy, pods, want) in [
             (policy("other"), vec![], None),
+            (kept("analysis-a", "flamewarden"), vec![], Some(Fate::Delete)),
+            (kept("analysis-a", "flamewarden"), vec![pod("flame", "analysis-a", "Running")], Some(Fate::Keep)),
+            (kept("analysis-b", "flamewarden"), vec![], None),
+            (kept("analysis-a", "helm"), vec![], None),
             (policy(ISOLATION_FINALIZER), strangers.to_vec(), Some(Fate::Delete)),
             (policy(ISOLATION_FINALIZER), vec![pod("flame", "analysis-a", "Failed")], Some(Fate::Delete)),
             (policy(ISOLATION_FINALIZER), vec![pod("flame", "analysis-a", "Pending")], Some(Fate::Keep)),

@@ -14,7 +14,7 @@ pub fn policy(app: &str, namespace: &str, analysis: &Profile, gateway: &Profile)
         "metadata": {
             "name": policy_name(app),
             "namespace": namespace,
-            "labels": {"app.kubernetes.io/managed-by": MANAGED_BY, "flamewarden.dev/isolates": app},
+            "labels": {"app.kubernetes.io/managed-by": MANAGED_BY, labels::ISOLATES: app},
             "finalizers": [labels::ISOLATION_FINALIZER],
         },
         "spec": spec(pods, app, analysis, gateway),

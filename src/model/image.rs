@@ -124,6 +124,9 @@ pub fn registry_problem(registry: &str) -> Option<&'static str> {
     if host == "index.docker.io" {
         return Some("is known as docker.io; write that");
     }
+    if host.contains(|c: char| c.is_ascii_uppercase()) {
+        return Some("has capitals; runtimes and rules compare it in small letters, so write it in them");
+    }
     // Otherwise runtimes take the first part for a path on Docker Hub.
     let told_apart = host == "localhost" || host.contains(['.', ':']);
     if !told_apart || !is_host(host) {

@@ -12,6 +12,8 @@ pub const NETWORK_GATE: &str = "flamewarden.dev/network-policy";
 pub const SCAN_GATE: &str = "flamewarden.dev/scan";
 /// The finalizer of isolation policies; only the controller and break-glass take it away.
 pub const ISOLATION_FINALIZER: &str = "flamewarden.dev/isolation";
+/// The label by which an isolation policy says which `app` it isolates.
+pub const ISOLATES: &str = "flamewarden.dev/isolates";
 /// What stands before an analysis's name in the name of its isolation policy.
 pub const POLICY_PREFIX: &str = "flamewarden-";
 /// The group whose members may exec, attach, port-forward and force a deletion.

@@ -20,6 +20,14 @@ pub fn yaml_documents(text: &str) -> Vec<String> {
     found
 }
 
+/// Why a text is no YAML of the wanted form, on one line: reason, line and column. The text itself is not in it, which
+/// may hold credentials, nor the reader's advice to programmers.
+pub fn yaml_problem(problem: &serde_saphyr::Error) -> String {
+    let message = problem.without_snippet().to_string();
+    let first = message.lines().next().unwrap_or_default().trim_start_matches("error: ");
+    first.replace(", set DuplicateKeyPolicy in Options if acceptable", "")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -28,5 +36,16 @@ mod tests {
     fn documents_keep_their_lines_and_lose_nothing() {
         let text = "# only a comment\n---\na: 1\n--- {b: 2}\n---\n\n---c\n";
         assert_eq!(yaml_documents(text), ["\n\na: 1\n", "\n\n\n {b: 2}\n", "\n\n\n\n\n\n---c\n"]);
+    }
+
+    #[test]
+    fn a_problem_has_its_place_and_nothing_of_the_text() {
+        for (text, want) in [
+            ("a: secret\na: b\n", "duplicate mapping key: a at line 2, column 1"),
+            ("a: secret\nb: [", "unclosed bracket '[' at line 2, column 4"),
+        ] {
+            let problem = serde_saphyr::from_str::<serde_json::Value>(text).unwrap_err();
+            assert_eq!(yaml_problem(&problem), want);
+        }
     }
 }

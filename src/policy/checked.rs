@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
 
+use jiff::Timestamp;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error};
 
@@ -199,6 +200,31 @@ pub const SOFTER: &[&str] = &[
     "service-account-token-request",
     "configuration-creator",
 ];
+
+/// The value of a label, not empty.
+pub(super) fn label_value<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
+    let value = String::deserialize(from)?;
+    let edge = |c: char| c.is_ascii_alphanumeric();
+    let fits = value.len() <= 63 && value.starts_with(edge) && value.ends_with(edge);
+    if fits && value.chars().all(|c| edge(c) || matches!(c, '-' | '_' | '.')) {
+        return Ok(value);
+    }
+    let problem =
+        "is no value that labels have: at most 63 letters, digits, `-`, `_`, `.`, with a letter or digit at both ends";
+    Err(wrong("component", &value, problem))
+}
+
+/// A text that must say something.
+pub(super) fn said<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
+    let text = String::deserialize(from)?;
+    if text.trim().is_empty() { Err(D::Error::custom("`owner` and `reason` must not be empty")) } else { Ok(text) }
+}
+
+/// A moment, with its time of day and zone.
+pub(super) fn moment<'de, D: Deserializer<'de>>(from: D) -> Result<Timestamp, D::Error> {
+    let text = String::deserialize(from)?;
+    text.parse().map_err(|_| wrong("expires", &text, "is no moment; write it like 2027-01-31T00:00:00Z"))
+}
 
 fn some<T, E: Error>(items: Vec<T>, field: &str, advice: &str) -> Result<Vec<T>, E> {
     if items.is_empty() { Err(E::custom(format!("{field}: the list is empty; {advice}"))) } else { Ok(items) }

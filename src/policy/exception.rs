@@ -15,10 +15,13 @@ pub struct Exception {
     /// Which `app` values it is for.
     pub app: Pattern,
     /// Who answers for it.
+    #[serde(deserialize_with = "checked::said")]
     pub owner: String,
     /// Why it is needed.
+    #[serde(deserialize_with = "checked::said")]
     pub reason: String,
     /// The first moment at which it no longer holds (RFC 3339).
+    #[serde(deserialize_with = "checked::moment")]
     pub expires: Timestamp,
 }
 

@@ -17,6 +17,9 @@ pub struct Profile {
     /// Name, from the document's metadata.
     #[serde(skip)]
     pub name: String,
+    /// The policy file that it stands in.
+    #[serde(skip)]
+    pub(super) file: String,
     /// Analysis or gateway: which built-in rules concern it.
     pub role: Role,
     /// Which pods it guards.
@@ -82,6 +85,7 @@ pub enum Mode {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Guards {
     /// The value of the label `component`.
+    #[serde(deserialize_with = "checked::label_value")]
     pub component: String,
     /// What the label `app` of an analysis must look like; gateways carry `nginx-` before it.
     pub app: Pattern,
@@ -257,7 +261,11 @@ impl Profile {
     /// or root as the user to fill in.
     pub(super) fn problem(&self) -> Option<String> {
         if self.security.user <= 0 || self.security.grace_maximum <= 0 {
-            return Some(format!("profile {}: security.user and security.graceMaximum must be above 0", self.name));
+            let Security { user, grace_maximum: grace, .. } = &self.security;
+            return Some(format!(
+                "profile {}: security.user ({user}) and security.graceMaximum ({grace}) must be above 0",
+                self.name
+            ));
         }
         if self.images.registries.is_empty() {
             return Some(format!(
@@ -319,7 +327,8 @@ impl Resources {
             };
             if request.is_zero() || request.exceeds(limit) || limit.exceeds(maximum) {
                 return Some(format!(
-                    "resources of {name} must be above 0, the request at most the limit, the limit at most the maximum"
+                    "resources: {name}: request {request}, limit {limit}, maximum {maximum}: must be above 0, the request at \
+                     most the limit, the limit at most the maximum"
                 ));
             }
         }

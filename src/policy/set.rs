@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use super::{DnsPlace, Exception, Installation, Profile, Role, RuleSpec, SOFTER, Tenancy};
-use crate::model::{PodView, yaml_documents};
+use crate::model::{PodView, yaml_documents, yaml_problem};
 
 /// Profiles and the installation's own settings, read from policy files and checked together.
 #[derive(Debug, Clone)]
@@ -99,12 +99,12 @@ impl PolicySet {
             for document in yaml_documents(text) {
                 let at = |problem: serde_saphyr::Error| PolicyProblem::Document {
                     file: file.to_owned(),
-                    reason: problem.to_string(),
+                    reason: yaml_problem(&problem),
                 };
                 match serde_saphyr::from_str::<Head>(&document).map_err(at)?.kind {
                     Kind::Profile => {
                         let document: ProfileDocument = serde_saphyr::from_str(&document).map_err(at)?;
-                        profiles.push(Profile { name: document.metadata.name, ..document.spec });
+                        profiles.push(Profile { name: document.metadata.name, file: file.to_owned(), ..document.spec });
                     }
                     Kind::Installation => {
                         let document: InstallationDocument = serde_saphyr::from_str(&document).map_err(at)?;
@@ -117,7 +117,10 @@ impl PolicySet {
                 }
             }
         }
-        let installation = only(installations, "document of kind Installation")?;
+        let installation = only(
+            installations,
+            "document of kind Installation (copy installation.yaml.example to installation.yaml and change it)",
+        )?;
         let (analysis, gateway): (Vec<_>, Vec<_>) =
             profiles.into_iter().partition(|profile| profile.role == Role::Analysis);
         let set = PolicySet {
@@ -174,11 +177,11 @@ impl PolicySet {
                 "network.dns: namespace `{namespace}` is guarded itself; DNS must live elsewhere"
             )));
         }
-        let problem = self.profiles().into_iter().find_map(Profile::problem);
-        if let Some(problem) = problem.or_else(|| self.installation.problem()) {
-            return Err(PolicyProblem::Set(problem));
+        let problem = |profile: &&Profile| Some((profile.file.clone(), profile.problem()?));
+        if let Some((file, reason)) = self.profiles().iter().find_map(problem) {
+            return Err(PolicyProblem::Document { file, reason });
         }
-        Ok(self)
+        self.installation.problem().map_or(Ok(self), |problem| Err(PolicyProblem::Set(problem)))
     }
 }
 

@@ -134,7 +134,7 @@ impl CertificateFolder {
         self.trouble = match std::mem::take(&mut self.trouble) {
             Trouble::New(known) if known == problem => {
                 let folder = self.folder.display();
-                tracing::error!(%folder, %problem, "certificate not taken; the old one stays in force");
+                tracing::error!(%folder, %problem, "certificate not taken; one that is in force stays so, and without one nobody is answered");
                 Trouble::Told(problem)
             }
             Trouble::Told(known) if known == problem => Trouble::Told(problem),

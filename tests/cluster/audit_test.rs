@@ -69,6 +69,13 @@ fn what_stands_in_the_way_of_an_installation_is_named() {
         ];
         assert_eq!(named, wanted.into());
 
+        // A namespace that is to be guarded must be there.
+        write_policies(&folder.path().join("missing"), "no-such", "");
+        let arguments = ["--preflight", "--policies", "missing"];
+        let (code, found) = audit(folder.path(), &cluster.plane.admin_file(), &arguments);
+        let missing = found["hindrances"].as_array().unwrap().iter().find(|it| it["check"] == "namespaces");
+        assert_eq!((code, &missing.unwrap()["object"]), (Some(1), &json!("Namespace no-such")), "{found}");
+
         // Under policies that ask for a digest both pods are answered differently, and nothing else is.
         write_policies(&folder.path().join("stricter"), &guarded, "required");
         let arguments = ["--compare", "--policy", "stricter", "--cluster"];

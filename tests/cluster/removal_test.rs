@@ -17,6 +17,9 @@ fn removed_in_order_flamewarden_leaves_running_pods_isolated_and_blocks_nothing(
         start_analysis(&lab, "ends").await;
         let (done, _, problem) = release(&lab, &[]);
         assert!(!done && problem.contains("the controller `first` is at work and would undo this"), "{problem}");
+        let (done, told, problem) = release(&lab, &["--namespace", "elsewhere"]);
+        assert_eq!((done, told), (false, Vec::new()));
+        assert!(problem.contains("add `--namespace flamewarden-system`"), "{problem}");
         stop_controllers(&mut lab);
         lab.cluster.admin.delete(&pod("ends"), None).await.unwrap();
         lab.cluster.gone(&pod("ends")).await;
@@ -27,10 +30,11 @@ fn removed_in_order_flamewarden_leaves_running_pods_isolated_and_blocks_nothing(
         let mut wanted = configurations();
         wanted.extend(
             [
-                "waits Pod flame/waits: flamewarden.dev/network-policy",
+                "waits Pod flame/waits: flamewarden.dev/network-policy (--open-gates lets it run unchecked)",
                 "deleted NetworkPolicy flame/flamewarden-analysis-ends",
                 "kept NetworkPolicy flame/flamewarden-analysis-runs: its pods are there and it isolates them; \
-                 delete it when they are gone",
+                 run this again when they are gone",
+                "11 objects deleted or freed; 1 policies were kept, 1 pods wait; run this again when their pods are gone",
             ]
             .map(str::to_owned),
         );
@@ -41,8 +45,20 @@ fn removed_in_order_flamewarden_leaves_running_pods_isolated_and_blocks_nothing(
 
         let (done, told, problem) = release(&lab, &["--open-gates"]);
         assert!(done, "{problem}");
-        assert_eq!(told, ["opened Pod flame/waits"]);
+        let kept = "kept NetworkPolicy flame/flamewarden-analysis-runs: its pods are there and it isolates them; run this \
+                    again when they are gone";
+        let left =
+            "0 objects deleted or freed; 1 policies were kept, 0 pods wait; run this again when their pods are gone";
+        assert_eq!(told, ["opened Pod flame/waits", kept, left]);
         lab.running(NAMESPACE, "analysis-waits", 1).await;
+        for id in ["runs", "waits"] {
+            lab.cluster.admin.delete(&pod(id), None).await.unwrap();
+            lab.cluster.gone(&pod(id)).await;
+        }
+        let (done, told, problem) = release(&lab, &[]);
+        assert!(done, "{problem}");
+        let left = "1 objects deleted or freed; nothing of Flamewarden's is left that could hold something up";
+        assert_eq!(told, ["deleted NetworkPolicy flame/flamewarden-analysis-runs", left]);
         lab.webhook = None;
         for namespace in [NAMESPACE, "flamewarden-system"] {
             end_namespace(&lab, namespace).await;
@@ -78,7 +94,7 @@ fn removed_in_another_order_one_command_frees_everything() {
         lab.cluster.gone(&path).await;
         let (done, told, problem) = release(&lab, &[]);
         assert!(done, "{problem}");
-        assert_eq!(told, [""; 0]);
+        assert_eq!(told, ["0 objects deleted or freed; nothing of Flamewarden's is left that could hold something up"]);
     });
 }
 

@@ -71,10 +71,16 @@ fn freed(namespace: &str) -> Vec<String> {
     for kind in ["ValidatingAdmissionPolicyBinding", "ValidatingAdmissionPolicy"] {
         freed.extend(["flamewarden-gate", "flamewarden-label"].map(|name| format!("deleted {kind} {name}")));
     }
-    freed.push(format!("waits Pod {namespace}/waits: flamewarden.dev/network-policy"));
+    let deleted = freed.len();
     freed.push(format!(
-        "kept NetworkPolicy {namespace}/flamewarden-analysis-stays: its pods are there and it isolates them; delete it \
-         when they are gone"
+        "waits Pod {namespace}/waits: flamewarden.dev/network-policy (--open-gates lets it run unchecked)"
+    ));
+    freed.push(format!(
+        "kept NetworkPolicy {namespace}/flamewarden-analysis-stays: its pods are there and it isolates them; run this \
+         again when they are gone"
+    ));
+    freed.push(format!(
+        "{deleted} objects deleted or freed; 1 policies were kept, 1 pods wait; run this again when their pods are gone"
     ));
     freed
 }
