@@ -27,7 +27,7 @@ mod pki;
 mod shared;
 
 fn main() {
-    println!("starting a cluster with Flamewarden in it; the first time, its parts are built");
+    println!("starting a cluster with Flamewarden in it; its parts are built already");
     run(async {
         let guarded = guarded().await;
         let plane = &guarded.cluster.plane;
@@ -39,6 +39,9 @@ fn main() {
         for (name, what, pod) in pods() {
             show(guarded, &folder, name, what, &pod).await;
         }
+        println!("\nThen look at what became of the good one: kubectl -n flame get pods,networkpolicies");
+        println!("No containers run here: there are no logs, and nothing to exec into.");
+        println!("As administrator, for `flamewarden audit --preflight`: --kubeconfig {}", plane.admin_file().display());
         println!("\nNow type them yourself, or pods of your own. Ctrl-C ends everything and leaves nothing behind.");
         tokio::signal::ctrl_c().await.unwrap();
     });
