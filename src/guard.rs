@@ -6,6 +6,7 @@ mod free;
 mod identity;
 mod judge;
 mod lift;
+mod makeup;
 mod observe;
 mod owner;
 mod plan;

@@ -19,7 +19,7 @@ mod union;
 pub use change::added_reach;
 pub use drift::differs;
 pub use foreign::{FOREIGN, Foreign, Scope, content_hash, could_select, foreign_refusal, judge_foreign};
-pub use guarded::{Apps, could_match, could_match_map};
+pub use guarded::{Apps, CONTROLLERS_LABELS, could_match, could_match_map};
 pub use judge::{RULE, judge_policy};
 pub use make::{MANAGED_BY, policy, policy_name};
 pub use narrow::narrowed;

@@ -12,6 +12,7 @@ use super::free::{free, may_go};
 use super::identity::{is_there, owned, remembered};
 use super::judge::{Lift, Verdict, judge};
 use super::lift::{Refusal, summary};
+use super::makeup::Made;
 use super::owner::{OwnedPod, Owner, holder};
 use super::plan::{Identity, MayGo, Step};
 use super::settings::GuardSettings;
@@ -151,6 +152,11 @@ impl Actor {
         let mut all_open = true;
         for name in names {
             let Some(pod) = pods.iter().find(|pod| pod.name == name) else { continue };
+            if pod.made == Made::Otherwise {
+                self.refuse(identity, &name, &Refusal::Strange).await;
+                all_open = false;
+                continue;
+            }
             match held_by.as_ref().filter(|holder| holder.uid != pod.owner.uid) {
                 Some(other) => {
                     self.refuse(identity, &name, &Refusal::Taken(other.uid.clone())).await;

@@ -1,6 +1,9 @@
 //! Edge: looks up whose the pods of an identity are, and who is remembered as its holder.
 
-use super::owner::{OwnedPod, Owner, by_its_pods};
+use std::collections::BTreeMap;
+
+use super::makeup::{Made, Makeup};
+use super::owner::{Over, OwnedPod, Owner, by_its_pods};
 use crate::cluster::{Cluster, ClusterProblem, Kind};
 use crate::facts::Place;
 use crate::model::{Json, parse};
@@ -13,21 +16,39 @@ pub(super) async fn owned(
 ) -> Result<Vec<OwnedPod>, ClusterProblem> {
     let items = list.get("items").map_or(&[][..], |items| items.items());
     let mut owned = Vec::new();
+    let mut known: BTreeMap<String, Over> = BTreeMap::new();
     // What has ended holds nothing; only kubelets and the controllers of nodes can say that it has.
     let ended = |pod: &&Json<'_>| matches!(pod.text_at(&["status", "phase"]), Some("Succeeded" | "Failed"));
     for pod in items.iter().filter(|pod| !ended(pod)) {
-        owned.push(OwnedPod::new(pod, topmost(cluster, namespace, Owner::of(pod)).await?));
+        let owner = Owner::of(pod);
+        if owner.kind == Some(Kind::Pod) {
+            owned.push(OwnedPod::new(pod, owner, Made::ByItsOwner));
+            continue;
+        }
+        let over = match known.get(&owner.uid) {
+            Some(over) => over.clone(),
+            None => over(cluster, namespace, owner.clone()).await?,
+        };
+        owned.push(OwnedPod::new(pod, over.owner.clone(), over.made(Makeup::of(pod))));
+        known.insert(owner.uid, over);
     }
     Ok(owned)
 }
 
-async fn topmost(cluster: &Cluster, namespace: &str, owner: Owner) -> Result<Owner, ClusterProblem> {
-    let Some(kind) = owner.kind.filter(|_| owner.may_be_under().is_some()) else { return Ok(owner) };
-    let text = cluster.read(kind, &place(namespace, &owner.name)).await?.unwrap_or_default();
-    Ok(match parse(text.as_bytes()) {
-        Ok(object) => owner.topmost(&object),
-        Err(_) => owner,
-    })
+async fn over(cluster: &Cluster, namespace: &str, owner: Owner) -> Result<Over, ClusterProblem> {
+    let text = read(cluster, namespace, &owner).await?;
+    let object = parse(text.as_bytes()).ok();
+    let top = match object.as_ref().and_then(|object| owner.above(object)) {
+        Some(above) => read(cluster, namespace, &above).await?,
+        None => String::new(),
+    };
+    Ok(owner.over_pods(object.as_ref(), parse(top.as_bytes()).ok().as_ref()))
+}
+
+/// An owner as it stands; nothing where it is gone, or of a kind that nobody knows.
+async fn read(cluster: &Cluster, namespace: &str, owner: &Owner) -> Result<String, ClusterProblem> {
+    let Some(kind) = owner.kind else { return Ok(String::new()) };
+    Ok(cluster.read(kind, &place(namespace, &owner.name)).await?.unwrap_or_default())
 }
 
 /// Whether an owner is there: it stands where it stood, or a pod of its runs on.

@@ -16,6 +16,8 @@ pub enum Refusal {
     Findings(Vec<Finding>),
     /// Another owner has this identity; holds that owner's uid.
     Taken(String),
+    /// The pod is not what its controllers make.
+    Strange,
     /// What was read is not what it should be; says what.
     Unreadable(String),
 }
@@ -38,6 +40,9 @@ pub(super) fn opening(pod: &Json<'_>) -> Option<Patch> {
 pub(super) fn summary(refusal: &Refusal) -> String {
     match refusal {
         Refusal::Taken(owner) => format!("pods of another owner (uid {owner}) have this identity and were first"),
+        Refusal::Strange => "what the pod runs is not what its controllers' templates say: they adopted it, \
+                             or they have changed since"
+            .to_owned(),
         Refusal::Unreadable(what) => what.clone(),
         Refusal::Findings(findings) => {
             let mut rules: BTreeMap<&str, Vec<String>> = BTreeMap::new();

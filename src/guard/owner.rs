@@ -5,6 +5,7 @@ use json_patch::jsonptr::PointerBuf;
 use json_patch::{AddOperation, Patch, PatchOperation, TestOperation};
 use serde_json::{Value, json};
 
+use super::makeup::{Made, Makeup};
 use crate::cluster::Kind;
 use crate::facts::Gate;
 use crate::model::Json;
@@ -27,6 +28,22 @@ pub(super) struct OwnedPod {
     pub(super) uid: String,
     pub(super) gate: Gate,
     pub(super) owner: Owner,
+    pub(super) made: Made,
+}
+
+/// The topmost owner of all pods that say to be a controller's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Over {
+    pub(super) owner: Owner,
+    /// What it makes; none where nobody knows, or the templates of the two differ.
+    makes: Option<Makeup>,
+}
+
+impl Over {
+    /// Whether a pod of that makeup is what it makes.
+    pub(super) fn made(&self, pod: Makeup) -> Made {
+        if self.makes == Some(pod) { Made::ByItsOwner } else { Made::Otherwise }
+    }
 }
 
 /// The owner that holds an identity: who is remembered and still there, else whose pod is the oldest of those without
@@ -38,7 +55,8 @@ pub(super) fn holder<'a>(pods: &'a [OwnedPod], remembered: Option<&'a Owner>) ->
 
 /// Whether an owner is there, as far as the pods of its identity tell.
 pub(super) fn by_its_pods(pods: &[OwnedPod], owner: &Owner) -> Option<bool> {
-    let mut own = pods.iter().filter(|pod| pod.owner.uid == owner.uid);
+    // A pod that held the identity by itself does so still where a controller has adopted it since.
+    let mut own = pods.iter().filter(|pod| pod.owner.uid == owner.uid || pod.uid == owner.uid);
     match owner.kind {
         _ if own.clone().any(|pod| pod.gate == Gate::Open) => Some(true),
         // One that only waits holds nothing.
@@ -49,7 +67,7 @@ pub(super) fn by_its_pods(pods: &[OwnedPod], owner: &Owner) -> Option<bool> {
 }
 
 impl OwnedPod {
-    pub(super) fn new(pod: &Json<'_>, owner: Owner) -> Self {
+    pub(super) fn new(pod: &Json<'_>, owner: Owner, made: Made) -> Self {
         let gates = pod.at(&["spec", "schedulingGates"]).map_or(&[][..], Json::items);
         let held = gates.iter().any(|gate| gate.text_at(&["name"]) == Some(NETWORK_GATE));
         OwnedPod {
@@ -58,6 +76,7 @@ impl OwnedPod {
             uid: text(pod, "uid"),
             gate: if held { Gate::Held } else { Gate::Open },
             owner,
+            made,
         }
     }
 }
@@ -72,28 +91,39 @@ impl Owner {
         })
     }
 
-    /// Whether the controller of such an owner counts for its pods. Kubernetes' own controllers make no other owners
-    /// of owners, so whatever else an owner says of itself is no more than a claim.
-    pub(super) fn may_be_under(&self) -> Option<Kind> {
-        match self.kind? {
-            Kind::ReplicaSet => Some(Kind::Deployment),
-            Kind::Job => Some(Kind::CronJob),
-            _ => None,
-        }
+    /// The owner over this one, where `object` is what stands under this one's name now. Kubernetes' own controllers
+    /// put Deployments over ReplicaSets and CronJobs over Jobs, so whatever else an owner says of itself is a claim.
+    pub(super) fn above(&self, object: &Json<'_>) -> Option<Self> {
+        let may_be = match self.kind? {
+            Kind::ReplicaSet => Kind::Deployment,
+            Kind::Job => Kind::CronJob,
+            _ => return None,
+        };
+        Owner::over(object).filter(|above| self.names(object) && above.kind == Some(may_be))
     }
 
-    /// The topmost owner, where `object` is what stands under this owner's name now.
-    pub(super) fn topmost(self, object: &Json<'_>) -> Self {
-        // Another object of that name is none of the pod's owners.
-        let same = object.text_at(&["metadata", "uid"]) == Some(&self.uid);
-        let above = Owner::over(object).filter(|above| same && above.kind == self.may_be_under());
-        above.filter(|above| above.kind.is_some()).unwrap_or(self)
+    /// Who is topmost over this owner's pods, and what they are made of, where `object` stands under its name now and
+    /// `top` under the name of the one above it. What is not there, or is another, makes nothing.
+    pub(super) fn over_pods(self, object: Option<&Json<'_>>, top: Option<&Json<'_>>) -> Over {
+        let makes = object.filter(|object| self.names(object)).and_then(template);
+        let Some(above) = object.and_then(|object| self.above(object)) else { return Over { owner: self, makes } };
+        // A Deployment adopts whatever ReplicaSet its selector matches, and only this tells which are its own. A CronJob
+        // adopts nothing, and the Jobs that it made stay as they were made.
+        let agrees = |makes: &Makeup| {
+            above.kind != Some(Kind::Deployment)
+                || top.filter(|top| above.names(top)).and_then(template).as_ref() == Some(makes)
+        };
+        Over { makes: makes.filter(agrees), owner: above }
+    }
+
+    /// Whether an object is this owner. Another of its name is not.
+    fn names(&self, object: &Json<'_>) -> bool {
+        object.text_at(&["metadata", "uid"]) == Some(&self.uid)
     }
 
     /// Whether `object` is this owner and stays; one that is being deleted makes no more pods.
     pub(super) fn is(&self, object: &Json<'_>) -> bool {
-        object.text_at(&["metadata", "uid"]) == Some(&self.uid)
-            && object.at(&["metadata", "deletionTimestamp"]).is_none()
+        self.names(object) && object.at(&["metadata", "deletionTimestamp"]).is_none()
     }
 
     fn over(object: &Json<'_>) -> Option<Self> {
@@ -153,6 +183,10 @@ const OWNERS: [Kind; 8] = [
     Kind::CronJob,
 ];
 
+fn template(object: &Json<'_>) -> Option<Makeup> {
+    object.at(&["spec", "template"]).map(Makeup::of)
+}
+
 fn text(object: &Json<'_>, key: &str) -> String {
     object.text_at(&["metadata", key]).unwrap_or_default().to_owned()
 }
@@ -168,7 +202,7 @@ mod tests {
 
     fn pod(second: i64, name: &str, gate: Gate, owner: Owner) -> OwnedPod {
         let (created, uid) = (Timestamp::from_second(second).ok(), format!("uid-{name}"));
-        OwnedPod { created, name: name.to_owned(), uid, gate, owner }
+        OwnedPod { created, name: name.to_owned(), uid, gate, owner, made: Made::ByItsOwner }
     }
 
     #[test]
@@ -205,6 +239,11 @@ mod tests {
             let pods: Vec<_> = gate.into_iter().map(|gate| pod(1, "p", gate, owner.clone())).collect();
             assert_eq!(by_its_pods(&pods, &owner), want, "{kind:?} {gate:?}");
         }
+        // The pod `p`, which a Deployment has adopted.
+        let adopted = |gate| [pod(1, "p", gate, owner(Some(Kind::Deployment), "d"))];
+        for (gate, want) in [(Gate::Open, Some(true)), (Gate::Held, Some(false))] {
+            assert_eq!(by_its_pods(&adopted(gate), &owner(Some(Kind::Pod), "p")), want, "{gate:?}");
+        }
     }
 
     #[test]
@@ -232,7 +271,42 @@ mod tests {
             let text = object(uid, over);
             let own = owner(kind, "own");
             let topmost = want.map_or(own.clone(), |kind| owner(Some(kind), "top"));
-            assert_eq!(own.topmost(&parse(text.as_bytes()).unwrap()), topmost, "{kind:?} {uid} {over:?}");
+            let over = own.over_pods(Some(&parse(text.as_bytes()).unwrap()), None);
+            assert_eq!(over.owner, topmost, "{kind:?} {uid} {over:?}");
+        }
+    }
+
+    #[test]
+    fn a_pod_is_made_by_its_owner_only_where_both_templates_say_what_it_runs() {
+        let of = |image: &str| json!({"spec": {"containers": [{"name": "c", "image": image}]}});
+        let object = |uid: &str, over: Option<(&str, &str)>, image: &str| {
+            let over = over.map(|(version, kind)| {
+                json!([{"apiVersion": version, "kind": kind, "name": "top", "uid": "uid-top", "controller": true}])
+            });
+            json!({"metadata": {"uid": uid, "ownerReferences": over}, "spec": {"template": of(image)}}).to_string()
+        };
+        let deployment = Some(("apps/v1", "Deployment"));
+        let cronjob = Some(("batch/v1", "CronJob"));
+        let own = |over, image| Some(object("uid-own", over, image));
+        let top = |uid: &str, image| Some(object(uid, None, image));
+        for (kind, stands, above, want) in [
+            (Kind::StatefulSet, own(None, "good"), None, Made::ByItsOwner),
+            (Kind::StatefulSet, own(None, "evil"), None, Made::Otherwise),
+            (Kind::StatefulSet, Some(object("uid-else", None, "good")), None, Made::Otherwise),
+            (Kind::StatefulSet, None, None, Made::Otherwise),
+            (Kind::ReplicaSet, own(deployment, "good"), top("uid-top", "good"), Made::ByItsOwner),
+            (Kind::ReplicaSet, own(deployment, "good"), top("uid-top", "evil"), Made::Otherwise),
+            (Kind::ReplicaSet, own(deployment, "good"), top("uid-else", "good"), Made::Otherwise),
+            (Kind::ReplicaSet, own(deployment, "good"), None, Made::Otherwise),
+            (Kind::ReplicaSet, own(deployment, "evil"), top("uid-top", "evil"), Made::Otherwise),
+            (Kind::Job, own(cronjob, "good"), None, Made::ByItsOwner),
+            (Kind::Job, own(cronjob, "evil"), None, Made::Otherwise),
+        ] {
+            let [stands, above] =
+                [&stands, &above].map(|text| text.as_ref().map(|text| parse(text.as_bytes()).unwrap()));
+            let over = owner(Some(kind), "own").over_pods(stands.as_ref(), above.as_ref());
+            let pod = of("good").to_string();
+            assert_eq!(over.made(Makeup::of(&parse(pod.as_bytes()).unwrap())), want, "{stands:?} {above:?}");
         }
     }
 

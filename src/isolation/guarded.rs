@@ -67,3 +67,17 @@ fn could_have(key: &str, values: &Values, profile: &Profile) -> bool {
     let known = profile.metadata.labels.iter().any(|label| label == key);
     values.accept(None) || (known && !values.is_never_present())
 }
+
+/// The labels by which Kubernetes' controllers know and number their pods; they put them there and nobody else does.
+pub const CONTROLLERS_LABELS: &[&str] = &[
+    "pod-template-hash",
+    "controller-revision-hash",
+    "pod-template-generation",
+    "controller-uid",
+    "batch.kubernetes.io/controller-uid",
+    "job-name",
+    "batch.kubernetes.io/job-name",
+    "batch.kubernetes.io/job-completion-index",
+    "statefulset.kubernetes.io/pod-name",
+    "apps.kubernetes.io/pod-index",
+];

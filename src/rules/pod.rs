@@ -45,6 +45,7 @@ use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 pub use published::unclassified_fields;
+pub use run_as_non_root::HOME;
 
 use super::Control;
 use crate::model::{Edit, FieldPath, Finding, Hold, PodView, Severity};

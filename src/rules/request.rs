@@ -12,7 +12,7 @@ mod token;
 mod unlabelled;
 
 pub(super) use binding::judge_binding;
-pub(super) use change::{judge_finalizer, owner_changes, same_before};
+pub(super) use change::{judge_finalizer, label_changes, owner_changes, same_before};
 pub(super) use connection::judge_connection;
 pub(super) use deletion::{judge_deletion, judge_eviction};
 pub(super) use pod::{GATEWAY_CREATOR, judge_changed_pod, judge_new_pod};

@@ -73,6 +73,104 @@ fn all_pods_of_one_owner_run_and_an_owner_made_again_has_the_identity_again() {
     });
 }
 
+#[test]
+fn a_pod_that_a_controller_adopts_runs_only_what_its_template_says() {
+    run(async {
+        let guarded = guarded().await;
+        let mut claims = bare("claims-a-hash", "adopts");
+        claims["metadata"]["labels"]["pod-template-hash"] = json!("h");
+        let refused = guarded.editor.create(PODS, &claims).await.unwrap_err();
+        assert!(refused.message.contains("owner-reference: metadata.labels"), "{}", refused.message);
+        // The set waits with its second pod until the first is available, which takes an hour.
+        for (id, image) in [("adopts", OWN), ("refuses", OTHER)] {
+            let mut set = deployment(id, OWN, 2);
+            set["kind"] = json!("StatefulSet");
+            set["spec"]["minReadySeconds"] = json!(3600);
+            guarded.editor.create(&format!("{APPS}/statefulsets"), &set).await.unwrap();
+            running(guarded, id, OWN, 1).await;
+            let mut second = bare(&format!("analysis-{id}-1"), id);
+            second["spec"]["containers"][0]["image"] = json!(image);
+            guarded.editor.create(PODS, &second).await.unwrap();
+        }
+        running(guarded, "adopts", OWN, 2).await;
+        guarded.logged("not what its controllers' templates say", "analysis-refuses-1").await;
+        let pod = guarded.cluster.admin.get(&format!("{PODS}/analysis-refuses-1")).await.unwrap();
+        let owners = &pod["metadata"]["ownerReferences"];
+        assert_eq!((owners[0]["kind"].as_str(), gated(&pod)), (Some("StatefulSet"), true), "{owners}");
+    });
+}
+
+#[test]
+fn a_replicaset_that_a_deployment_adopts_makes_pods_that_wait_unless_they_are_the_deployments() {
+    run(async {
+        let guarded = guarded().await;
+        // Its first pod is available after minutes, so that the Deployment leaves other ReplicaSets as they are.
+        let mut victim = deployment("sets-adopted", OWN, 1);
+        victim["spec"]["minReadySeconds"] = json!(500);
+        guarded.editor.create(&format!("{APPS}/deployments"), &victim).await.unwrap();
+        running(guarded, "sets-adopted", OWN, 1).await;
+        let path = format!("{SETS}/evil");
+        guarded.editor.create(SETS, &evil("evil", "sets-adopted", &labels("sets-adopted"))).await.unwrap();
+        wait_until("the Deployment adopts the ReplicaSet", PATIENCE, async || {
+            let set = guarded.cluster.admin.get(&path).await.unwrap();
+            set["metadata"]["ownerReferences"].is_array().then_some(())
+        })
+        .await;
+        guarded.editor.patch(&path, PatchKind::Merge, &json!({"spec": {"replicas": 1}})).await.unwrap();
+        guarded.logged("not what its controllers' templates say", "evil-").await;
+        let pods = pods(guarded, "sets-adopted").await;
+        let evil: Vec<bool> = pods.iter().filter(|pod| image(pod) == OTHER).map(gated).collect();
+        assert_eq!(evil, [true]);
+    });
+}
+
+#[test]
+fn an_owner_forged_before_a_template_is_guarded_does_not_come_with_it() {
+    run(async {
+        let guarded = guarded().await;
+        let deployments = format!("{APPS}/deployments");
+        let victim = guarded.editor.create(&deployments, &deployment("forged", OWN, 1)).await.unwrap();
+        running(guarded, "forged", OWN, 1).await;
+        let mut unguarded = evil("forged", "forged", &labels("forged"));
+        unguarded["metadata"]["ownerReferences"] = json!([{"apiVersion": "apps/v1", "kind": "Deployment",
+            "name": "analysis-forged", "uid": victim["metadata"]["uid"], "controller": true}]);
+        unguarded["spec"]["template"]["metadata"]["labels"] = json!({"flamewarden.dev/analysis": "evil"});
+        unguarded["spec"]["template"]["spec"]["containers"][0]["image"] = json!("registry.example/other:1");
+        guarded.editor.create(SETS, &unguarded).await.unwrap();
+        let mut guarding = evil("forged", "forged", &json!({"app": null, "component": null}));
+        guarding["spec"]["replicas"] = json!(1);
+        let guarding = guarded.editor.patch(&format!("{SETS}/forged"), PatchKind::Merge, &guarding).await;
+        let refused = guarding.unwrap_err();
+        assert!(refused.message.contains("owner-reference: metadata.ownerReferences[0]"), "{}", refused.message);
+    });
+}
+
+#[test]
+fn a_deployment_lets_go_of_a_replicaset_that_lost_its_labels_and_goes_on() {
+    run(async {
+        let guarded = guarded().await;
+        let deployments = format!("{APPS}/deployments");
+        guarded.editor.create(&deployments, &deployment("let-go", OWN, 1)).await.unwrap();
+        let pod = running(guarded, "let-go", OWN, 1).await.remove(0);
+        let set = format!("{SETS}/{}", pod["metadata"]["ownerReferences"][0]["name"].as_str().unwrap());
+        let unlabelled = json!({"metadata": {"labels": {"app": null}}});
+        let refused = guarded.editor.patch(&set, PatchKind::Merge, &unlabelled).await.unwrap_err();
+        assert!(refused.message.contains("owner-reference: metadata.labels.app"), "{}", refused.message);
+        // As if it had been relabelled while nobody was asked.
+        let deployer = "system:serviceaccount:kube-system:deployment-controller";
+        let controller = guarded.cluster.plane.caller(deployer, Some("system:masters")).await;
+        controller.patch(&set, PatchKind::Merge, &unlabelled).await.unwrap();
+        wait_until("the Deployment lets go", PATIENCE, async || {
+            let set = guarded.cluster.admin.get(&set).await.unwrap();
+            set["metadata"]["ownerReferences"].is_null().then_some(())
+        })
+        .await;
+        let path = format!("{deployments}/analysis-let-go");
+        guarded.editor.patch(&path, PatchKind::Merge, &deployment("let-go", OTHER, 1)).await.unwrap();
+        running(guarded, "let-go", OTHER, 1).await;
+    });
+}
+
 /// Waits until so many pods of an identity run with an image, and gives them.
 async fn running(guarded: &Guarded, id: &str, with: &str, count: usize) -> Vec<Value> {
     let runs = |pod: &Value| {
@@ -127,6 +225,16 @@ fn deployment(id: &str, image: &str, replicas: u32) -> Value {
     })
 }
 
+/// A ReplicaSet without pods that could be a Deployment's by its own labels, not by what it would run.
+fn evil(name: &str, id: &str, own_labels: &Value) -> Value {
+    let mut template = template(id, OTHER);
+    template["metadata"]["labels"]["flamewarden.dev/analysis"] = json!("evil");
+    json!({
+        "apiVersion": "apps/v1", "kind": "ReplicaSet", "metadata": {"name": name, "labels": own_labels},
+        "spec": {"replicas": 0, "selector": {"matchLabels": {"flamewarden.dev/analysis": "evil"}}, "template": template},
+    })
+}
+
 fn job(name: &str, id: &str, image: &str) -> Value {
     let mut template = template(id, image);
     template["spec"]["restartPolicy"] = json!("Never");
@@ -142,6 +250,7 @@ fn background() -> Value {
 
 const PODS: &str = "/api/v1/namespaces/flame/pods";
 const APPS: &str = "/apis/apps/v1/namespaces/flame";
+const SETS: &str = "/apis/apps/v1/namespaces/flame/replicasets";
 const JOBS: &str = "/apis/batch/v1/namespaces/flame/jobs";
 const OWN: &str = "harbor.example/node/own:1";
 const OTHER: &str = "harbor.example/node/other:1";

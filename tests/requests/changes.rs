@@ -94,11 +94,22 @@ fn a_guarded_pod_keeps_its_images_and_the_labels_of_its_controller() {
     let relabelled = with(&labelled, "/metadata/labels/pod-template-hash", json!("b"));
     let other_image = with(&analysis(), "/spec/containers/0/image", json!("harbor.example/node/evil:1"));
     let its_gateway = with(&gateway(), "/spec/containers/0/image", json!("nginx:1.29.9"));
+    let marked = with(&analysis(), "/metadata/labels/note", json!("x"));
+    let remarked = with(&analysis(), "/metadata/labels/note", json!("y"));
+    let numbered = with(&analysis(), "/metadata/labels/job-name", json!("x"));
     let deployments = kube_system("deployment-controller");
     expect([
         ("a label by an editor", update("pods", EDITOR, labelled.clone(), relabelled.clone()), &["owner-reference"]),
         ("a label by a creator", update("pods", PO, labelled.clone(), analysis()), &["owner-reference"]),
-        ("a label by a controller", update("pods", &deployments, labelled, relabelled), &[]),
+        ("a label by a controller", update("pods", &deployments, labelled.clone(), relabelled.clone()), &[]),
+        ("another label that comes", update("pods", EDITOR, analysis(), marked.clone()), &[]),
+        ("another label changed", update("pods", EDITOR, marked.clone(), remarked), &["owner-reference"]),
+        ("another label taken away", update("pods", PO, marked.clone(), analysis()), &["owner-reference"]),
+        ("another label by a controller", update("pods", &deployments, marked, analysis()), &[]),
+        ("a controller's label that comes", update("pods", EDITOR, analysis(), numbered.clone()), &["owner-reference"]),
+        ("a controller's label on a new pod", create("pods", EDITOR, labelled.clone()), &["owner-reference"]),
+        ("the same by a creator", create("pods", PO, numbered), &["owner-reference"]),
+        ("the same by its controller", create("pods", &kube_system("replicaset-controller"), labelled), &[]),
         ("an image", update("pods", EDITOR, analysis(), other_image.clone()), &["image-change"]),
         ("an image by a creator", update("pods:resize", PO, analysis(), other_image), &["image-change"]),
         ("a gateway's image", update("pods", EDITOR, gateway(), its_gateway), &["image-change"]),
@@ -124,6 +135,37 @@ fn the_owners_of_a_guarded_workload_come_by_controllers_alone() {
         ("the controller's", create("apps/replicasets", &deployments, owned.clone()), &[]),
         ("a creator's", create("batch/jobs", PO, owned), &[]),
         ("other software's", create("batch/jobs", EDITOR, others), &[]),
+    ]);
+}
+
+/// What is not guarded yet is sent to nobody: its owners and labels are anybody's words.
+#[test]
+fn owners_that_were_forged_before_a_template_is_guarded_do_not_come_with_it() {
+    let set = |template: Value, owners: Value, labels: Value| json!({"metadata": {"name": "s", "labels": labels, "ownerReferences": owners}, "spec": {"template": template}});
+    let owners = json!([{"kind": "Deployment", "name": "analysis-1", "uid": "victim", "controller": true}]);
+    let app = json!({"app": "analysis-1"});
+    let before = set(other(), owners.clone(), app.clone());
+    let guarded = set(analysis(), owners.clone(), app.clone());
+    let relabelled = set(analysis(), owners, json!({}));
+    let released = set(analysis(), json!([]), json!({}));
+    let scaled = with(&guarded, "/spec/replicas", json!(2));
+    let deployments = kube_system("deployment-controller");
+    let asked = |user: &str, old: &Value, new: &Value| update("apps/replicasets", user, old.clone(), new.clone());
+    expect([
+        ("an editor guards it", asked(EDITOR, &before, &guarded), &["owner-reference"]),
+        ("and takes its labels", asked(EDITOR, &before, &relabelled), &["owner-reference"]),
+        ("a creator", asked(PO, &before, &guarded), &[]),
+        ("it was guarded", asked(EDITOR, &guarded, &scaled), &[]),
+        ("a label by which its owner finds it", asked(EDITOR, &guarded, &relabelled), &["owner-reference"]),
+        ("the owner's own", asked(&deployments, &guarded, &relabelled), &[]),
+        (
+            "a label of one without owner",
+            asked(EDITOR, &released, &with(&released, "/metadata/labels", app.clone())),
+            &[],
+        ),
+        ("its owner lets go", asked(&deployments, &relabelled, &released), &[]),
+        ("its owner adopts", asked(&deployments, &released, &relabelled), &[]),
+        ("an editor lets go", asked(EDITOR, &relabelled, &released), &["owner-reference"]),
     ]);
 }
 
@@ -164,6 +206,7 @@ fn owners_come_by_controllers_and_go_by_the_garbage_collector() {
         ("forged at creation", create("pods", EDITOR, owned.clone()), &["owner-reference"]),
         ("forged by a creator", create("pods", PO, owned.clone()), &["owner-reference"]),
         ("adopted", update("pods", &replicas, analysis(), owned.clone()), &[]),
+        ("released by its controller", update("pods", &replicas, owned.clone(), analysis()), &[]),
         ("forged later", update("pods", EDITOR, analysis(), owned.clone()), &["owner-reference"]),
         ("orphaned", update("pods", &collector, owned.clone(), analysis()), &[]),
         ("no longer blocking", update("pods", &collector, owned.clone(), loosened.clone()), &[]),

@@ -7,7 +7,9 @@ use crate::rules::caller::{TEMPLATE_CONTROLLERS, is_controller};
 use crate::rules::case::Case;
 use crate::rules::judgement::{Enforced, Judgement, Scales};
 use crate::rules::pod::{Stage, pod_findings};
-use crate::rules::request::{GATEWAY_CREATOR, KNOWN_PART, Maker, owner_changes, same_before, unlabelled_findings};
+use crate::rules::request::{
+    GATEWAY_CREATOR, KNOWN_PART, Maker, label_changes, owner_changes, same_before, unlabelled_findings,
+};
 use crate::rules::unfit::unfit;
 
 /// Whether a resource carries a pod template.
@@ -71,11 +73,7 @@ impl<'a> Hearing<'_, 'a> {
             judgement.weigh_all(self.gateway_fault(), &scales, Enforced::Refused);
         }
         if profile.is_some() && !self.is_creators() {
-            judgement.weigh_all(
-                owner_changes(self.request, TEMPLATE_CONTROLLERS, old, new),
-                &scales,
-                Enforced::Refused,
-            );
+            judgement.weigh_all(self.owner_faults(old, new), &scales, Enforced::Refused);
         }
         let findings = self.findings(&view, if changed { self.maker() } else { Maker::Trusted });
         let fresh = match (old, before) {
@@ -89,6 +87,21 @@ impl<'a> Hearing<'_, 'a> {
         };
         judgement.weigh_all(fresh, &scales, Enforced::MendedLater);
         judgement
+    }
+
+    /// Owners that nobody may bring or take, and labels of a ReplicaSet by which its Deployment finds it.
+    fn owner_faults(&self, old: Option<&Json<'_>>, new: &Json<'_>) -> Vec<Finding> {
+        // Whoever wrote the owners of what was not guarded then was asked nothing; they come with its template.
+        let guarded = |old: &&Json<'_>| {
+            let before = old.at(self.keys).map(|template| PodView::new(template, FieldPath::of(self.keys)));
+            before.is_some_and(|before| self.case.policies.profile_of(&before).is_some())
+        };
+        let old = old.filter(guarded);
+        let mut findings = owner_changes(self.request, TEMPLATE_CONTROLLERS, old, new);
+        if let Some(old) = old.filter(|old| self.request.resource.name == "replicasets" && is_controlled(old)) {
+            findings.extend(label_changes(self.request, old, new, &[]));
+        }
+        findings
     }
 
     fn findings(&self, pod: &PodView<'_>, by: Maker) -> Vec<Finding> {
@@ -123,6 +136,11 @@ impl<'a> Hearing<'_, 'a> {
         let trusted = policies.is_creator(user.name) || is_controller(user, TEMPLATE_CONTROLLERS);
         if trusted { Maker::Trusted } else { Maker::Other(user.name.to_owned()) }
     }
+}
+
+fn is_controlled(object: &Json<'_>) -> bool {
+    let owners = object.at(&["metadata", "ownerReferences"]).map_or(&[][..], Json::items);
+    owners.iter().any(|owner| owner.get("controller").and_then(Json::boolean) == Some(true))
 }
 
 fn is_revision(request: &Request<'_>) -> bool {

@@ -71,8 +71,8 @@ fn home(pod: &PodView<'_>, case: &PodCase<'_>) -> Vec<Edit> {
         container.kind != ContainerKind::Ephemeral && !is_no_root(user)
     });
     for container in theirs {
-        if !container.list("env").iter().any(|variable| variable.text_at(&["name"]) == Some("HOME")) {
-            edits.push(Edit::Add(container.path(&["env"]), json!({"name": "HOME", "value": TEMPORARY})));
+        if !container.list("env").iter().any(|variable| variable.text_at(&["name"]) == Some(HOME.0)) {
+            edits.push(Edit::Add(container.path(&["env"]), json!({"name": HOME.0, "value": HOME.1})));
         }
         let is_at =
             |mount: &Json<'_>| mount.text_at(&["mountPath"]).map(|path| path.trim_end_matches('/')) == Some(TEMPORARY);
@@ -153,6 +153,8 @@ fn is_no_root(id: Option<&Json<'_>>) -> bool {
 
 const VOLUME: &str = "flamewarden-tmp";
 const TEMPORARY: &str = "/tmp";
+/// The variable that a container of another user than root gets, and its value.
+pub const HOME: (&str, &str) = ("HOME", TEMPORARY);
 
 #[cfg(test)]
 mod tests {

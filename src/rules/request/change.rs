@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::model::{FieldPath, Finding, Hold, Json, PodView, Request, Segment, Severity, labels};
+use super::status::changed_keys;
+use crate::isolation::CONTROLLERS_LABELS;
+use crate::model::{FieldPath, Finding, Hold, Json, PodView, Request, Segment, Severity, User, labels};
 use crate::policy::PolicySet;
 use crate::rules::caller::{
     GARBAGE_COLLECTOR, TEMPLATE_CONTROLLERS, WORKLOAD_CONTROLLERS, breaks_glass, is_controller,
@@ -39,7 +41,7 @@ pub(super) const FINALIZER: RequestRule = RequestRule {
 
 pub(super) const OWNER: RequestRule = RequestRule {
     id: "owner-reference",
-    title: "owners of a guarded pod or its workload come from Kubernetes' own controllers and go with the garbage collector",
+    title: "owners of a guarded pod or its workload, and the labels by which they find it, come and go by Kubernetes' own controllers",
     why: "an identity belongs to its topmost owner; who forges one joins somebody else's analysis",
     severity: Severity::High,
     controls: &[],
@@ -69,15 +71,35 @@ pub(super) fn identity_changes(old: &Json<'_>, new: &Json<'_>) -> Vec<Finding> {
         .collect()
 }
 
-/// Changes, by somebody else than Kubernetes' controllers, of the labels by which a controller finds its pods.
-pub(super) fn ownership_changes(request: &Request<'_>, old: &Json<'_>, new: &Json<'_>) -> Vec<Finding> {
-    if is_controller(&request.user, WORKLOAD_CONTROLLERS) || is_controller(&request.user, TEMPLATE_CONTROLLERS) {
+/// Labels that change or go by other hands than those of Kubernetes' controllers, besides those that other rules are
+/// about: its controller would lose the object. Of labels that come it may be one of a controller's.
+pub(in crate::rules) fn label_changes(
+    request: &Request<'_>,
+    old: &Json<'_>,
+    new: &Json<'_>,
+    besides: &[&str],
+) -> Vec<Finding> {
+    if is_owners_controller(&request.user) {
         return Vec::new();
     }
     let path = FieldPath::of(&["metadata", "labels"]);
-    let changed = OWNERS_LABELS.iter().filter(|key| label(old, key) != label(new, key));
-    let message = "the pod's controller finds it by this label; without it another takes its place";
+    let changed = changed_keys(old.at(&["metadata", "labels"]), new.at(&["metadata", "labels"]));
+    let message = "its controller finds it by its labels, so those that it has stay as they are";
+    let changed = changed
+        .into_iter()
+        .filter(|key| !besides.contains(key) && (label(old, key).is_some() || CONTROLLERS_LABELS.contains(key)));
     changed.map(|key| OWNER.finds(path.key(key), label(new, key), message)).collect()
+}
+
+/// Labels of Kubernetes' controllers on a new pod that none of them makes: one of them would adopt it as its own.
+pub(super) fn claimed_labels(request: &Request<'_>, new: &Json<'_>) -> Vec<Finding> {
+    if is_controller(&request.user, WORKLOAD_CONTROLLERS) {
+        return Vec::new();
+    }
+    let path = FieldPath::of(&["metadata", "labels"]);
+    let claimed = CONTROLLERS_LABELS.iter().filter_map(|key| Some((key, label(new, key)?)));
+    let message = "the controllers of workloads give this label to pods that they make; leave it out";
+    claimed.map(|(key, value)| OWNER.finds(path.key(key), Some(value), message)).collect()
 }
 
 /// Images that an update puts in the place of those that were admitted.
@@ -146,6 +168,8 @@ pub(in crate::rules) fn owner_changes(
     let path = FieldPath::of(&["metadata", "ownerReferences"]);
     let adopts = is_controller(&request.user, adopters);
     let collects = is_controller(&request.user, &[GARBAGE_COLLECTOR]);
+    // A controller lets go of what its selector no longer matches; were that refused, it would do nothing else.
+    let releases = collects || is_owners_controller(&request.user);
     let mut findings = Vec::new();
     for (index, owner) in after.iter().enumerate() {
         let known = before.iter().find(|known| uid(known) == uid(owner));
@@ -156,11 +180,16 @@ pub(in crate::rules) fn owner_changes(
         }
     }
     let gone = before.iter().filter(|owner| !after.iter().any(|kept| uid(kept) == uid(owner)));
-    for owner in gone.filter(|_| !collects) {
-        let message = "an owner goes only when it is deleted with orphans, by the garbage collector";
+    for owner in gone.filter(|_| !releases) {
+        let message = "an owner goes by its own controller, or, deleted with orphans, by the garbage collector";
         findings.push(OWNER.finds(path.clone(), Some(owner), message));
     }
     findings
+}
+
+/// Whether the user is a controller that adopts pods or workloads by their labels, and releases them.
+fn is_owners_controller(user: &User<'_>) -> bool {
+    is_controller(user, WORKLOAD_CONTROLLERS) || is_controller(user, TEMPLATE_CONTROLLERS)
 }
 
 /// Whether an object is being deleted and a write leaves its spec and labels alone.
@@ -207,15 +236,3 @@ fn owners<'j, 'a>(object: &'j Json<'a>) -> &'j [Json<'a>] {
 fn uid<'j>(owner: &'j Json<'_>) -> Option<&'j str> {
     owner.text_at(&["uid"])
 }
-
-/// The labels that Kubernetes' controllers put on their pods to find them again.
-const OWNERS_LABELS: &[&str] = &[
-    "pod-template-hash",
-    "controller-revision-hash",
-    "pod-template-generation",
-    "controller-uid",
-    "batch.kubernetes.io/controller-uid",
-    "job-name",
-    "batch.kubernetes.io/job-name",
-    "statefulset.kubernetes.io/pod-name",
-];

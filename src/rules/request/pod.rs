@@ -1,11 +1,11 @@
 //! Pods made and changed: CREATE is judged whole, UPDATE by what it changes.
 
 use super::change::{
-    gate_lifts, identity_changes, image_changes, judge_finalizer, only_ends, owner_changes, ownership_changes,
-    same_before,
+    claimed_labels, gate_lifts, identity_changes, image_changes, judge_finalizer, label_changes, only_ends,
+    owner_changes, same_before,
 };
 use super::unlabelled::{Maker, unlabelled_findings};
-use crate::model::{FieldPath, Hold, PodView, Request, Severity};
+use crate::model::{FieldPath, Hold, PodView, Request, Severity, labels};
 use crate::policy::{PolicySet, Profile, Role, Tenancy};
 use crate::rules::caller::{WORKLOAD_CONTROLLERS, is_controller};
 use crate::rules::case::Case;
@@ -40,6 +40,7 @@ pub(in crate::rules) fn judge_new_pod(request: &Request<'_>, case: &Case<'_>, te
         judgement.weigh(GATEWAY_CREATOR.finds_user(request, message), &scales, Enforced::Refused);
     }
     judgement.weigh_all(owner_changes(request, WORKLOAD_CONTROLLERS, None, object), &scales, Enforced::Refused);
+    judgement.weigh_all(claimed_labels(request, object), &scales, Enforced::Refused);
     judgement.weigh_all(pod_findings(&pod, profile, Stage::Create), &scales, Enforced::Mended);
     judgement
 }
@@ -59,7 +60,8 @@ pub(in crate::rules) fn judge_changed_pod(request: &Request<'_>, case: &Case<'_>
         return judgement;
     }
     judgement.weigh_all(identity_changes(old, new), &scales, Enforced::Refused);
-    judgement.weigh_all(ownership_changes(request, old, new), &scales, Enforced::Refused);
+    let relabelled = label_changes(request, old, new, &[labels::APP, labels::COMPONENT]);
+    judgement.weigh_all(relabelled, &scales, Enforced::Refused);
     judgement.weigh_all(image_changes(&before, &after), &scales, Enforced::Refused);
     judgement.weigh_all(gate_lifts(request, policies, old, new), &scales, Enforced::Refused);
     judgement.weigh_all(owner_changes(request, WORKLOAD_CONTROLLERS, Some(old), new), &scales, Enforced::Refused);

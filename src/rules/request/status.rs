@@ -131,7 +131,7 @@ fn final_phase(writer: &Writer, old: &Json<'_>, new: &Json<'_>) -> Option<Findin
 }
 
 /// The keys whose values differ, in either object.
-fn changed_keys<'j>(old: Option<&'j Json<'_>>, new: Option<&'j Json<'_>>) -> BTreeSet<&'j str> {
+pub(super) fn changed_keys<'j>(old: Option<&'j Json<'_>>, new: Option<&'j Json<'_>>) -> BTreeSet<&'j str> {
     let keys = [old, new].into_iter().flatten().flat_map(|object| object.entries()).map(|(key, _)| key.as_ref());
     keys.filter(|key| old.and_then(|old| old.get(key)) != new.and_then(|new| new.get(key))).collect()
 }

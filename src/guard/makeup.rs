@@ -1,0 +1,137 @@
+//! What a pod's containers run, in a form that can be compared with its controller's template.
+
+use sha2::{Digest, Sha256};
+
+use crate::model::Json;
+use crate::rules::HOME;
+
+/// A digest of all that decides what the containers of a pod or template run, of which the length is no one's to choose.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Makeup([u8; 32]);
+
+/// Whether a pod is what its controllers make.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Made {
+    /// It runs what their templates say, or nobody is over it.
+    ByItsOwner,
+    /// It runs something else, or nobody knows: they adopted it, or their templates have changed since.
+    Otherwise,
+}
+
+impl Makeup {
+    /// Of a pod or a template, which have a `spec`.
+    pub(super) fn of(object: &Json<'_>) -> Self {
+        let mut digest = Sha256::new();
+        for list in LISTS {
+            for container in object.at(&["spec", list]).map_or(&[][..], Json::items) {
+                digest.update(list);
+                for field in FIELDS {
+                    let text = container.get(field).filter(|value| !value.is_unset());
+                    let text = text.map_or(String::new(), |value| as_written(field, value));
+                    // Its length before each, so that no text can stand for two.
+                    digest.update(text.len().to_be_bytes());
+                    digest.update(text);
+                }
+            }
+        }
+        Makeup(digest.finalize().into())
+    }
+}
+
+/// A field without what others add to a pod or take from it on the way from its template: the rules' remedies, and the
+/// variable by which the job controller numbers the pods of an indexed Job.
+fn as_written(field: &str, value: &Json<'_>) -> String {
+    let is_added = |variable: &Json<'_>| {
+        let is_home = variable.text_at(&["value"]) == Some(HOME.1);
+        let is_number = variable.at(&["valueFrom", "fieldRef"]).is_some();
+        match variable.text_at(&["name"]) {
+            Some(name) if name == HOME.0 => is_home,
+            Some("JOB_COMPLETION_INDEX") => is_number,
+            _ => false,
+        }
+    };
+    match field {
+        "env" => value.items().iter().filter(|one| !is_added(one)).map(|one| format!("{one},")).collect(),
+        _ if PROBES.contains(&field) => {
+            let asks = value.entries().iter().filter(|(key, _)| key != "terminationGracePeriodSeconds");
+            asks.map(|(key, value)| format!("{key}:{value},")).collect()
+        }
+        _ => value.to_string(),
+    }
+}
+
+/// Ephemeral containers come later, and not from templates.
+const LISTS: &[&str] = &["initContainers", "containers"];
+
+const PROBES: [&str; 3] = ["livenessProbe", "readinessProbe", "startupProbe"];
+
+/// What admission plugins add or mend (resources, mounts of tokens, security) is not among them.
+const FIELDS: &[&str] = &[
+    "name",
+    "image",
+    "command",
+    "args",
+    "workingDir",
+    "env",
+    "envFrom",
+    "lifecycle",
+    "livenessProbe",
+    "readinessProbe",
+    "startupProbe",
+    "restartPolicy",
+];
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::model::parse;
+
+    #[test]
+    fn what_runs_is_compared_and_what_admission_adds_is_not() {
+        let container = json!({"name": "a", "image": "x:1", "args": ["b", "c"], "env": [{"name": "k", "value": "v"}]});
+        let index =
+            json!({"name": "JOB_COMPLETION_INDEX", "valueFrom": {"fieldRef": {"fieldPath": "metadata.labels['i']"}}});
+        let with = |key: &str, value: Value| {
+            let mut changed = container.clone();
+            changed[key] = value;
+            json!({"spec": {"containers": [changed]}})
+        };
+        let own = |more: Value| json!([{"name": "k", "value": "v"}, more]);
+        for (pod, same) in [
+            (json!({"spec": {"containers": [container]}}), true),
+            (json!({"metadata": {"labels": {}}, "spec": {"containers": [container], "nodeName": "n"}}), true),
+            (with("resources", json!({"limits": {"cpu": 1}})), true),
+            (with("volumeMounts", json!([{"name": "token"}])), true),
+            (with("securityContext", json!({"privileged": false})), true),
+            (with("command", json!([])), true),
+            (with("env", own(index)), true),
+            (with("env", own(json!({"name": "JOB_COMPLETION_INDEX", "value": "7"}))), false),
+            (with("env", own(json!({"name": "HOME", "value": "/tmp"}))), true),
+            (with("env", own(json!({"name": "HOME", "value": "/evil"}))), false),
+            (with("livenessProbe", json!({"terminationGracePeriodSeconds": 99})), true),
+            (with("env", json!([{"name": "k", "value": "w"}])), false),
+            (with("env", json!([])), false),
+            (with("envFrom", json!([{"configMapRef": {"name": "c"}}])), false),
+            (with("name", json!("b")), false),
+            (with("image", json!("x:2")), false),
+            (with("command", json!(["b", "c"])), false),
+            (with("args", json!(["b"])), false),
+            (with("args", json!(["bc"])), false),
+            (with("workingDir", json!("/x")), false),
+            (with("lifecycle", json!({"postStart": {"exec": {"command": ["x"]}}})), false),
+            (with("livenessProbe", json!({"exec": {"command": ["x"]}})), false),
+            (with("readinessProbe", json!({"exec": {"command": ["x"]}})), false),
+            (with("startupProbe", json!({"exec": {"command": ["x"]}})), false),
+            (with("restartPolicy", json!("Always")), false),
+            (json!({"spec": {"containers": [container, container]}}), false),
+            (json!({"spec": {"initContainers": [container]}}), false),
+            (json!({"spec": {}}), false),
+        ] {
+            let (pod, template) = (pod.to_string(), json!({"spec": {"containers": [container]}}).to_string());
+            let of = |text: &str| Makeup::of(&parse(text.as_bytes()).unwrap());
+            assert_eq!(of(&pod) == of(&template), same, "{pod}");
+        }
+    }
+}
