@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::drift::differs;
-use super::guarded::Apps;
+use super::guarded::{Apps, CONTROLLERS_LABELS};
 use super::judge::{critical, excess};
 use super::make::{policy, policy_name};
 use super::read::{Direction, Policy, Rule};
@@ -82,7 +82,7 @@ impl<'p> Union<'p> {
             self.own = Some(self.own_problem(policy).into_iter().collect());
         }
         let policy = Policy::read(policy);
-        let selects = policy.pods.matches(|key| self.pod.label(key));
+        let selects = self.could_select(&policy.pods);
         let apps = if selects { Apps::Only(BTreeSet::from([self.app.to_owned()])) } else { Apps::None };
         let excess = excess(&policy, &apps, self.set, |_, _| true);
         self.others.extend(excess.into_iter().map(|finding| Finding {
@@ -99,7 +99,7 @@ impl<'p> Union<'p> {
         }
         let selector = part(text, &["spec", "podSelector"], SELECTOR);
         let selector = selector.map_or(Selector::Unknown, |selector| Selector::read(Some(&selector)));
-        if !selector.matches(|key| self.pod.label(key)) {
+        if !self.could_select(&selector) {
             return;
         }
         let name = part(text, &["metadata", "name"], 1);
@@ -117,6 +117,19 @@ impl<'p> Union<'p> {
         });
         findings.extend(self.others);
         findings
+    }
+
+    /// Whether a selector matches the pod as it is, or as it could become: its binding brings labels of its node, and
+    /// of the keys that the profile knows only those of the identity and of controllers are sure to stay.
+    fn could_select(&self, selector: &Selector) -> bool {
+        let known = &self.set.analysis.metadata.labels;
+        let stays = |key: &str| key == labels::APP || key == labels::COMPONENT || CONTROLLERS_LABELS.contains(&key);
+        let comes = |key: &str| !stays(key) && known.iter().any(|known| known == key);
+        selector.terms().is_none_or(|terms| {
+            terms
+                .iter()
+                .all(|(key, values)| values.accept(self.pod.label(key)) || (comes(key) && !values.is_never_present()))
+        })
     }
 
     fn own_problem(&self, found: &Json<'_>) -> Option<Finding> {

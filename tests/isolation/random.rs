@@ -66,6 +66,10 @@ pub(crate) fn world() -> World {
     }
 }
 
+/// What a pod's controller gave it, and what its binding brings.
+pub(crate) const HASH: &str = "pod-template-hash";
+pub(crate) const ZONE: &str = "topology.kubernetes.io/zone";
+
 /// Two analyses that policies name, and one that none does.
 pub(crate) const APPS: [&str; 3] = ["analysis-a", "analysis-b", "analysis-c"];
 
@@ -74,7 +78,8 @@ pub(crate) fn analyses() -> Vec<Labels> {
     product(&[
         ("app", &APPS.map(Some)),
         ("component", &[Some("flame-analysis")]),
-        ("pod-template-hash", &[None, Some("h1"), Some("else")]),
+        (HASH, &[None, Some("h1"), Some("else")]),
+        (ZONE, &[None, Some("z"), Some("else")]),
     ])
 }
 
@@ -92,7 +97,8 @@ fn pods() -> impl Strategy<Value = Value> {
         4 => selector(vec![
             ("app", vec!["analysis-a", "analysis-b", "nginx-analysis-a", "po", "no value!"]),
             ("component", vec!["flame-analysis", "flame-analysis-nginx"]),
-            ("pod-template-hash", vec!["h1"]),
+            (HASH, vec!["h1"]),
+            (ZONE, vec!["z"]),
             ("x", vec!["1"]),
         ]),
     ]

@@ -66,6 +66,11 @@ fn any_policy_that_selects_the_pod_keeps_its_gate_when_it_adds_reach() {
         (json!({"podSelector": {"matchLabels": {"app": "analysis-2"}}, "egress": [{}]}), vec![]),
         (hash("h2"), vec![]),
         (hash("h1"), vec![wide]),
+        // What the pod's binding will bring, or somebody else.
+        (json!({"podSelector": {"matchLabels": {"topology.kubernetes.io/zone": "z"}}, "egress": [{}]}), vec![wide]),
+        (json!({"podSelector": {"matchLabels": {"flamewarden.dev/analysis": "x"}}, "egress": [{}]}), vec![wide]),
+        (json!({"podSelector": {"matchLabels": {"topology.kubernetes.io/zone": "no value!"}}, "egress": [{}]}), vec![]),
+        (json!({"podSelector": {"matchLabels": {"k8s-app": "x"}}, "egress": [{}]}), vec![]),
         (json!({"podSelector": {}, "egress": [{}]}), vec![wide]),
         (json!({"podSelector": {"matchFields": []}, "egress": [{}]}), vec![wide]),
         (json!({"podSelector": {"matchLabels": {"app": "hub"}}, "x": 1}), vec![unknown]),
