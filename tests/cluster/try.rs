@@ -41,7 +41,10 @@ fn main() {
         }
         println!("\nThen look at what became of the good one: kubectl -n flame get pods,networkpolicies");
         println!("No containers run here: there are no logs, and nothing to exec into.");
-        println!("As administrator, for `flamewarden audit --preflight`: --kubeconfig {}", plane.admin_file().display());
+        println!(
+            "As administrator, for `flamewarden audit --preflight`: --kubeconfig {}",
+            plane.admin_file().display()
+        );
         println!("\nNow type them yourself, or pods of your own. Ctrl-C ends everything and leaves nothing behind.");
         tokio::signal::ctrl_c().await.unwrap();
     });
