@@ -31,7 +31,7 @@
 //!   with orphans, and come only from the identity's owner.
 //!   - `tests/requests/changes.rs`: `identity_labels_never_change`,
 //!     `owners_come_by_controllers_and_go_by_the_garbage_collector`
-//!   - `tests/requests/status.rs`: `labels_and_annotations_do_not_change_by_way_of_the_status`
+//!   - `tests/requests/status.rs`: `metadata_does_not_change_by_way_of_the_status`
 //!   - `tests/cluster/guard_test.rs`: `an_identity_has_one_owner_and_the_oldest_pod_s_has_it`
 //! - I4 The stored pod has the allow-listed shape; an unknown field is a refusal.
 //!   - `src/rules/pod/fields/tests.rs`: `unknown_and_misspelt_fields_are_refused_at_any_depth`,

@@ -168,7 +168,16 @@ fn judged(policies: &PolicySet, request: &Value) -> (Vec<String>, bool) {
 type Change = (&'static str, Value);
 
 fn changes() -> impl Strategy<Value = Vec<Change>> {
-    let words = ["analysis-1", "nginx-analysis-1", "nginx-web", "web", "flame-analysis", "flame-analysis-nginx", "x"];
+    let words = [
+        "analysis-1",
+        "analysis-1-of-a-name-that-is-longer-than-any-app-may-be-6ccf97bb55-x7k2p",
+        "nginx-analysis-1",
+        "nginx-web",
+        "web",
+        "flame-analysis",
+        "flame-analysis-nginx",
+        "x",
+    ];
     let word = prop::sample::select(words.to_vec()).prop_map(|word| json!(word));
     let absent = Just(Value::Null);
     let image = prop::sample::select(vec!["harbor.example/node/a:1", "HARBOR.example/node/a", "nginx:1", "other/a"]);
@@ -277,6 +286,38 @@ proptest! {
         let (refused, mended) = judged(&place.policies, &request);
         prop_assert!(refused.is_empty() || place.sends(false, &request), "refused by {refused:?}, but not sent: {request}");
         prop_assert!(!mended || place.sends(true, &request), "mended, but not sent: {request}");
+    }
+}
+
+#[test]
+fn a_kubelet_s_write_to_a_status_is_sent_where_it_writes_more() {
+    let pod = |metadata: Value| {
+        let mut metadata = metadata;
+        metadata["labels"] = json!({"app": "analysis-1", "component": "flame-analysis"});
+        json!({"kind": "Pod", "metadata": metadata, "spec": {"nodeName": "n1", "containers": []}})
+    };
+    for (old, new, sent) in [
+        (json!({}), json!({}), false),
+        (json!({"annotations": {"a": "b"}}), json!({"annotations": {"a": "b"}}), false),
+        (json!({"annotations": {"a": "b"}}), json!({"annotations": {"a": "c"}}), true),
+        (
+            json!({"finalizers": ["x"], "ownerReferences": []}),
+            json!({"finalizers": ["x"], "ownerReferences": []}),
+            false,
+        ),
+        (json!({}), json!({"finalizers": ["x"]}), true),
+        (json!({"finalizers": ["x"]}), json!({"finalizers": ["x", "y"]}), true),
+        (json!({}), json!({"ownerReferences": [{"name": "a", "uid": "u"}]}), true),
+        (json!({"ownerReferences": [{"name": "a", "uid": "u"}]}), json!({}), true),
+    ] {
+        let request = json!({
+            "uid": "u", "operation": "UPDATE", "namespace": "default", "name": "p", "subResource": "status",
+            "object": pod(new), "oldObject": pod(old),
+            "resource": {"group": "", "version": "v1", "resource": "pods"},
+            "userInfo": {"username": "system:node:n1", "groups": ["system:nodes"]},
+        });
+        let refused = !judged(&SHARED.policies, &request).0.is_empty();
+        assert_eq!((SHARED.sends(false, &request), refused), (sent, sent), "{request}");
     }
 }
 

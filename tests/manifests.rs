@@ -138,7 +138,7 @@ fn the_webhook_may_only_read_two_kinds_and_only_where_it_guards() {
                 && text(object, "/metadata/namespace") == namespace
                 && text(object, "/metadata/name") == "flamewarden-webhook"
         });
-        let rules = serde_json::json!([{"apiGroups": [""], "resources": ["pods", "services"], "verbs": ["get"]}]);
+        let rules = serde_json::json!([{"apiGroups": [""], "resources": ["pods"], "verbs": ["get"]}]);
         assert_eq!(role.unwrap()["rules"], rules);
     }
 }

@@ -37,7 +37,7 @@ pub(super) fn conditions(condition: Condition, policies: &PolicySet) -> Vec<Valu
 }
 
 /// A kubelet writes its own pods' status all the time. That it writes no other node's pods, and leaves
-/// labels and annotations alone, is asked here, since what this leaves out is not judged.
+/// metadata alone, is asked here, since what this leaves out is not judged.
 fn not_plain_kubelet_status() -> String {
     let same = |field: &str| {
         format!(
@@ -47,9 +47,8 @@ fn not_plain_kubelet_status() -> String {
     };
     format!(
         "!(has(request.subResource) && request.subResource == 'status' && oldObject != null && \
-         has(oldObject.spec.nodeName) && request.userInfo.username == 'system:node:' + oldObject.spec.nodeName && {} && {})",
-        same("labels"),
-        same("annotations")
+         has(oldObject.spec.nodeName) && request.userInfo.username == 'system:node:' + oldObject.spec.nodeName && {})",
+        ["labels", "annotations", "finalizers", "ownerReferences"].map(same).join(" && ")
     )
 }
 
@@ -77,6 +76,7 @@ struct Terms {
     analysis_component: String,
     analysis_name: String,
     any_name: String,
+    any_pod: String,
     secrets: String,
     config_maps: String,
     known_keys: String,
@@ -98,6 +98,7 @@ impl Terms {
             analysis_component: text(&policies.analysis.guards.component),
             analysis_name: text(&format!("^(?:{pattern})$")),
             any_name: text(&format!("^(?:{GATEWAY_PREFIX})?(?:{pattern})$")),
+            any_pod: text(&format!("^(?:{GATEWAY_PREFIX})?(?:{pattern})(?:-|$)")),
             secrets: text(&names_of(policies, |profile| &profile.sources.secrets, pull_secrets)),
             config_maps: text(&names_of(policies, |profile| &profile.sources.config_maps, |_| Vec::new())),
             known_keys: list(keys.chain(listed)),
@@ -197,7 +198,7 @@ impl Terms {
             format!(
                 "(has({list}) && {list} != null && {list}.exists(e, has(e.targetRef) && has(e.targetRef.name) && \
                  size(e.targetRef.name) < 254 && e.targetRef.name.matches({})))",
-                self.any_name
+                self.any_pod
             )
         };
         let owners = format!("{object}.metadata.ownerReferences");

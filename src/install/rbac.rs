@@ -32,7 +32,7 @@ pub const CONTROLLER: &str = "flamewarden-controller";
 
 /// The webhook looks up what a CONNECT or an eviction names without bringing it along.
 fn webhook_rules() -> Value {
-    json!([{"apiGroups": [""], "resources": ["pods", "services"], "verbs": ["get"]}])
+    json!([{"apiGroups": [""], "resources": ["pods"], "verbs": ["get"]}])
 }
 
 fn controller_rules() -> Value {

@@ -21,3 +21,12 @@ fn leads_to_guarded(service: &Json<'_>, policies: &PolicySet) -> bool {
     let selector = service.at(&["spec", "selector"]);
     policies.profiles().into_iter().any(|profile| !could_match_map(selector, profile).is_none())
 }
+
+/// Whether a pod of that name could be an identity's: controllers begin the names of their pods with their own.
+pub(super) fn names_its_pod(name: &str, policies: &PolicySet) -> bool {
+    let beginnings = name.match_indices('-').filter_map(|(end, _)| name.get(..end));
+    name.len() <= LONGEST_NAME && beginnings.chain([name]).any(|beginning| policies.names_identity(beginning))
+}
+
+/// No object has a longer name.
+const LONGEST_NAME: usize = 253;

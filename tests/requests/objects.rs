@@ -94,12 +94,16 @@ fn endpoints_of_such_a_service_are_kubernetes_own() {
     let by_owner = json!({"metadata": {"name": "e", "ownerReferences": [{"kind": "Service", "name": "analysis-1"}]}});
     let by_target =
         json!({"metadata": {"name": "e"}, "endpoints": [{"targetRef": {"kind": "Pod", "name": "analysis-1-5f-x"}}]});
+    // As FLAME's pods are named, longer than an `app` may be.
+    let long = "analysis-01234567-89ab-cdef-0123-456789abcdef-1-6ccf97bb55-x7k2p";
+    let by_long_target =
+        json!({"metadata": {"name": "e"}, "endpoints": [{"targetRef": {"kind": "Pod", "name": long}}]});
     let by_subset = json!({"metadata": {"name": "e"}, "subsets": [{"notReadyAddresses": [{"targetRef": {"name": "analysis-1-5f-x"}}]}]});
     let other = json!({"metadata": {"name": "broker", "labels": {"kubernetes.io/service-name": "broker"}}});
     let own = ["endpoint-controller", "endpointslice-controller", "endpointslicemirroring-controller"];
     let cleaners = ["generic-garbage-collector", "namespace-controller"];
     for resource in ["endpoints", SLICES] {
-        for object in [&by_name, &by_label, &by_identity, &by_owner, &by_target, &by_subset] {
+        for object in [&by_name, &by_label, &by_identity, &by_owner, &by_target, &by_long_target, &by_subset] {
             for user in [EDITOR, PO, BREAK_GLASS, CONTROLLER, &kube_system("service-controller")] {
                 let want = ["endpoints-writer"];
                 assert_eq!(create(resource, user, object.clone()).refused_by(), want, "{user} {object}");
@@ -114,6 +118,10 @@ fn endpoints_of_such_a_service_are_kubernetes_own() {
             }
         }
         assert_eq!(create(resource, EDITOR, other.clone()).refused_by(), [""; 0], "another's");
+        for name in ["my-analysis-1", "analysis", "nginx-broker-1-x"] {
+            let target = json!({"metadata": {"name": "e"}, "endpoints": [{"targetRef": {"name": name}}]});
+            assert_eq!(create(resource, EDITOR, target).refused_by(), [""; 0], "{name}");
+        }
     }
 }
 

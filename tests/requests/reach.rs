@@ -123,29 +123,23 @@ fn nobody_enters_a_guarded_pod() {
     }
 }
 
+/// Wherever it leads by its own account: its endpoints say, and they may be anybody's.
 #[test]
-fn a_services_proxy_is_judged_by_where_the_service_leads() {
-    let service = |name: &str, selector: Value| json!({"metadata": {"name": name}, "spec": {"selector": selector}});
-    for (what, service, want) in [
-        ("an analysis's", service("x", json!({"app": "analysis-1"})), &["connection"][..]),
-        ("a gateway's", service("x", json!({"app": "nginx-analysis-1"})), &["connection"]),
-        ("all analyses'", service("x", json!({"component": "flame-analysis"})), &["connection"]),
-        ("by a key that guarded pods carry", service("x", json!({"pod-template-hash": "1"})), &["connection"]),
-        ("by name", service("nginx-analysis-1", json!({"app": "broker"})), &["connection"]),
-        ("one that leads where its endpoints say", service("x", Value::Null), &["connection"]),
-        ("one that selects nothing", service("x", json!({})), &["connection"]),
-        ("another's", service("x", json!({"app": "broker"})), &[]),
-        ("another component's", service("x", json!({"component": "flame-po"})), &[]),
-        ("by a key that none carries", service("x", json!({"app": "analysis-1", "tier": "web"})), &[]),
-        (
-            "by two that none carries together",
-            service("x", json!({"app": "analysis-1", "component": "flame-analysis-nginx"})),
-            &[],
-        ),
-    ] {
-        assert_eq!(connect("services:proxy", EDITOR, Stored::Found(service)).refused_by(), want, "{what}");
+fn nobody_goes_through_a_service_but_in_need() {
+    let service = |selector: Value| Stored::Found(json!({"metadata": {"name": "x"}, "spec": {"selector": selector}}));
+    for target in [service(json!({"app": "analysis-1"})), service(json!({"app": "broker"})), service(Value::Null)] {
+        for user in [EDITOR, PO, CONTROLLER, NODE] {
+            let asked = connect("services:proxy", user, target.clone());
+            assert_eq!(asked.refused_by(), ["connection"], "{user}");
+            assert_eq!(asked.dedicated().refused_by(), ["connection"], "{user}");
+        }
     }
-    assert_eq!(connect("services:proxy", EDITOR, Stored::Unread).refused_by(), ["target-known"]);
+    for target in [service(json!({"app": "broker"})), Stored::Unneeded, Stored::Unread, Stored::Missing] {
+        assert_eq!(connect("services:proxy", EDITOR, target.clone()).refused_by(), ["connection"]);
+        let in_need = connect("services:proxy", BREAK_GLASS, target);
+        assert_eq!((in_need.refused_by(), broken_glass(&in_need)), (vec![], vec!["connection".to_owned()]));
+    }
+    assert_eq!(connect("services:proxy", EDITOR, Stored::Unneeded).elsewhere().refused_by(), [""; 0]);
 }
 
 #[test]
@@ -187,7 +181,7 @@ fn what_needs_no_target_never_misses_one() {
     let bound = json!({"spec": {"boundObjectRef": {"kind": "Pod", "name": "p"}}});
     for (asked, needs) in [
         (connect("pods:exec", EDITOR, Stored::Unneeded), true),
-        (connect("services:proxy", EDITOR, Stored::Unneeded), true),
+        (connect("services:proxy", EDITOR, Stored::Unneeded), false),
         (create("pods:eviction", EDITOR, json!({})), false),
         (create("pods:eviction", EDITOR, json!({"deleteOptions": {"gracePeriodSeconds": 0}})), true),
         (create("pods:eviction", EDITOR, json!({"deleteOptions": {"gracePeriodSeconds": 3}})), false),
@@ -212,7 +206,6 @@ fn what_no_object_can_be_called_is_not_read() {
         let bound = json!({"spec": {"boundObjectRef": {"kind": "Pod", "name": name}}});
         for asked in [
             connect("pods:exec", EDITOR, Stored::Unneeded).named(name),
-            connect("services:proxy", EDITOR, Stored::Unneeded).named(name),
             create("bindings", EDITOR, json!({"metadata": {"name": name}})),
             create("serviceaccounts:token", EDITOR, bound.clone()),
         ] {

@@ -99,7 +99,7 @@ fn a_pod_is_ended_by_those_who_know() {
 }
 
 #[test]
-fn labels_and_annotations_do_not_change_by_way_of_the_status() {
+fn metadata_does_not_change_by_way_of_the_status() {
     let agent = kube_system("calico-cni-plugin");
     let relabelled = with(&analysis(), "/metadata/labels/app", json!("analysis-2"));
     let joined = with(&other(), "/metadata/labels/app", json!("nginx-analysis-1"));
@@ -107,11 +107,26 @@ fn labels_and_annotations_do_not_change_by_way_of_the_status() {
     let mut labelled = analysis();
     labelled["metadata"]["labels"]["cni.projectcalico.org/podIP"] = json!("10.0.0.1");
     let address = with(&analysis(), "/metadata/annotations", json!({"cni.projectcalico.org/podIP": "10.0.0.1/32"}));
+    let finalized = with(&analysis(), "/metadata/finalizers", json!(["example.com/never"]));
+    let tracked = with(&analysis(), "/metadata/finalizers", json!(["batch.kubernetes.io/job-tracking"]));
+    let more = with(&tracked, "/metadata/finalizers", json!(["batch.kubernetes.io/job-tracking", "x"]));
+    let owned =
+        with(&analysis(), "/metadata/ownerReferences", json!([{"kind": "ReplicaSet", "name": "r", "uid": "2"}]));
     for user in [NODE, &kube_system("node-controller"), CONTROLLER, EDITOR, PO, BREAK_GLASS] {
-        for (old, new) in [(analysis(), &relabelled), (other(), &joined), (analysis(), &marked), (analysis(), &address)]
-        {
+        for (old, new) in [
+            (analysis(), &relabelled),
+            (other(), &joined),
+            (analysis(), &marked),
+            (analysis(), &address),
+            (analysis(), &finalized),
+            (tracked.clone(), &more),
+            (analysis(), &owned),
+            (owned.clone(), &analysis()),
+        ] {
             assert_eq!(update("pods:status", user, old, new.clone()).refused_by(), ["pod-status"], "{user}: {new}");
         }
+        let freed = update("pods:status", user, more.clone(), tracked.clone());
+        assert_eq!(freed.refused_by(), [""; 0], "a finalizer that {user} takes away");
     }
     expect([
         ("a listed annotation", update("pods:status", &agent, analysis(), address), &[]),

@@ -7,7 +7,7 @@ use crate::rules::caller::{CLEANERS, is_controller};
 use crate::rules::case::Case;
 use crate::rules::judgement::Judgement;
 use crate::rules::rule::RequestRule;
-use crate::rules::selection::bears_identity;
+use crate::rules::selection::{bears_identity, names_its_pod};
 use crate::rules::unfit::unfit;
 
 pub(super) const WRITER: RequestRule = RequestRule {
@@ -39,12 +39,12 @@ fn is_guarded(endpoints: &Json<'_>, policies: &PolicySet) -> bool {
         let items = |key: &str| subset.get(key).map_or(&[][..], |list| list.items());
         items("addresses").iter().chain(items("notReadyAddresses"))
     });
-    let mut targets = slices.chain(addresses).map(|endpoint| endpoint.text_at(&["targetRef", "name"]));
+    let targets = slices.chain(addresses).map(|endpoint| endpoint.text_at(&["targetRef", "name"]));
     let owners = endpoints.at(&["metadata", "ownerReferences"]).map_or(&[][..], |list| list.items());
     bears_identity(endpoints, policies)
         || is_name(endpoints.text_at(&["metadata", "labels", SERVICE_NAME]))
         || owners.iter().any(|owner| owner.text_at(&["kind"]) == Some("Service") && is_name(owner.text_at(&["name"])))
-        || targets.any(is_name)
+        || targets.flatten().any(|name| names_its_pod(name, policies))
 }
 
 const CONTROLLERS: &[&str] = &["endpoint-controller", "endpointslice-controller", "endpointslicemirroring-controller"];

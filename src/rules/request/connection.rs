@@ -4,17 +4,15 @@ use std::borrow::Cow;
 
 use super::named::{PodTarget, named, pod_target};
 use crate::model::{FieldPath, Finding, Hold, Json, PodView, Request, Severity, labels};
-use crate::policy::PolicySet;
 use crate::rules::caller::breaks_glass;
 use crate::rules::case::Case;
 use crate::rules::judgement::{Enforced, Judgement, Scales};
 use crate::rules::rule::RequestRule;
-use crate::rules::selection::is_guarded_service;
 use crate::rules::unfit::unfit;
 
 pub(super) const CONNECTION: RequestRule = RequestRule {
     id: "connection",
-    title: "nobody enters a guarded pod by exec, attach, port-forward or proxy",
+    title: "nobody enters a guarded pod by exec, attach, port-forward or proxy, or goes through the proxy of any Service next to it",
     why: "it is a way to medical data past the gateway and the network policies",
     severity: Severity::Critical,
     controls: &[],
@@ -26,42 +24,38 @@ pub(in crate::rules) fn judge_connection(request: &Request<'_>, case: &Case<'_>)
     if named(request).is_none_or(|(_, name)| name.is_empty()) {
         return unfit(request);
     }
-    let object = match pod_target(request, case) {
-        PodTarget::Found(object) => object,
-        PodTarget::Missing(finding) | PodTarget::Unread(finding) => return Judgement::refusing([finding]),
+    let through_service = request.resource.name == "services";
+    let (profile, app) = if through_service {
+        // Where a Service leads, its endpoints say. Those of anybody's own Service are anybody's to write, and name
+        // whatever address he likes, so it is of no use to look at the Service.
+        (&case.policies.analysis, "")
+    } else {
+        let object = match pod_target(request, case) {
+            PodTarget::Found(object) => object,
+            PodTarget::Missing(finding) | PodTarget::Unread(finding) => return Judgement::refusing([finding]),
+        };
+        let pod = PodView::new(object, FieldPath::default());
+        let Some(profile) = case.policies.profile_of(&pod) else { return Judgement::default() };
+        (profile, pod.label(labels::APP).unwrap_or_default())
     };
-    if !is_guarded(request, object, case.policies) {
-        return Judgement::default();
-    }
     let finding = entry(request);
-    let may_in_need = matches!(request.resource.sub, "exec" | "attach" | "portforward");
+    let may_in_need = through_service || matches!(request.resource.sub, "exec" | "attach" | "portforward");
     if may_in_need && breaks_glass(&request.user) {
         return Judgement { broken_glass: vec![finding], ..Judgement::default() };
     }
-    let pod = PodView::new(object, FieldPath::default());
-    let profile = case.policies.profile_of(&pod).unwrap_or(&case.policies.analysis);
-    let scales = Scales { profile, app: pod.label(labels::APP).unwrap_or_default(), now: case.now };
     let mut judgement = Judgement::default();
-    judgement.weigh(finding, &scales, Enforced::Refused);
+    judgement.weigh(finding, &Scales { profile, app, now: case.now }, Enforced::Refused);
     judgement
 }
 
-fn is_guarded(request: &Request<'_>, object: &Json<'_>, policies: &PolicySet) -> bool {
-    match request.resource.name {
-        // Where a Service without a selector leads, its endpoints say, and they name addresses alone.
-        "services" => is_guarded_service(object, policies) || selects_nothing(object),
-        _ => policies.profile_of(&PodView::new(object, FieldPath::default())).is_some(),
-    }
-}
-
-fn selects_nothing(service: &Json<'_>) -> bool {
-    service.at(&["spec", "selector"]).is_none_or(|selector| selector.entries().is_empty())
-}
-
 fn entry(request: &Request<'_>) -> Finding {
-    let message = match request.resource.sub {
-        "proxy" => "reach an analysis through its gateway".to_owned(),
-        way => format!("read its logs instead; group `{}` may {way} in an emergency", labels::BREAK_GLASS),
+    let message = match (request.resource.name, request.resource.sub) {
+        ("services", _) => format!(
+            "forward a port to a pod of your own instead; group `{}` may go through a Service in an emergency",
+            labels::BREAK_GLASS
+        ),
+        (_, "proxy") => "reach an analysis through its gateway".to_owned(),
+        (_, way) => format!("read its logs instead; group `{}` may {way} in an emergency", labels::BREAK_GLASS),
     };
     let name = Json::String(Cow::Borrowed(request.name));
     CONNECTION.finds(FieldPath::of(&["name"]), Some(&name), message)

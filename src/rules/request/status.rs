@@ -93,8 +93,13 @@ impl Writer {
     }
 }
 
-/// Labels and annotations are nobody's to change by this way, except the listed annotations of a network's agent.
-fn metadata_changes(request: &Request<'_>, policies: &PolicySet, old: &Json<'_>, new: &Json<'_>) -> Vec<Finding> {
+/// Metadata is nobody's to change by this way, except the listed annotations of a network's agent. Finalizers may go.
+fn metadata_changes<'p>(
+    request: &Request<'_>,
+    policies: &PolicySet,
+    old: &'p Json<'p>,
+    new: &'p Json<'p>,
+) -> Vec<Finding> {
     let annotated = policies.installation.status_annotators.get(request.user.name);
     let mut findings = Vec::new();
     for part in ["labels", "annotations"] {
@@ -106,6 +111,17 @@ fn metadata_changes(request: &Request<'_>, policies: &PolicySet, old: &Json<'_>,
             let value = new.at(&["metadata", part, key]);
             findings.push(STATUS.finds(FieldPath::of(&["metadata", part, key]), value, message));
         }
+    }
+    let items = |pod: &'p Json<'p>, part: &str| pod.at(&["metadata", part]).map_or(&[][..], Json::items);
+    let known = items(old, "finalizers");
+    let added = items(new, "finalizers").iter().enumerate().filter(|(_, finalizer)| !known.contains(finalizer));
+    findings.extend(added.map(|(index, finalizer)| {
+        let path = FieldPath::of(&["metadata", "finalizers"]).index(index);
+        STATUS.finds(path, Some(finalizer), "finalizers are not added by way of the status")
+    }));
+    if items(old, "ownerReferences") != items(new, "ownerReferences") {
+        let path = FieldPath::of(&["metadata", "ownerReferences"]);
+        findings.push(STATUS.finds(path, new.at(&["metadata", "ownerReferences"]), "owners stay as they are"));
     }
     findings
 }

@@ -26,6 +26,8 @@ pub fn target_of<'a>(request: &Request<'a>, policies: &PolicySet) -> Option<Targ
         ("pods", "eviction") => request.object.is_some_and(asks_for_haste),
         ("pods", "binding") | ("bindings", "") => !binds_as_schedulers_do(request, policies),
         ("serviceaccounts", "token") => !is_kubelet(&request.user),
+        // Where a Service leads, it does not say itself.
+        ("services", "proxy") => false,
         _ => true,
     };
     (needed && is_objects(name)).then_some(TargetRef { resource, namespace: request.namespace, name })
