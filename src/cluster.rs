@@ -5,15 +5,17 @@ mod foreign;
 mod items;
 mod lease;
 mod pages;
-mod slim;
+mod pieces;
+mod reading;
 mod watch;
+mod watched;
 
 use std::error::Error;
 use std::path::Path;
 use std::time::Duration;
 
 use kube::api::{
-    Api, ApiResource, DeleteParams, DynamicObject, GetParams, ListParams, Patch, PatchParams, PostParams, Preconditions,
+    Api, ApiResource, DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams, Preconditions,
 };
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::core::{DynamicResourceScope, Request, Status};
@@ -21,6 +23,7 @@ use kube::{Client, Config, Resource};
 use serde_json::Value;
 
 pub use events::{Asker, Event, Often, Recorder};
+pub use items::List;
 pub use lease::{Leadership, LeaseTiming, campaign, leader, resign};
 pub use watch::{Change, watch};
 
@@ -124,6 +127,18 @@ pub enum ClusterProblem {
         /// With which object.
         name: String,
     },
+    /// More of it was asked for than is held of any object.
+    #[error("{kind:?} {namespace}/{name} is larger than {most} bytes")]
+    Large {
+        /// Its kind.
+        kind: Kind,
+        /// Its namespace.
+        namespace: String,
+        /// Its name.
+        name: String,
+        /// The most that is held.
+        most: usize,
+    },
     /// What we would write is no object.
     #[error("cannot write {0}: it is no Kubernetes object")]
     Shape(String),
@@ -150,20 +165,6 @@ impl Cluster {
     #[must_use]
     pub fn led_by(self, leadership: Leadership) -> Self {
         Cluster { leadership: Some(leadership), ..self }
-    }
-
-    /// An object's text as the API server has it now (a quorum read); none where there is no such object.
-    ///
-    /// # Errors
-    /// Anything but an answer that it is there or isn't.
-    pub async fn read(&self, kind: Kind, place: &Place) -> Result<Option<String>, ClusterProblem> {
-        let request = Request::new(kind.url(&place.namespace)).get(&place.name, &GetParams::default());
-        let request = request.map_err(|cause| kind.problem("read", place, kube::Error::BuildRequest(cause)))?;
-        match self.in_time(self.client.request_text(request)).await? {
-            Ok(text) => Ok(Some(text)),
-            Err(kube::Error::Api(status)) if status.code == 404 => Ok(None),
-            Err(cause) => Err(kind.problem("read", place, cause)),
-        }
     }
 
     /// The text of a whole list as the API server has it now (a quorum read); `labels` is a label selector or empty.
@@ -292,7 +293,7 @@ impl ClusterProblem {
     /// nobody knows yet who leads.
     pub fn may_pass(&self) -> bool {
         match self {
-            ClusterProblem::Config { .. } | ClusterProblem::Shape(_) => false,
+            ClusterProblem::Config { .. } | ClusterProblem::Large { .. } | ClusterProblem::Shape(_) => false,
             ClusterProblem::Late(_) | ClusterProblem::NotLeading { .. } => true,
             ClusterProblem::Call { .. } | ClusterProblem::Path { .. } => {
                 self.status().is_none_or(|status| status.code == 429 || status.code >= 500)

@@ -8,6 +8,7 @@ mod json;
 mod path;
 mod pod;
 mod request;
+mod sieve;
 mod yaml;
 
 pub mod labels;
@@ -20,4 +21,5 @@ pub use json::{Json, ParseProblem, parse, parse_within, part};
 pub use path::{FieldPath, Segment};
 pub use pod::{ContainerKind, ContainerView, PodView};
 pub use request::{Operation, Request, Resource, User};
+pub use sieve::{Keep, Sieve};
 pub use yaml::{yaml_documents, yaml_problem};

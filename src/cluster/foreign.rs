@@ -19,7 +19,7 @@ impl Cluster {
         mut judge: impl FnMut(&[u8]) + Send,
     ) -> Result<(), ClusterProblem> {
         for path in self.foreign_paths(group, resource, namespace).await? {
-            self.each_at(&path, &mut judge).await?;
+            self.each_at(&path, &[&[]], &mut judge).await?;
         }
         Ok(())
     }

@@ -1,21 +1,29 @@
 //! Edge: reads lists whose items others have made, item by item: whatever they store, little of it is held at a time.
 
-use std::io;
-use std::pin::pin;
 use std::time::Duration;
 
-use futures::AsyncReadExt;
 use kube::Error;
 use kube::api::{ListParams, Request};
 use tokio::sync::Semaphore;
 
 use super::{Cluster, ClusterProblem, Kind};
-use crate::model::{ItemCutter, parse};
+use crate::model::{ItemCutter, Keep, parse};
+
+/// Which objects are read.
+#[derive(Debug, Clone, Copy)]
+pub struct List<'a> {
+    /// Their kind.
+    pub kind: Kind,
+    /// Their namespace; empty for all.
+    pub namespace: &'a str,
+    /// A label selector, or empty.
+    pub labels: &'a str,
+}
 
 impl Cluster {
     /// Calls `judge` with the text of every object of a kind in a namespace (empty: in all), as the API server has
-    /// them now (a quorum read); `labels` is a label selector or empty. Gives the version of the list. A text longer
-    /// than [`ITEM`] breaks off.
+    /// them now (a quorum read), without `managedFields`; `labels` is a label selector or empty. Gives the version of
+    /// the list. A text longer than [`ITEM`] breaks off.
     ///
     /// # Errors
     /// Anything but the whole list.
@@ -26,10 +34,24 @@ impl Cluster {
         labels: &str,
         judge: impl FnMut(&[u8]) + Send,
     ) -> Result<String, ClusterProblem> {
+        self.each_part(List { kind, namespace, labels }, &[&[]], judge).await
+    }
+
+    /// The same with the text of these members of every object.
+    ///
+    /// # Errors
+    /// Anything but the whole list.
+    pub async fn each_part(
+        &self,
+        list: List<'_>,
+        keep: Keep,
+        judge: impl FnMut(&[u8]) + Send,
+    ) -> Result<String, ClusterProblem> {
+        let List { kind, namespace, labels } = list;
         let path = kind.url(namespace);
         let list = Request::new(path.as_str()).list(&ListParams::default().labels(labels));
         let path = list.map_err(|cause| problem(&path, Error::BuildRequest(cause)))?.uri().to_string();
-        let version = self.each_at(&path, judge).await?;
+        let version = self.each_at(&path, keep, judge).await?;
         version.ok_or_else(|| problem(&path, Error::Service("there is no such list".into())))
     }
 
@@ -37,9 +59,10 @@ impl Cluster {
     pub(super) async fn each_at(
         &self,
         path: &str,
+        keep: Keep,
         judge: impl FnMut(&[u8]) + Send,
     ) -> Result<Option<String>, ClusterProblem> {
-        let read = tokio::time::timeout(PATIENCE, self.read_items(path, judge));
+        let read = tokio::time::timeout(PATIENCE, self.read_items(path, keep, judge));
         match read.await.map_err(|_| ClusterProblem::Late(PATIENCE))? {
             Ok(around) => {
                 let list = parse(&around).ok();
@@ -54,22 +77,15 @@ impl Cluster {
     }
 
     /// The list without its items.
-    async fn read_items(&self, path: &str, mut judge: impl FnMut(&[u8]) + Send) -> Result<Vec<u8>, Error> {
-        let request = http::Request::get(path).body(Vec::new()).map_err(Error::HttpError)?;
-        let mut body = pin!(self.client.request_stream(request).await?);
-        let mut cutter = ItemCutter::new(ITEM);
-        let mut piece = vec![0; PIECE];
-        loop {
-            let read = tokio::time::timeout(PAUSE, body.read(&mut piece));
-            let late = |_| Error::ReadEvents(io::ErrorKind::TimedOut.into());
-            let length = read.await.map_err(late)?.map_err(Error::ReadEvents)?;
-            let Some(piece) = piece.get(..length).filter(|piece| !piece.is_empty()) else {
-                return Ok(cutter.around());
-            };
+    async fn read_items(&self, path: &str, keep: Keep, mut judge: impl FnMut(&[u8]) + Send) -> Result<Vec<u8>, Error> {
+        let mut pieces = self.pieces(path).await?;
+        let mut cutter = ItemCutter::new(keep, ITEM);
+        while let Some(piece) = pieces.next_soon().await? {
             // What an item becomes while it is judged is many times its text: one at a time. It is never closed.
             let _turn = TURN.acquire().await;
             cutter.feed(piece, &mut judge);
         }
+        Ok(cutter.around())
     }
 }
 
@@ -78,10 +94,7 @@ fn problem(path: &str, source: Error) -> ClusterProblem {
 }
 
 static TURN: Semaphore = Semaphore::const_new(1);
-/// More than etcd takes of an object; what the API server makes of it can be longer.
+/// More than etcd takes of an object; what the API server makes of its texts can be six times as long.
 const ITEM: usize = 2 << 20;
-const PIECE: usize = 64 << 10;
 /// For a whole list: there is no limit to what a namespace holds, but to how long a step may take.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// Between two pieces of it.
-const PAUSE: Duration = Duration::from_secs(4);

@@ -1,27 +1,26 @@
 //! Edge: lists and then watches the objects of one kind in one namespace, for as long as somebody listens.
 
-use std::pin::pin;
 use std::time::Duration;
 
-use futures::{Stream, StreamExt, TryStreamExt};
-use kube::Resource;
-use kube::api::DynamicObject;
-use kube::runtime::watcher::{self, Event, watcher};
+use kube::Error;
+use kube::api::{ListParams, Request, WatchParams};
 use serde_json::Value;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tracing::warn;
 
-use super::slim::Slim;
+use super::watched::{MOST, event, item, kept};
 use super::{Cluster, Kind};
 use crate::facts::Place;
+use crate::model::{ItemCutter, Sieve, parse};
 
 /// What happened to the objects of one kind in one namespace.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Change {
     /// A whole list begins: what is not seen until its end is gone.
     Listing,
-    /// An object is there, or is there in another version; of a NetworkPolicy that is not ours nothing is told.
+    /// An object is there, or is there in another version; with those of its members that are looked at, and of a
+    /// NetworkPolicy that is not ours with none.
     Seen(Place, Value),
     /// An object is gone.
     Gone(Place),
@@ -38,50 +37,121 @@ pub async fn watch(
     selector: &str,
     changes: mpsc::Sender<(Kind, String, Change)>,
 ) {
-    // List and watch, not WatchList: an API server on an old etcd answers that with an error for ever.
-    let config = watcher::Config::default().labels(selector);
-    let mut patience = Patience::default();
-    while !changes.is_closed() {
-        // An end by time is the usual one; the stream by itself never ends.
-        let _ = if kind == Kind::NetworkPolicy {
-            let stream = watcher(cluster.api::<Slim>(kind, &namespace), config.clone().page_size(LARGE));
-            let changed = stream.map_ok(|event| change(event, |policy| Some(policy.into_value())));
-            tokio::time::timeout(RELIST, forward(changed, kind, &namespace, &changes, &mut patience)).await
-        } else {
-            let stream = watcher(cluster.api::<DynamicObject>(kind, &namespace), config.clone());
-            let changed = stream.map_ok(|event| change(event, |object| serde_json::to_value(object).ok()));
-            tokio::time::timeout(RELIST, forward(changed, kind, &namespace, &changes, &mut patience)).await
-        };
+    let selector = selector.to_owned();
+    let mut watch = Watch { cluster, kind, namespace, selector, changes, patience: Patience::default() };
+    while !watch.changes.is_closed() {
+        // An end by time is the usual one.
+        let _ = tokio::time::timeout(RELIST, watch.follow()).await;
     }
 }
 
-async fn forward(
-    stream: impl Stream<Item = watcher::Result<Option<Change>>>,
+struct Watch {
+    cluster: Cluster,
     kind: Kind,
-    namespace: &str,
-    changes: &mpsc::Sender<(Kind, String, Change)>,
-    patience: &mut Patience,
-) {
-    let mut stream = pin!(stream);
-    while let Some(event) = stream.next().await {
-        let change = match event {
-            Ok(change) => change,
-            Err(problem) => {
-                warn!(?kind, namespace, %problem, "watch failed; it begins again");
-                tokio::time::sleep(patience.pause(is_refused(&problem), Instant::now())).await;
-                continue;
+    namespace: String,
+    selector: String,
+    changes: mpsc::Sender<(Kind, String, Change)>,
+    patience: Patience,
+}
+
+impl Watch {
+    /// Lists, then goes on from the list for as long as the API server remembers what happened since.
+    async fn follow(&mut self) {
+        let mut version = String::new();
+        while !self.changes.is_closed() {
+            // List and watch, not WatchList: an API server on an old etcd answers that with an error for ever.
+            let done = match version.is_empty() {
+                true => self.list(&mut version).await,
+                false => self.go_on(&mut version).await,
+            };
+            let Err(problem) = done else { continue };
+            let (kind, namespace) = (self.kind, &self.namespace);
+            warn!(?kind, namespace, %problem, "watch failed; it begins again");
+            if code(&problem) == Some(EXPIRED) {
+                version.clear();
             }
-        };
-        let Some(change) = change else { continue };
-        // That a list begins says nothing yet of whether it will be answered.
-        if change != Change::Listing {
-            *patience = Patience::default();
-        }
-        if changes.send((kind, namespace.to_owned(), change)).await.is_err() {
-            return;
+            let refused = matches!(code(&problem), Some(403 | 404));
+            tokio::time::sleep(self.patience.pause(refused, Instant::now())).await;
         }
     }
+
+    async fn list(&mut self, version: &mut String) -> Result<(), Error> {
+        self.tell(Change::Listing).await;
+        let mut page = ListParams::default().labels(&self.selector).limit(PAGE);
+        loop {
+            let request = Request::new(self.kind.url(&self.namespace)).list(&page).map_err(Error::BuildRequest)?;
+            let around = self.list_page(&request.uri().to_string()).await?;
+            let list = parse(&around).ok();
+            let said = |key: &str| {
+                let text = list.as_ref().and_then(|list| list.text_at(&["metadata", key]));
+                text.filter(|text| !text.is_empty())
+            };
+            match (said("continue"), said("resourceVersion")) {
+                (Some(next), Some(_)) => page = page.continue_token(next),
+                (None, Some(listed)) => {
+                    self.tell(Change::Listed).await;
+                    self.patience = Patience::default();
+                    listed.clone_into(version);
+                    return Ok(());
+                }
+                (_, None) => return Err(Error::Service("the list is not acceptable JSON".into())),
+            }
+        }
+    }
+
+    /// Tells of the items of a page; gives what stands around them.
+    async fn list_page(&self, path: &str) -> Result<Vec<u8>, Error> {
+        let mut pieces = self.cluster.pieces(path).await?;
+        let mut cutter = ItemCutter::new(kept(self.kind), MOST);
+        while let Some(piece) = pieces.next_soon().await? {
+            let mut seen = Vec::new();
+            cutter.feed(piece, |text| seen.extend(item(self.kind, text)));
+            for change in seen {
+                self.tell(change).await;
+            }
+        }
+        Ok(cutter.around())
+    }
+
+    async fn go_on(&mut self, version: &mut String) -> Result<(), Error> {
+        let parameters = WatchParams::default().labels(&self.selector);
+        let request = Request::new(self.kind.url(&self.namespace)).watch(&parameters, version);
+        let path = request.map_err(Error::BuildRequest)?.uri().to_string();
+        let mut pieces = self.cluster.pieces(&path).await?;
+        let mut sieve = Sieve::of_events(kept(self.kind), MOST);
+        let mut silent = true;
+        while let Some(mut piece) = pieces.next().await? {
+            while let Some(used) = sieve.feed(piece) {
+                piece = piece.get(used..).unwrap_or_default();
+                let told = event(self.kind, &sieve.taken())?;
+                if let Some(change) = told.change {
+                    self.tell(change).await;
+                }
+                *version = told.version;
+                self.patience = Patience::default();
+                silent = false;
+            }
+        }
+        // The API server ends a watch after minutes, in which it has told something.
+        if silent { Err(Error::Service("the watch ended at once".into())) } else { Ok(()) }
+    }
+
+    /// Nobody listens any more where it cannot be told; the watch ends then.
+    async fn tell(&self, change: Change) {
+        let _ = self.changes.send((self.kind, self.namespace.clone(), change)).await;
+    }
 }
+
+/// What the API server answered, if it did.
+fn code(problem: &Error) -> Option<u16> {
+    match problem {
+        Error::Api(status) => Some(status.code),
+        _ => None,
+    }
+}
+
+/// The API server does not remember what happened since.
+const EXPIRED: u16 = 410;
 
 /// How long to wait after one more failure in a row.
 #[derive(Debug, Default)]
@@ -104,19 +174,8 @@ impl Patience {
     }
 }
 
-/// Whether the API server has answered, and the answer is that this is not ours to see, or is not there.
-fn is_refused(problem: &watcher::Error) -> bool {
-    use watcher::Error::{InitialListFailed, WatchError, WatchFailed, WatchStartFailed};
-    let status = match problem {
-        InitialListFailed(kube::Error::Api(status))
-        | WatchStartFailed(kube::Error::Api(status))
-        | WatchFailed(kube::Error::Api(status))
-        | WatchError(status) => status,
-        _ => return false,
-    };
-    status.code == 403 || status.code == 404
-}
-
+/// As client-go's.
+const PAGE: u32 = 500;
 const FIRST_RETRY: Duration = Duration::from_millis(100);
 /// Short enough that a policy is repaired within two seconds once the API server answers again.
 const LAST_RETRY: Duration = Duration::from_secs(1);
@@ -125,23 +184,6 @@ const CALM_AFTER: Duration = Duration::from_secs(30);
 const CALM: Duration = Duration::from_secs(30);
 /// How long an event that was lost without an error may stay unknown.
 const RELIST: Duration = Duration::from_secs(5 * 60);
-/// Objects that strangers can make large come few at a time: their page is held whole as text.
-const LARGE: u32 = 8;
-
-fn change<K: Resource>(event: Event<K>, value: impl FnOnce(K) -> Option<Value>) -> Option<Change> {
-    match event {
-        Event::Init => Some(Change::Listing),
-        Event::InitDone => Some(Change::Listed),
-        Event::InitApply(object) | Event::Apply(object) => Some(Change::Seen(place(&object)?, value(object)?)),
-        Event::Delete(object) => Some(Change::Gone(place(&object)?)),
-    }
-}
-
-fn place(object: &impl Resource) -> Option<Place> {
-    let metadata = object.meta();
-    Some(Place { namespace: metadata.namespace.clone().unwrap_or_default(), name: metadata.name.clone()? })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -139,12 +139,11 @@ impl Actor {
     async fn lift(&self, identity: &Identity, names: Vec<String>) -> Result<Outcome, ClusterProblem> {
         let component = &self.policies.analysis.guards.component;
         let selector = format!("component={component},app={}", identity.app);
-        let list = self.cluster.list(Kind::Pod, &identity.namespace, &selector).await?;
-        let Ok(list) = parse(list.as_bytes()) else {
-            self.refuse(identity, "", &Refusal::Unreadable("the list of pods is not acceptable JSON".to_owned())).await;
+        let Ok(pods) = owned(&self.cluster, &identity.namespace, &selector).await? else {
+            let why = "a pod of this identity has more owners or gates than are read";
+            self.refuse(identity, "", &Refusal::Unreadable(why.to_owned())).await;
             return Ok(Outcome::Failed);
         };
-        let pods = owned(&self.cluster, &identity.namespace, &list).await?;
         let place = Place { namespace: identity.namespace.clone(), name: isolation::policy_name(&identity.app) };
         // Without it no gate opens; the plan makes it again once that is seen.
         let Some(policy) = self.cluster.read(Kind::NetworkPolicy, &place).await? else { return Ok(Outcome::Settling) };

@@ -15,10 +15,10 @@ use tracing::{info, warn};
 use super::ending::pods_are_gone;
 use super::observe::isolated_app;
 use super::plan::{Identity, MayGo};
-use crate::cluster::{Cluster, ClusterProblem, Kind, Leadership};
+use crate::cluster::{Cluster, ClusterProblem, Kind, Leadership, List};
 use crate::facts::Place;
 use crate::model::labels::ISOLATION_FINALIZER;
-use crate::model::{Json, parse};
+use crate::model::{Json, Keep, parse};
 use crate::policy::PolicySet;
 
 /// Whether a policy may go, by what the API server has now: a watch can be behind.
@@ -40,10 +40,10 @@ pub(super) async fn may_go(
 
 async fn nobody_is_left(cluster: &Cluster, identity: &Identity, policies: &PolicySet) -> Result<bool, ClusterProblem> {
     let selector = format!("component={},app={}", policies.analysis.guards.component, identity.app);
-    match cluster.list(Kind::Pod, &identity.namespace, &selector).await {
-        Ok(list) => {
-            Ok(parse(list.as_bytes()).is_ok_and(|list| list.get("items").is_some_and(|pods| pods.items().is_empty())))
-        }
+    let mut left = false;
+    let list = List { kind: Kind::Pod, namespace: &identity.namespace, labels: &selector };
+    match cluster.each_part(list, &[], |_| left = true).await {
+        Ok(_) => Ok(!left),
         // As where the namespace ends and has lost its Role.
         Err(problem) if problem.is_forbidden() => namespace_says_pods_are_gone(cluster, &identity.namespace).await,
         Err(problem) => Err(problem),
@@ -139,7 +139,7 @@ impl Endings {
         }
         let mut ending = Vec::new();
         let keep = |text: &[u8]| ending.extend(parse(text).ok().and_then(|policy| name_of_ending(&policy, policies)));
-        self.cluster.each(Kind::NetworkPolicy, namespace, "", keep).await?;
+        self.cluster.each_part(List { kind: Kind::NetworkPolicy, namespace, labels: "" }, ENDING, keep).await?;
         for name in ending {
             free(&self.cluster, &Place { namespace: namespace.to_owned(), name }).await?;
         }
@@ -155,6 +155,7 @@ fn name_of_ending(policy: &Json<'_>, policies: &PolicySet) -> Option<String> {
     Some(name.to_owned())
 }
 
+const ENDING: Keep = &[&["metadata", "name"], &["metadata", "deletionTimestamp"]];
 const LOOK: Duration = Duration::from_secs(10);
 const LOOK_CLOSELY: Duration = Duration::from_secs(2);
 const NOT_LEADING: Duration = Duration::from_millis(200);

@@ -4,10 +4,10 @@ use jiff::Timestamp;
 use json_patch::Patch;
 
 use super::lift::{Refusal, opening};
-use crate::cluster::{Cluster, ClusterProblem, Kind};
+use crate::cluster::{Cluster, ClusterProblem, Kind, List};
 use crate::facts::Place;
 use crate::isolation::{FOREIGN, Scope, Union, foreign_refusal};
-use crate::model::{FieldPath, Finding, PodView, parse};
+use crate::model::{FieldPath, Finding, Keep, PodView, parse};
 use crate::policy::PolicySet;
 use crate::rules::stored_pod_refusals;
 
@@ -36,7 +36,13 @@ pub(super) async fn judge(
     uid: Option<&String>,
     policies: &PolicySet,
 ) -> Result<Option<Result<Verdict, Refusal>>, ClusterProblem> {
-    let Some(text) = cluster.read(Kind::Pod, place).await? else { return Ok(None) };
+    let text = match cluster.read_part(Kind::Pod, place, POD, MOST).await {
+        Err(ClusterProblem::Large { .. }) => {
+            return Ok(Some(Err(Refusal::Unreadable("the pod is too large to be judged".to_owned()))));
+        }
+        read => read?,
+    };
+    let Some(text) = text else { return Ok(None) };
     let Ok(pod) = parse(text.as_bytes()) else {
         return Ok(Some(Err(Refusal::Unreadable("the pod is not acceptable JSON".to_owned()))));
     };
@@ -50,7 +56,9 @@ pub(super) async fn judge(
     let view = PodView::new(&pod, FieldPath::default());
     let mut union = Union::of(&view, policies);
     // Last, since nothing binds the lift to what it says: a policy that is stored after it is not seen.
-    let version = cluster.each(Kind::NetworkPolicy, &place.namespace, "", |policy| union.add_text(policy)).await?;
+    let judge = |policy: &[u8]| union.add_text(policy);
+    let list = List { kind: Kind::NetworkPolicy, namespace: &place.namespace, labels: "" };
+    let version = cluster.each_part(list, POLICY, judge).await?;
     // By the analysis profile whatever the pod says it is by now.
     let mut findings = stored_pod_refusals(&view, policies, |policies| Some(&policies.analysis), Timestamp::now());
     findings.extend(union.problems());
@@ -61,6 +69,19 @@ pub(super) async fn judge(
     let lift = opening(&pod).map(|patch| Verdict::Lift(Lift { patch, policies: version }));
     Ok(Some(Ok(lift.unwrap_or(Verdict::Open))))
 }
+
+/// What a pod's rules read. Admission lets in no pod that is nearly as large.
+const POD: Keep = &[&["metadata"], &["spec"]];
+const MOST: usize = 1 << 20;
+/// What a policy is judged by; what else stands in its metadata can be longer than is read of any object.
+const POLICY: Keep = &[
+    &["metadata", "name"],
+    &["metadata", "namespace"],
+    &["metadata", "deletionTimestamp"],
+    &["metadata", "labels"],
+    &["metadata", "finalizers"],
+    &["spec"],
+];
 
 /// What policies of other networks that could concern pods of a namespace have against it.
 async fn foreign(

@@ -17,7 +17,7 @@ use crate::policy::PolicySet;
 #[derive(Debug, Default)]
 pub struct Observer {
     facts: Facts,
-    /// What could be the guard's own policies, as JSON of the fields that they are judged by.
+    /// The guard's own policies, as JSON of the fields that they are judged by.
     stored: BTreeMap<Place, String>,
     /// Analyses with a step under way, and whether a watch has told of their policies since it began.
     steps: BTreeMap<Identity, Told>,
@@ -104,10 +104,8 @@ impl Observer {
             self.facts.pods.insert(place, fact);
             return Some(app);
         }
-        if place.name.starts_with(POLICY_PREFIX) {
-            self.stored.insert(place.clone(), judged_by(object).to_string());
-        }
         let fact = policy_fact(&place, object, policies)?;
+        self.stored.insert(place.clone(), judged_by(object).to_string());
         let app = fact.app.clone();
         self.facts.policies.insert(place, fact);
         Some(app)

@@ -79,4 +79,5 @@ impl Watches {
     }
 }
 
-const BACKLOG: usize = 1024;
+/// A policy that could be ours is the largest that is told.
+const BACKLOG: usize = 64;

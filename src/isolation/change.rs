@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::guarded::matched_apps;
-use super::judge::excess;
+use super::judge::{endless_selector, excess};
 use super::read::{Direction, Policy, Rule};
 use crate::model::{Finding, Json};
 use crate::policy::PolicySet;
@@ -22,7 +22,13 @@ pub fn added_reach(old: &Json<'_>, new: &Json<'_>, policies: &PolicySet) -> Vec<
     let same_pods = after.pods.is_within(&before.pods);
     let known: BTreeSet<(Direction, String)> =
         before.sides.iter().flat_map(|side| side.rules.iter().map(|rule| (side.direction, text(rule)))).collect();
-    excess(&after, &apps, policies, |direction, rule| !(same_pods && known.contains(&(direction, text(rule)))))
+    let is_added = |direction, rule: &Rule<'_>| !(same_pods && known.contains(&(direction, text(rule))));
+    let mut findings = excess(&after, &apps, policies, is_added);
+    let selector_of = |policy: &Json<'_>| policy.at(&["spec", "podSelector"]).map(Json::to_value);
+    if selector_of(old) != selector_of(new) {
+        findings.extend(endless_selector(new, policies));
+    }
+    findings
 }
 
 /// The whole rule, so that equal rules have equal texts.

@@ -6,6 +6,7 @@
 use super::allowance::{Allowance, Allowed};
 use super::guarded::{Apps, matched_apps};
 use super::read::{Direction, Peer, Policy, Ports, Rule, Unknown};
+use super::selector::Selector;
 use crate::model::{FieldPath, Finding, Json, Severity};
 use crate::policy::PolicySet;
 
@@ -14,10 +15,37 @@ pub const RULE: &str = "network-policy";
 
 /// All that a NetworkPolicy of a guarded namespace would add to what the profile of analyses allows.
 pub fn judge_policy(policy: &Json<'_>, policies: &PolicySet) -> Vec<Finding> {
+    let endless = endless_selector(policy, policies);
     let policy = Policy::read(policy);
     let apps = matched_apps(&policy.pods, &policies.analysis);
-    excess(&policy, &apps, policies, |_, _| true)
+    let mut findings = excess(&policy, &apps, policies, |_, _| true);
+    findings.extend(endless);
+    findings
 }
+
+/// A selector that asks for so much that the guard could not tell whom it selects. Its `matchLabels` are read however
+/// many they are.
+pub(super) fn endless_selector(policy: &Json<'_>, policies: &PolicySet) -> Option<Finding> {
+    let selector = policy.at(&["spec", "podSelector"])?;
+    let mut left = SELECTOR / 2;
+    if fits(selector, &mut left) {
+        return None;
+    }
+    let labels = Selector::read_map(selector.get("matchLabels"));
+    let why = "asks for more than can be judged; it may select any analysis, so split the policy";
+    let finding = critical(&FieldPath::of(&["spec", "podSelector"]), None, why);
+    (!matched_apps(&labels, &policies.analysis).is_none()).then_some(finding)
+}
+
+/// Whether a value consists of no more values than are left.
+fn fits(json: &Json<'_>, left: &mut usize) -> bool {
+    let Some(fewer) = left.checked_sub(1) else { return false };
+    *left = fewer;
+    json.items().iter().all(|item| fits(item, left)) && json.entries().iter().all(|(_, value)| fits(value, left))
+}
+
+/// How many values of a selector are read where the whole policy is too large.
+pub(super) const SELECTOR: usize = 10_000;
 
 /// What is too much for pods with these values of `app`, in those rules that `counts` names,
 /// and all that is unknown outside of rules: it may change whom the policy is for.

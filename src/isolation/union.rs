@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::drift::differs;
 use super::guarded::{Apps, CONTROLLERS_LABELS};
-use super::judge::{critical, excess};
+use super::judge::{SELECTOR, critical, excess};
 use super::make::{policy, policy_name};
 use super::read::{Direction, Policy, Rule};
 use super::selector::Selector;
@@ -98,7 +98,12 @@ impl<'p> Union<'p> {
             return self.add(&policy);
         }
         let selector = part(text, &["spec", "podSelector"], SELECTOR);
-        let selector = selector.map_or(Selector::Unknown, |selector| Selector::read(Some(&selector)));
+        // All that a selector asks for must hold, so its labels alone can say that it does not select a pod.
+        let labels = || part(text, &["spec", "podSelector", "matchLabels"], LABELS);
+        let selector = match selector {
+            Some(selector) => Selector::read(Some(&selector)),
+            None => labels().map_or(Selector::Unknown, |labels| Selector::read_map(Some(&labels))),
+        };
         if !self.could_select(&selector) {
             return;
         }
@@ -159,5 +164,5 @@ fn opening(policy: &str, direction: Direction, rule: &Rule<'_>) -> Opening {
 
 /// How many values of a policy are judged; twice what admission takes of one that could select an analysis.
 const JUDGED: usize = 100_000;
-/// How many values of a selector are read where the whole policy is too large.
-const SELECTOR: usize = 10_000;
+/// How many labels of a selector are read where all that it asks for is too much: no object that is stored has more.
+const LABELS: usize = 500_000;

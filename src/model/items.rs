@@ -1,12 +1,14 @@
 //! Cuts the items out of a list's text while it comes, so that no list is ever held whole.
 
+use super::sieve::{Keep, Sieve};
+
 /// Takes a list's text piece by piece; gives its items' texts one by one, and at the end what was around them.
 #[derive(Debug)]
 pub struct ItemCutter {
     /// The list without its items.
     around: Vec<u8>,
-    item: Vec<u8>,
-    /// The most bytes of an item that are kept.
+    sieve: Sieve,
+    /// The most bytes that are kept of an item, and of what is around them.
     most: usize,
     depth: usize,
     within: Within,
@@ -18,15 +20,15 @@ pub struct ItemCutter {
 enum Within {
     Around,
     Items,
-    Item,
 }
 
 impl ItemCutter {
-    /// Nothing was taken yet. Of an item longer than so many bytes only these are kept: it breaks off.
-    pub fn new(most: usize) -> Self {
+    /// Nothing was taken yet. Of what an item is to keep and is longer than so many bytes only these are kept: it
+    /// breaks off.
+    pub fn new(keep: Keep, most: usize) -> Self {
         ItemCutter {
             around: Vec::new(),
-            item: Vec::new(),
+            sieve: Sieve::of_objects(keep, most),
             most,
             depth: 0,
             within: Within::Around,
@@ -37,8 +39,17 @@ impl ItemCutter {
 
     /// Takes the next piece; calls `each` with every item that ends in it.
     pub fn feed(&mut self, piece: &[u8], mut each: impl FnMut(&[u8])) {
-        for byte in piece {
-            self.take(*byte, &mut each);
+        let mut rest = piece;
+        while let Some((byte, behind)) = rest.split_first() {
+            let begins = *byte == b'{' && self.within == Within::Items && self.depth == ITEMS;
+            if begins || self.sieve.is_within() {
+                let Some(used) = self.sieve.feed(rest) else { return };
+                each(&self.sieve.taken());
+                rest = rest.get(used..).unwrap_or_default();
+            } else {
+                self.take(*byte);
+                rest = behind;
+            }
         }
     }
 
@@ -47,7 +58,7 @@ impl ItemCutter {
         self.around
     }
 
-    fn take(&mut self, byte: u8, each: &mut impl FnMut(&[u8])) {
+    fn take(&mut self, byte: u8) {
         if self.in_text {
             self.in_text = self.escaped || byte != b'"';
             self.escaped = !self.escaped && byte == b'\\';
@@ -56,7 +67,7 @@ impl ItemCutter {
         match byte {
             b'"' => self.in_text = true,
             b'{' | b'[' => return self.begins(byte),
-            b'}' | b']' => return self.ends(byte, each),
+            b'}' | b']' => return self.ends(byte),
             // What stands between items.
             b',' | b' ' | b'\n' | b'\r' | b'\t' if self.within == Within::Items && self.depth == ITEMS => return,
             _ => {}
@@ -66,9 +77,6 @@ impl ItemCutter {
 
     fn begins(&mut self, byte: u8) {
         let are_items = self.within == Within::Around && byte == b'[' && self.depth == 1 && self.is_behind_items();
-        if self.within == Within::Items && self.depth == ITEMS && byte == b'{' {
-            self.within = Within::Item;
-        }
         self.depth += 1;
         self.keep(byte);
         if are_items {
@@ -76,24 +84,17 @@ impl ItemCutter {
         }
     }
 
-    fn ends(&mut self, byte: u8, each: &mut impl FnMut(&[u8])) {
+    fn ends(&mut self, byte: u8) {
         self.depth = self.depth.saturating_sub(1);
         if self.within == Within::Items && self.depth < ITEMS {
             self.within = Within::Around;
         }
         self.keep(byte);
-        if self.within == Within::Item && self.depth == ITEMS {
-            each(&self.item);
-            // A large one's room is given back.
-            self.item = Vec::new();
-            self.within = Within::Items;
-        }
     }
 
     fn keep(&mut self, byte: u8) {
-        let kept = if self.within == Within::Item { &mut self.item } else { &mut self.around };
-        if kept.len() < self.most {
-            kept.push(byte);
+        if self.around.len() < self.most {
+            self.around.push(byte);
         }
     }
 
@@ -113,7 +114,7 @@ mod tests {
     use super::*;
 
     fn cut(list: &str, most: usize, piece: usize) -> (Vec<String>, String) {
-        let mut cutter = ItemCutter::new(most);
+        let mut cutter = ItemCutter::new(&[&[]], most);
         let mut items = Vec::new();
         for piece in list.as_bytes().chunks(piece) {
             cutter.feed(piece, |item| items.push(String::from_utf8(item.to_vec()).unwrap()));
@@ -143,5 +144,14 @@ mod tests {
             }
         }
         assert_eq!(cut(r#"{"items":[{"a":12345678901},{"b":1}]}"#, 12, 5).0, [r#"{"a":1234567"#, r#"{"b":1}"#]);
+    }
+
+    #[test]
+    fn of_items_is_kept_what_is_named() {
+        let mut cutter = ItemCutter::new(&[&["b"]], 10);
+        let mut items = Vec::new();
+        let list = br#"{"items":[{"a":"<<<<<<<<<<<<<<<<<<<<","b":1},{"c":"{"},{"b":2}],"x":1}"#;
+        cutter.feed(list, |item| items.push(String::from_utf8(item.to_vec()).unwrap()));
+        assert_eq!(items, [r#"{"b":1}"#, "{}", r#"{"b":2}"#]);
     }
 }

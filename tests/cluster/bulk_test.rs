@@ -3,11 +3,12 @@
 use std::fs;
 use std::path::Path;
 
-use serde_json::{Value, json};
+use flamewarden::model::labels::NETWORK_GATE;
+use serde_json::{Map, Value, json};
 
 use crate::flamewarden::{good_analysis, guarded};
-use crate::lab::collection;
-use crate::shared::run;
+use crate::lab::{Lab, collection, log};
+use crate::shared::{PATIENCE, run, wait_until};
 
 /// More than is read of any one text; 60 with `FLAMEWARDEN_SOAK`.
 #[test]
@@ -26,6 +27,17 @@ fn large_policies_of_others_keep_no_gate_closed_and_fill_no_memory() {
             });
             guarded.editor.create(&policies, &policy).await.unwrap();
         }
+        // Nobody judges a policy by what is long in its metadata.
+        let keys = (0..2000).map(|n| (long_key(n), "v".into()));
+        let described = json!({
+            "apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy",
+            "metadata": {"name": "described", "annotations": {"a": "<".repeat(255 << 10)}, "labels": keys.collect::<Map<_, _>>()},
+            "spec": {"podSelector": {"matchLabels": {"x": "y"}}, "policyTypes": ["Egress"], "egress": [{}]},
+        });
+        let stored = guarded.editor.create(&policies, &described).await.unwrap();
+        // Each `<` in six bytes.
+        let (escaped, text) = (5 * (255 << 10), stored.to_string().len());
+        assert!(escaped + text > 2 << 20, "the API server writes it in more than is read of any object: {text}");
         let mut analysis = good_analysis("bulk");
         analysis["metadata"]["name"] = json!("bulk");
         let pods = collection(NAMESPACE, "Pod");
@@ -35,6 +47,48 @@ fn large_policies_of_others_keep_no_gate_closed_and_fill_no_memory() {
         let most = most_memory(guarded.cluster.plane.folder());
         assert!((1..256 << 10).contains(&most), "the controller's limit is 256Mi, it took {most} KiB");
     });
+}
+
+/// What was there before the namespace was guarded. Of each kind 16, and 60 with `FLAMEWARDEN_SOAK`.
+#[test]
+fn large_pods_and_policies_from_before_fill_no_memory_and_keep_no_other_s_gate_closed() {
+    run(async {
+        let lab = Lab::start().await;
+        lab.cluster.namespace_named(ADDED).await;
+        let many = if std::env::var_os("FLAMEWARDEN_SOAK").is_some() { 60 } else { 16 };
+        let blocks = vec![json!({"ipBlock": {"cidr": "10.0.0.0/32"}}); 23_000];
+        for n in 0..many {
+            // The API server writes each `<` in six bytes.
+            let mut pod = good_analysis("big");
+            pod["metadata"]["name"] = json!(format!("big-{n}"));
+            pod["spec"]["containers"][0]["args"] = json!(["<".repeat(1_200_000)]);
+            pod["spec"]["schedulingGates"] = json!([{"name": NETWORK_GATE}]);
+            lab.create(ADDED, &pod).await;
+            let policy = json!({
+                "apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy",
+                "metadata": {"name": format!("flamewarden-junk-{n}")},
+                "spec": {"podSelector": {"matchLabels": {"x": "y"}}, "policyTypes": ["Egress"], "egress": [{"to": blocks}]},
+            });
+            lab.create(ADDED, &policy).await;
+        }
+        lab.guard_also(ADDED).await;
+        let mut analysis = good_analysis("small");
+        analysis["metadata"]["name"] = json!("small");
+        lab.create(ADDED, &analysis).await;
+        lab.running(ADDED, "analysis-small", 1).await;
+        wait_until("a pod that is too large was judged", PATIENCE, async || {
+            log(&lab.controllers[0]).contains("too large to be judged").then_some(())
+        })
+        .await;
+        let most = most_memory(lab.cluster.plane.folder());
+        println!("{many} large pods and policies: the controller took {most} KiB at most");
+        assert!((1..128 << 10).contains(&most), "the controller's limit is 256Mi, it took {most} KiB");
+    });
+}
+
+fn long_key(number: usize) -> String {
+    let part = format!("{number:04}").repeat(15);
+    format!("{part}.{part}.{part}.{part}/{part}")
 }
 
 /// The most memory, in KiB, that the controller of the cluster in that folder ever had.
@@ -51,3 +105,5 @@ fn most_memory(folder: &Path) -> u64 {
 }
 
 const NAMESPACE: &str = "flame-bulk";
+/// Guarded by changed policies.
+const ADDED: &str = "analyses";

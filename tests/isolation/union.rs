@@ -121,6 +121,10 @@ fn a_list_of_large_policies_is_judged_and_one_too_large_holds_only_whom_it_could
     };
     let nobody = r#""podSelector":{"matchLabels":{"x":"y"}},"#;
     let pod = r#""podSelector":{"matchLabels":{"pod-template-hash":"h1"}},"#;
+    let many: Vec<String> = (0..101_000).map(|n| format!(r#""k{n}":"""#)).collect();
+    let many_labels = format!(r#""podSelector":{{"matchLabels":{{"x":"y",{}}}}},"#, many.join(","));
+    let many = vec![r#"{"key":"x","operator":"Exists"}"#; 34_000].join(",");
+    let many_expressions = format!(r#""podSelector":{{"matchLabels":{{}},"matchExpressions":[{many}]}},"#);
     let too_large = "NetworkPolicy `other`: too large to be judged; it may let anything through, so split it";
     let block = "NetworkPolicy `other`: an address block is no peer of an analysis; \
                  allow only pods with `app: nginx-analysis-1` on TCP 80, 8080";
@@ -128,6 +132,9 @@ fn a_list_of_large_policies_is_judged_and_one_too_large_holds_only_whom_it_could
         (nobody, 23_000, 15, vec![]),
         (nobody, 50_000, 1, vec![]),
         (nobody, 90_000, 1, vec![]),
+        (&many_labels, 2, 1, vec![]),
+        (&many_labels, 50_000, 1, vec![]),
+        (&many_expressions, 2, 1, vec![too_large]),
         (pod, 2, 1, vec![block, block]),
         (pod, 50_000, 2, vec![too_large, too_large]),
         (pod, 90_000, 1, vec![too_large]),
@@ -144,7 +151,7 @@ fn judged(list: &str) -> Vec<String> {
     let set = policies();
     with_pod(&[], |_, pod| {
         let mut union = Union::of(pod, &set);
-        let mut cutter = ItemCutter::new(2 << 20);
+        let mut cutter = ItemCutter::new(&[&[]], 2 << 20);
         for piece in list.as_bytes().chunks(4096) {
             cutter.feed(piece, |policy| union.add_text(policy));
         }
