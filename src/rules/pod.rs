@@ -21,6 +21,7 @@ mod image_registry;
 mod labels;
 mod network_gate;
 mod node_name;
+mod pod_size;
 mod privilege_escalation;
 mod privileged;
 mod probes;
@@ -144,6 +145,7 @@ pub fn pod_findings(pod: &PodView<'_>, profile: &Profile, stage: Stage) -> Vec<F
     for rule in POD_RULES.iter().filter(|rule| rule.roles.contains(&profile.role)) {
         findings.extend((rule.check)(pod, &case).into_iter().map(|finding| rule.stamped(finding)));
     }
+    findings.extend(pod_size::excess(pod));
     withhold(pod, &mut findings);
     findings
 }

@@ -187,7 +187,6 @@ fn isolation_policies_are_the_controllers() {
         ("flamewarden-analysis-1", true),
         ("flamewarden-nginx-analysis-1", true),
         ("flamewarden-default-deny", true),
-        ("flamewarden-x", false),
         ("web", false),
     ] {
         let want: &[&str] = if ours { &["isolation-policy"] } else { &[] };
@@ -206,6 +205,47 @@ fn isolation_policies_are_the_controllers() {
         assert_eq!(update(POLICIES, &namespaces, policy(name), changed).refused_by(), want, "{name} by a cleaner");
         assert_eq!(update(POLICIES, EDITOR, policy(name), policy(name)).refused_by(), [""; 0], "{name} as it was");
     }
+}
+
+/// What else the guard would have to tell from its own.
+#[test]
+fn names_like_those_of_isolation_policies_are_given_by_the_controller_alone() {
+    const POLICIES: &str = "networking.k8s.io/networkpolicies";
+    let policy =
+        |name: &str| json!({"metadata": {"name": name}, "spec": {"podSelector": {"matchLabels": {"tier": "web"}}}});
+    let changed = with(&policy("flamewarden-junk-1"), "/spec/policyTypes", json!(["Egress"]));
+    expect([
+        ("made", create(POLICIES, EDITOR, policy("flamewarden-junk-1")), &["isolation-policy"]),
+        ("made by a creator", create(POLICIES, PO, policy("flamewarden-")), &["isolation-policy"]),
+        ("made by the controller", create(POLICIES, CONTROLLER, policy("flamewarden-junk-1")), &[]),
+        ("from before, changed", update(POLICIES, EDITOR, policy("flamewarden-junk-1"), changed), &[]),
+        ("from before, deleted", delete(POLICIES, EDITOR, policy("flamewarden-junk-1")), &[]),
+        ("another name", create(POLICIES, EDITOR, policy("flamewarder-1")), &[]),
+    ]);
+}
+
+/// The guard reads no more of a selector than it can hold, and keeps a gate where it cannot tell whom it selects.
+#[test]
+fn a_selector_that_asks_for_more_than_the_guard_reads_is_refused_where_it_could_select_an_analysis() {
+    const POLICIES: &str = "networking.k8s.io/networkpolicies";
+    let policy = |labels: Value, count: usize| {
+        let expressions = vec![json!({"key": "x", "operator": "Exists"}); count];
+        json!({"metadata": {"name": "p"}, "spec": {"podSelector": {"matchLabels": labels, "matchExpressions": expressions}}})
+    };
+    let (few, many) = (policy(json!({}), 1000), policy(json!({}), 2000));
+    let labelled = with(&many, "/metadata/labels", json!({"a": "b"}));
+    expect([
+        ("few", create(POLICIES, EDITOR, few.clone()), &[]),
+        ("many", create(POLICIES, EDITOR, many.clone()), &["network-policy"]),
+        ("many of another part", create(POLICIES, EDITOR, policy(json!({"tier": "web"}), 2000)), &[]),
+        (
+            "many of one analysis",
+            create(POLICIES, EDITOR, policy(json!({"app": "analysis-1"}), 2000)),
+            &["network-policy"],
+        ),
+        ("few become many", update(POLICIES, EDITOR, few, many.clone()), &["network-policy"]),
+        ("many from before", update(POLICIES, EDITOR, many, labelled), &[]),
+    ]);
 }
 
 #[test]

@@ -41,7 +41,8 @@ pub(super) fn judge_network_policy(request: &Request<'_>, case: &Case<'_>) -> Ju
     let Some(writing) = Writing::of(request) else { return unfit(request) };
     let kubernetes_own = request.resource.group == KUBERNETES;
     let mut names = writing.sides().filter_map(|policy| policy.text_at(&["metadata", "name"]));
-    if kubernetes_own && names.any(|name| is_own(name, case.policies)) {
+    let is_new = writing.old.is_none();
+    if kubernetes_own && names.any(|name| is_own(name, case.policies) || is_new && is_reserved(name)) {
         return judge_own(request, case, &writing);
     }
     // Whoever deletes somebody else's policy takes reach away; an analysis keeps Flamewarden's.
@@ -101,6 +102,12 @@ fn is_own(name: &str, policies: &PolicySet) -> bool {
     let Some(rest) = name.strip_prefix(labels::POLICY_PREFIX) else { return false };
     let rest = rest.strip_suffix(labels::SPARE_SUFFIX).unwrap_or(rest);
     rest == "default-deny" || policies.names_identity(rest)
+}
+
+/// Whether a name is kept for Flamewarden's policies, those of other profiles among them. Those that are there already
+/// may change and go.
+fn is_reserved(name: &str) -> bool {
+    name.starts_with(labels::POLICY_PREFIX)
 }
 
 const KUBERNETES: &str = "networking.k8s.io";
