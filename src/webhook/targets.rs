@@ -8,12 +8,14 @@ use tokio::time::timeout;
 
 use crate::cluster::{Cluster, Kind};
 use crate::facts::Place;
+use crate::model::Keep;
+use crate::model::labels::{APP, COMPONENT};
 use crate::rules::TargetRef;
 
 /// What became of the reading.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Looked {
-    /// The object's text.
+    /// The text of all that is looked at of the object.
     Found(String),
     /// The API server knows no such object.
     Missing,
@@ -40,14 +42,14 @@ impl ClusterTargets {
     }
 
     async fn look(&self, target: TargetRef<'_>) -> Looked {
-        let kind = match target.resource {
-            "pods" => Kind::Pod,
-            "services" => Kind::Service,
+        let (kind, keep) = match target.resource {
+            "pods" => (Kind::Pod, POD),
+            "services" => (Kind::Service, SERVICE),
             _ => return Looked::Unread,
         };
         let Ok(_turn) = self.turns.acquire().await else { return Looked::Unread };
         let place = Place { namespace: target.namespace.to_owned(), name: target.name.to_owned() };
-        match self.cluster.read(kind, &place).await {
+        match self.cluster.read_part(kind, &place, keep, MOST).await {
             Ok(Some(text)) => Looked::Found(text),
             Ok(None) => Looked::Missing,
             Err(problem) => {
@@ -73,3 +75,19 @@ pub(super) async fn look_up(targets: Option<&dyn Targets>, target: TargetRef<'_>
 }
 
 const TURNS: usize = 16;
+/// What the rules look at of a pod. The rest is as long as whoever made it likes.
+const POD: Keep = &[
+    &["metadata", "name"],
+    &["metadata", "deletionTimestamp"],
+    &["metadata", "deletionGracePeriodSeconds"],
+    &["metadata", "labels", COMPONENT],
+    &["metadata", "labels", APP],
+    &["spec", "nodeName"],
+    &["spec", "terminationGracePeriodSeconds"],
+    &["status", "phase"],
+];
+/// The same of a Service.
+const SERVICE: Keep =
+    &[&["metadata", "name"], &["metadata", "labels", COMPONENT], &["metadata", "labels", APP], &["spec", "selector"]];
+/// Nobody needs a longer selector.
+const MOST: usize = 64 << 10;

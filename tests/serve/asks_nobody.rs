@@ -4,6 +4,9 @@
 use std::net::TcpListener;
 
 use flamewarden::app::{Running, start};
+use flamewarden::cluster::Cluster;
+use flamewarden::rules::TargetRef;
+use flamewarden::webhook::{ClusterTargets, Looked, Targets};
 use serde_json::{Value, json};
 
 use crate::api_server::ApiServer;
@@ -154,4 +157,43 @@ async fn a_name_leads_to_the_object_of_that_name_or_nowhere() {
         }
     }
     assert_eq!(cluster.asked().len(), 6, "asked for other than objects: {:?}", cluster.asked());
+}
+
+/// Whoever makes an object decides how long it is, and whoever names it how often it is read.
+#[tokio::test]
+async fn of_an_object_that_is_named_only_what_rules_look_at_is_held() {
+    let long = "<".repeat(1_200_000);
+    let pod = |app: &str| {
+        json!({
+            "metadata": {"name": "p", "annotations": {"a": long}, "labels": {"app": app, "x": long}},
+            "spec": {"containers": [{"args": [long]}], "nodeName": "n"}, "status": {"phase": "Running", "message": long},
+        })
+    };
+    let service = |selector: Value| json!({"metadata": {"name": "p", "annotations": {"a": long}}, "spec": {"selector": selector}});
+    let many: serde_json::Map<String, Value> = (0..20_000).map(|n| (format!("k{n}"), json!("v"))).collect();
+    for (resource, object, allowed) in [
+        ("pods", pod("web"), true),
+        ("pods", pod("analysis-a"), false),
+        ("services", service(json!({"app": "web"})), true),
+        ("services", service(json!({"app": "analysis-a"})), false),
+        ("services", service(Value::Object(many)), false),
+    ] {
+        let path = format!("GET /api/v1/namespaces/flame/{resource}/p");
+        let cluster = ApiServer::start(Box::new(move |asked| (asked == path).then(|| (200, object.clone())))).await;
+        let held = Cluster::connect(Some(&cluster.kubeconfig()), "test").await.unwrap();
+        let held = ClusterTargets::new(held);
+        let target = TargetRef { resource, namespace: "flame", name: "p" };
+        match held.read(target).await {
+            Looked::Found(text) => assert!(text.len() < 200, "{resource}: {text}"),
+            other => assert_eq!((other, allowed), (Looked::Unread, false), "{resource}"),
+        }
+        let place = Place::mounted();
+        let mut settings = place.settings();
+        settings.controller.kubeconfig = Some(cluster.kubeconfig());
+        let running = start(&settings, flamewarden::rules::judge).await.unwrap();
+        let mut caller = Caller::trusting(&place.generation("first")).connect(running.webhook.unwrap()).await.unwrap();
+        let text = review("CONNECT", &format!("{resource}:proxy"), "p", &json!({}));
+        let answer = caller.post("/validate?timeout=10s", text).await.unwrap().answer();
+        assert_eq!((answer.0.as_str(), answer.1), ("u-1", allowed), "{resource}");
+    }
 }
