@@ -11,6 +11,7 @@ mod observe;
 mod owner;
 mod plan;
 mod rest;
+mod room;
 mod run;
 mod settings;
 mod tell;

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use futures::FutureExt;
 use jiff::Timestamp;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tracing::{debug, warn};
 
@@ -14,6 +14,7 @@ use super::act::{Actor, Outcome};
 use super::observe::Observer;
 use super::plan::{Identity, Memory, Step, plan};
 use super::rest::Rests;
+use super::room::Room;
 use super::settings::GuardSettings;
 use super::tell;
 use super::watches::{Followed, News, Watches};
@@ -30,7 +31,7 @@ pub struct Guard {
     observer: Observer,
     memory: Memory,
     rests: Rests,
-    room: Arc<Semaphore>,
+    room: Room,
 }
 
 type Steps = JoinSet<(Identity, Outcome)>;
@@ -46,7 +47,7 @@ impl Guard {
             observer: Observer::default(),
             memory: Memory::default(),
             rests: Rests::default(),
-            room: Arc::new(Semaphore::new(SIDE_BY_SIDE)),
+            room: Room::default(),
         }
     }
 
@@ -91,6 +92,7 @@ impl Guard {
             self.observer.begins_anew();
         }
         self.observer.judge_again(&self.policies);
+        self.room.keep(&self.policies);
         self.rests.stir(|_| true, now());
     }
 
@@ -130,9 +132,9 @@ impl Guard {
             self.observer.begins(&identity);
             self.rests.begins(&identity, now);
             let actor = Actor::new(&self.settings, self.policies.clone(), self.observer.facts(), &identity);
-            let room = self.room.clone();
+            let place = self.room.place(&identity.namespace, &step);
             steps.spawn(async move {
-                let _place = room.acquire_owned().await;
+                let _taken = place.take().await;
                 let outcome = to_its_end(actor.act(&identity, step)).await;
                 (identity, outcome)
             });
@@ -183,7 +185,6 @@ fn now() -> Instant {
     tokio::time::Instant::now().into_std()
 }
 
-const SIDE_BY_SIDE: usize = 16;
 /// Changed policies are taken within this time, too.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 const LOOK_FOR_LEADERSHIP: Duration = Duration::from_millis(200);
