@@ -51,12 +51,13 @@ fn as_written(field: &str, value: &Json<'_>) -> String {
         }
     };
     match field {
-        "env" => value.items().iter().filter(|one| !is_added(one)).map(|one| format!("{one},")).collect(),
+        "env" => value.items().iter().filter(|one| !is_added(one)).map(|one| format!("{},", one.to_value())).collect(),
         _ if PROBES.contains(&field) => {
             let asks = value.entries().iter().filter(|(key, _)| key != "terminationGracePeriodSeconds");
-            asks.map(|(key, value)| format!("{key}:{value},")).collect()
+            asks.map(|(key, value)| format!("{key}:{},", value.to_value())).collect()
         }
-        _ => value.to_string(),
+        // The whole: what is shown of a value in messages ends after some letters.
+        _ => value.to_value().to_string(),
     }
 }
 
@@ -132,6 +133,27 @@ mod tests {
             let (pod, template) = (pod.to_string(), json!({"spec": {"containers": [container]}}).to_string());
             let of = |text: &str| Makeup::of(&parse(text.as_bytes()).unwrap());
             assert_eq!(of(&pod) == of(&template), same, "{pod}");
+        }
+    }
+
+    #[test]
+    fn a_text_is_compared_to_its_end() {
+        let long = |end: &str| format!("{}{end}", "x".repeat(500));
+        let of = |field: &str, value: Value| {
+            let text = json!({"spec": {"containers": [{"name": "a", field: value}]}}).to_string();
+            Makeup::of(&parse(text.as_bytes()).unwrap())
+        };
+        let values = |end: &str| {
+            [
+                ("image", json!(long(end))),
+                ("command", json!(["sh", "-c", long(end)])),
+                ("env", json!([{"name": "k", "value": long(end)}])),
+                ("livenessProbe", json!({"exec": {"command": [long(end)]}})),
+            ]
+        };
+        for ((field, one), (_, other)) in values("a").into_iter().zip(values("b")) {
+            assert_ne!(of(field, one.clone()), of(field, other), "{field}");
+            assert_eq!(of(field, one.clone()), of(field, one), "{field}");
         }
     }
 }
