@@ -1,6 +1,7 @@
 //! Edge: everything that is asked of the API server. Only here `kube` is named.
 
 mod events;
+mod failure;
 mod foreign;
 mod items;
 mod lease;
@@ -23,6 +24,8 @@ use kube::{Client, Config, Resource};
 use serde_json::Value;
 
 pub use events::{Asker, Event, Often, Recorder};
+pub use failure::Failure;
+use failure::{no_pod, unreachable, unusable, whole};
 pub use items::List;
 pub use lease::{Leadership, LeaseTiming, campaign, leader, resign};
 pub use watch::{Change, watch};
@@ -43,8 +46,6 @@ pub struct Cluster {
 pub enum Kind {
     /// core/v1
     Pod,
-    /// core/v1
-    Service,
     /// core/v1
     Secret,
     /// core/v1
@@ -102,7 +103,7 @@ pub enum ClusterProblem {
         /// With which object; empty for lists.
         name: String,
         /// Why it failed.
-        source: Box<kube::Error>,
+        source: Failure,
     },
     /// It refused or could not be reached, at a path that is no kind's of ours.
     #[error("cannot read {path}")]
@@ -110,7 +111,7 @@ pub enum ClusterProblem {
         /// The path.
         path: String,
         /// Why it failed.
-        source: Box<kube::Error>,
+        source: Failure,
     },
     /// It did not answer in time.
     #[error("the API server did not answer within {0:?}")]
@@ -152,12 +153,13 @@ impl Cluster {
     pub async fn connect(kubeconfig: Option<&Path>, manager: &'static str) -> Result<Self, ClusterProblem> {
         let config = match kubeconfig {
             Some(path) => {
-                let file = Kubeconfig::read_from(path).map_err(unreachable)?;
-                Config::from_custom_kubeconfig(file, &KubeConfigOptions::default()).await.map_err(unreachable)?
+                let file = Kubeconfig::read_from(path).map_err(|cause| unusable(path, cause))?;
+                let config = Config::from_custom_kubeconfig(file, &KubeConfigOptions::default()).await;
+                config.map_err(|cause| unusable(path, cause))?
             }
-            None => Config::incluster().map_err(unreachable)?,
+            None => Config::incluster().map_err(|cause| no_pod(&cause))?,
         };
-        let client = Client::try_from(config).map_err(unreachable)?;
+        let client = Client::try_from(config).map_err(|cause| unreachable(whole(&cause)))?;
         Ok(Cluster { client, manager, leadership: None })
     }
 
@@ -264,11 +266,6 @@ impl Cluster {
     }
 }
 
-/// Something is wrong with what says how to reach the API server.
-fn unreachable(cause: impl Error + Send + Sync + 'static) -> ClusterProblem {
-    ClusterProblem::Config { source: Box::new(cause) }
-}
-
 impl ClusterProblem {
     /// Whether the object to write to is gone, or its namespace is going and takes nothing any more.
     pub fn is_gone(&self) -> bool {
@@ -304,10 +301,7 @@ impl ClusterProblem {
     /// What the API server answered, if it did.
     fn status(&self) -> Option<&Status> {
         match self {
-            ClusterProblem::Call { source, .. } | ClusterProblem::Path { source, .. } => match source.as_ref() {
-                kube::Error::Api(status) => Some(status),
-                _ => None,
-            },
+            ClusterProblem::Call { source, .. } | ClusterProblem::Path { source, .. } => source.status(),
             _ => None,
         }
     }
@@ -323,7 +317,6 @@ impl Kind {
     fn row(self) -> (&'static str, &'static str, &'static str, &'static str) {
         match self {
             Kind::Pod => ("", "v1", "Pod", "pods"),
-            Kind::Service => ("", "v1", "Service", "services"),
             Kind::Secret => ("", "v1", "Secret", "secrets"),
             Kind::Namespace => ("", "v1", "Namespace", "namespaces"),
             Kind::NetworkPolicy => ("networking.k8s.io", "v1", "NetworkPolicy", "networkpolicies"),
@@ -390,7 +383,7 @@ impl Kind {
             kind: self,
             namespace: place.namespace.clone(),
             name: place.name.clone(),
-            source: Box::new(source),
+            source: source.into(),
         }
     }
 }
@@ -460,7 +453,7 @@ mod tests {
             (ClusterProblem::Late(CALL), true, false),
             (not_leading, true, false),
             (ClusterProblem::Shape("x".to_owned()), false, false),
-            (unreachable(std::io::Error::other("x")), false, false),
+            (unreachable("x".to_owned()), false, false),
         ] {
             assert_eq!((problem.may_pass(), problem.is_gone()), (passes, gone), "{problem:?}");
         }

@@ -14,9 +14,9 @@ use crate::policy::PolicySet;
 /// Looks at a cluster; what cannot be read is a problem of the answer.
 pub async fn preflight(cluster: &Cluster, policies: &PolicySet, now: Timestamp) -> Preflight {
     let mut seen = Preflight::new();
-    if let Some(version) = document(cluster, "/version", &mut seen).await {
-        seen.judge_version(&version);
-    }
+    // Whoever does not get as far as that gets nowhere, and would be told so of everything.
+    let Some(version) = document(cluster, "/version", &mut seen).await else { return seen };
+    seen.judge_version(&version);
     if let Some(schema) = document(cluster, "/openapi/v3/api/v1", &mut seen).await {
         seen.judge_schema(&schema);
     }

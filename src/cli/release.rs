@@ -11,8 +11,8 @@ use super::{kubeconfig, print};
 use crate::cluster::{Cluster, ClusterProblem, Kind, leader};
 use crate::facts::Place;
 use crate::install::CONTROLLER;
-use crate::isolation::MANAGED_BY;
-use crate::model::labels::{APP, ISOLATES, ISOLATION_FINALIZER, NETWORK_GATE, POLICY_PREFIX, SCAN_GATE, SPARE_SUFFIX};
+use crate::isolation::{MANAGED_BY, app_of_policy};
+use crate::model::labels::{APP, ISOLATES, ISOLATION_FINALIZER, NETWORK_GATE, SCAN_GATE};
 
 /// Arguments of the command.
 #[derive(Args)]
@@ -179,14 +179,8 @@ fn ours(policy: Value) -> Option<Value> {
     let held = finalizers.into_iter().flatten().any(|finalizer| finalizer == ISOLATION_FINALIZER);
     let label = |key: &str| policy.pointer("/metadata/labels")?.get(key)?.as_str();
     let isolates = label(ISOLATES).filter(|_| label("app.kubernetes.io/managed-by") == Some(MANAGED_BY));
-    let kept = isolates.is_some_and(|app| app == isolated_app(&place(&policy).name));
+    let kept = isolates.is_some_and(|app| Some(app) == app_of_policy(&place(&policy).name));
     (held || kept).then_some(policy)
-}
-
-/// The `app` that a policy of the guard's isolates, by its name.
-fn isolated_app(name: &str) -> &str {
-    let app = name.strip_prefix(POLICY_PREFIX).unwrap_or(name);
-    app.strip_suffix(SPARE_SUFFIX).unwrap_or(app)
 }
 
 fn fate(policy: &Value, pods: &[Pod]) -> Fate {
@@ -194,8 +188,8 @@ fn fate(policy: &Value, pods: &[Pod]) -> Fate {
         return Fate::Free;
     }
     let Place { namespace, name } = place(policy);
-    let app = isolated_app(&name);
-    let isolated = |pod: &Pod| pod.app.as_deref() == Some(app) && pod.place.namespace == namespace;
+    let app = app_of_policy(&name);
+    let isolated = |pod: &Pod| app.is_some() && pod.app.as_deref() == app && pod.place.namespace == namespace;
     if pods.iter().any(isolated) { Fate::Keep } else { Fate::Delete }
 }
 

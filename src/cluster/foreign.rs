@@ -44,7 +44,7 @@ impl Cluster {
     /// # Errors
     /// Anything but an answer that it is there or isn't.
     pub async fn read_path(&self, path: &str) -> Result<Option<String>, ClusterProblem> {
-        let problem = |cause| ClusterProblem::Path { path: path.to_owned(), source: Box::new(cause) };
+        let problem = |cause: kube::Error| ClusterProblem::Path { path: path.to_owned(), source: cause.into() };
         let request = http::Request::get(path).body(Vec::new());
         let request = request.map_err(|cause| problem(kube::Error::HttpError(cause)))?;
         match self.in_time(self.client.request_text(request)).await? {

@@ -90,7 +90,7 @@ impl Cluster {
 }
 
 fn problem(path: &str, source: Error) -> ClusterProblem {
-    ClusterProblem::Path { path: path.to_owned(), source: Box::new(source) }
+    ClusterProblem::Path { path: path.to_owned(), source: source.into() }
 }
 
 static TURN: Semaphore = Semaphore::const_new(1);

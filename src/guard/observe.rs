@@ -10,7 +10,7 @@ use super::tell;
 use crate::cluster::{Change, Kind};
 use crate::facts::{Facts, Gate, Place, PodFact, PolicyFact, PolicyState};
 use crate::isolation;
-use crate::model::labels::{ADOPTED, APP, ISOLATION_FINALIZER, NETWORK_GATE, POLICY_PREFIX, SPARE_SUFFIX};
+use crate::model::labels::{ADOPTED, APP, ISOLATION_FINALIZER, NETWORK_GATE};
 use crate::policy::PolicySet;
 
 /// The facts, and how far each watch has come.
@@ -151,9 +151,8 @@ impl Observer {
 
 /// The analysis that a policy of that name isolates; none for anybody else's policy.
 pub(super) fn isolated_app<'a>(name: &'a str, policies: &PolicySet) -> Option<&'a str> {
-    let name = name.strip_prefix(POLICY_PREFIX)?;
     // A name outside the pattern is not the guard's, such as the default-deny policy.
-    policies.analysis.analysis_of(name.strip_suffix(SPARE_SUFFIX).unwrap_or(name))
+    policies.analysis.analysis_of(isolation::app_of_policy(name)?)
 }
 
 fn pod_fact(object: &Value) -> Option<PodFact> {
@@ -235,7 +234,7 @@ mod tests {
         let mut other = stored("other", &policies);
         other["metadata"]["deletionTimestamp"] = json!("2026-01-01T00:00:00Z");
         other["metadata"]["annotations"] = json!({ADOPTED: "u=conforming"});
-        let spare = Place { name: format!("{NAME}{SPARE_SUFFIX}"), ..place() };
+        let spare = Place { name: isolation::spare_name("analysis-a"), ..place() };
         let mut observer = Observer::default();
         for (place, object) in [(place(), stored("ours", &policies)), (spare.clone(), other)] {
             observer.observe(Kind::NetworkPolicy, NAMESPACE, Change::Seen(place, object), &policies);

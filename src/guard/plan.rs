@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::facts::{Adopted, Facts, Gate, Place, PodFact, PolicyFact, PolicyState};
-use crate::model::labels::{POLICY_PREFIX, SPARE_SUFFIX};
+use crate::isolation::{policy_name, spare_name};
 
 /// One analysis in one namespace.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -98,7 +98,7 @@ pub fn plan(facts: &Facts, memory: &mut Memory, grace: i64, now: Timestamp) -> B
 
 /// The name of an analysis's policy, and of the one that stands in while a deleted one goes.
 fn names(app: &str) -> [String; 2] {
-    [format!("{POLICY_PREFIX}{app}"), format!("{POLICY_PREFIX}{app}{SPARE_SUFFIX}")]
+    [policy_name(app), spare_name(app)]
 }
 
 type Group<'f, F> = BTreeMap<Identity, Vec<(&'f Place, &'f F)>>;

@@ -26,6 +26,17 @@ pub fn policy_name(app: &str) -> String {
     format!("{}{app}", labels::POLICY_PREFIX)
 }
 
+/// The name of the policy that stands in for an analysis's while that is deleted.
+pub fn spare_name(app: &str) -> String {
+    policy_name(app) + SPARE_SUFFIX
+}
+
+/// The `app` whose policy or stand-in would have that name; none for a name of another form.
+pub fn app_of_policy(name: &str) -> Option<&str> {
+    let app = name.strip_prefix(labels::POLICY_PREFIX)?;
+    Some(app.strip_suffix(SPARE_SUFFIX).unwrap_or(app))
+}
+
 /// What isolates the pods that `pods` selects: all that the profile allows to one `app`, and nothing else.
 pub(super) fn spec(pods: Value, app: &str, analysis: &Profile, gateway: &Profile) -> Value {
     let peer = json!({"podSelector": {"matchLabels": {
@@ -74,3 +85,6 @@ pub(super) fn gateway_app(app: &str) -> String {
 
 /// The value of `app.kubernetes.io/managed-by` on what Flamewarden makes.
 pub const MANAGED_BY: &str = "flamewarden";
+
+/// What stands behind the name of a policy in that of its stand-in.
+const SPARE_SUFFIX: &str = ".spare";

@@ -20,8 +20,6 @@ pub const POLICY_PREFIX: &str = "flamewarden-";
 pub const BREAK_GLASS: &str = "flamewarden:break-glass";
 /// The label that the API server itself keeps equal to a namespace's name.
 pub const NAMESPACE_NAME: &str = "kubernetes.io/metadata.name";
-/// What stands behind the name of a policy that stands in for a deleted one while that one goes.
-pub const SPARE_SUFFIX: &str = ".spare";
 /// The annotation of an isolation policy that names, by uid, the pods that ran before it, and how each stands.
 pub const ADOPTED: &str = "flamewarden.dev/adopted";
 /// The annotation of an isolation policy that names the owner of the identity, as kind/name/uid.

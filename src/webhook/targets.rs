@@ -44,7 +44,6 @@ impl ClusterTargets {
     async fn look(&self, target: TargetRef<'_>) -> Looked {
         let (kind, keep) = match target.resource {
             "pods" => (Kind::Pod, POD),
-            "services" => (Kind::Service, SERVICE),
             _ => return Looked::Unread,
         };
         let Ok(_turn) = self.turns.acquire().await else { return Looked::Unread };
@@ -86,8 +85,5 @@ const POD: Keep = &[
     &["spec", "terminationGracePeriodSeconds"],
     &["status", "phase"],
 ];
-/// The same of a Service.
-const SERVICE: Keep =
-    &[&["metadata", "name"], &["metadata", "labels", COMPONENT], &["metadata", "labels", APP], &["spec", "selector"]];
-/// Nobody needs a longer selector.
+/// Nobody needs longer labels.
 const MOST: usize = 64 << 10;

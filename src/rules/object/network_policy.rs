@@ -99,9 +99,7 @@ fn judge_own(request: &Request<'_>, case: &Case<'_>, writing: &Writing<'_>) -> J
 
 /// Whether a name is one that Flamewarden gives to its policies.
 fn is_own(name: &str, policies: &PolicySet) -> bool {
-    let Some(rest) = name.strip_prefix(labels::POLICY_PREFIX) else { return false };
-    let rest = rest.strip_suffix(labels::SPARE_SUFFIX).unwrap_or(rest);
-    rest == "default-deny" || policies.names_identity(rest)
+    isolation::app_of_policy(name).is_some_and(|app| app == "default-deny" || policies.names_identity(app))
 }
 
 /// Whether a name is kept for Flamewarden's policies, those of other profiles among them. Those that are there already

@@ -1,7 +1,7 @@
 //! Rule `run-as-non-root`: every process has a numeric user and group that are not root's.
 //!
 //! Why: root in a container is one fault of the kernel away from root on the node; and a group that
-//! nobody names is the image's, often root's. Remedy: the profile's user where the pod names none,
+//! nobody names is the image's, often root's. Remedy: the profile's user where the pod names none or root,
 //! with a home and a place for temporary files that this user can write.
 
 use serde_json::json;

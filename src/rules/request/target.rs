@@ -10,7 +10,7 @@ use crate::rules::caller::is_kubelet;
 /// An object to read from the API server before a request can be judged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TargetRef<'a> {
-    /// `pods` or `services`.
+    /// Its resource in the plural, such as `pods`.
     pub resource: &'static str,
     /// Its namespace.
     pub namespace: &'a str,
