@@ -24,8 +24,8 @@ use kube::{Client, Config, Resource};
 use serde_json::Value;
 
 pub use events::{Asker, Event, Often, Recorder};
-pub use failure::Failure;
-use failure::{no_pod, unreachable, unusable, whole};
+pub use failure::{Failure, whole};
+use failure::{no_pod, unreachable, unusable};
 pub use items::List;
 pub use lease::{Leadership, LeaseTiming, campaign, leader, resign};
 pub use watch::{Change, watch};

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::hindrance::{Preflight, cluster_problem};
 use super::{Problem, Subject};
-use crate::cluster::{Cluster, ClusterProblem, Kind};
+use crate::cluster::{Cluster, ClusterProblem, Kind, whole};
 use crate::facts::Place;
 use crate::isolation::{FOREIGN, Scope};
 use crate::model::{labels, parse};
@@ -71,7 +71,7 @@ impl Preflight {
     /// Adds what kept a list from being read.
     fn note<T>(&mut self, read: Result<T, ClusterProblem>) {
         if let Err(problem) = read {
-            self.problem(shown(&problem));
+            self.problem(whole(&problem));
         }
     }
 }
@@ -82,7 +82,7 @@ pub async fn live_subjects(cluster: &Cluster, policies: &PolicySet) -> Vec<Resul
     for guarded in &policies.installation.namespaces {
         for kind in COMPARED {
             let read = cluster.each(*kind, &guarded.name, "", |text| found.push(subject(*kind, text))).await;
-            found.extend(read.err().map(|problem| Err(cluster_problem(shown(&problem)))));
+            found.extend(read.err().map(|problem| Err(cluster_problem(whole(&problem)))));
         }
     }
     found
@@ -109,7 +109,7 @@ async fn document(cluster: &Cluster, path: &str, seen: &mut Preflight) -> Option
     let text = match cluster.read_path(path).await {
         Ok(text) => text,
         Err(problem) => {
-            seen.problem(shown(&problem));
+            seen.problem(whole(&problem));
             return None;
         }
     };
@@ -118,17 +118,6 @@ async fn document(cluster: &Cluster, path: &str, seen: &mut Preflight) -> Option
         seen.problem(format!("the API server publishes nothing that can be read at {path}"));
     }
     read
-}
-
-/// A problem with its causes, on one line.
-fn shown(problem: &ClusterProblem) -> String {
-    let mut text = problem.to_string();
-    let mut cause = std::error::Error::source(problem);
-    while let Some(next) = cause {
-        text.push_str(&format!(": {next}"));
-        cause = next.source();
-    }
-    text
 }
 
 const COMPARED: &[Kind] = &[

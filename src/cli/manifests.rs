@@ -7,6 +7,7 @@ use anyhow::{Context, ensure};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use clap::{Args, ValueEnum};
 
+use super::audit::parse;
 use crate::install::{CONTROLLER, Certificates, Endpoint, Settings, manifests, to_yaml};
 use crate::model::ImageRef;
 use crate::policy::{ALSO, PolicySet};
@@ -59,7 +60,7 @@ impl Manifests {
         if let Some(also) = &self.also {
             files.extend(read_policies(also)?.into_iter().map(|(name, text)| (format!("{ALSO}{name}"), text)));
         }
-        let policies = PolicySet::parse(files.iter().map(|(name, text)| (name.as_str(), text.as_str())))?;
+        let policies = parse(&files)?;
         check_namespace(&self.namespace, &policies)?;
         let endpoint = match (self.url, self.ca) {
             (Some(base), Some(ca)) => {

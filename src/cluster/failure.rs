@@ -63,8 +63,8 @@ pub(super) fn unreachable(reason: String) -> ClusterProblem {
     ClusterProblem::Config { source: reason.into() }
 }
 
-/// An error and its causes, each where the text before does not hold it.
-pub(super) fn whole(error: &dyn Error) -> String {
+/// An error and its causes on one line, each where the text before does not hold it.
+pub fn whole(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(next) = cause {

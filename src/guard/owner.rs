@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 use super::makeup::{Made, Makeup};
 use crate::cluster::Kind;
 use crate::facts::Gate;
-use crate::model::Json;
 use crate::model::labels::{HOLDER, NETWORK_GATE};
+use crate::model::{Json, controlling_owner};
 
 /// The topmost controller of a pod; the pod itself where it has none.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -127,8 +127,7 @@ impl Owner {
     }
 
     fn over(object: &Json<'_>) -> Option<Self> {
-        let owners = object.at(&["metadata", "ownerReferences"])?.items();
-        let owner = owners.iter().find(|owner| owner.get("controller").and_then(Json::boolean) == Some(true))?;
+        let owner = controlling_owner(object)?;
         let group = |version: &str| version.rsplit_once('/').map_or_else(String::new, |(group, _)| group.to_owned());
         let (version, kind) = (owner.text_at(&["apiVersion"])?, owner.text_at(&["kind"])?);
         let known = OWNERS.into_iter().find(|known| {

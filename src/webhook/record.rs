@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 
 use crate::install::sent_as;
-use crate::model::{Decision, Finding, Json, Operation, Outcome, Reference, Request};
+use crate::model::{Decision, Finding, Operation, Outcome, Reference, Request, controlling_owner};
 use crate::telemetry::printable;
 
 /// One answered review, without its content.
@@ -104,8 +104,7 @@ fn about(request: &Request<'_>, decision: Outcome) -> Option<Reference> {
         return Some(Reference { api_version, kind, name: short(name), uid: short(stored("uid")) });
     }
     let object = request.object.filter(|_| request.operation == Operation::Create)?;
-    let owners = object.at(&["metadata", "ownerReferences"])?.items();
-    let owner = owners.iter().find(|owner| owner.get("controller").and_then(Json::boolean) == Some(true))?;
+    let owner = controlling_owner(object)?;
     let text = |key: &str| owner.text_at(&[key]).map(short);
     Some(Reference { api_version: text("apiVersion")?, kind: text("kind")?, name: text("name")?, uid: text("uid")? })
 }

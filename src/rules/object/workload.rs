@@ -1,7 +1,7 @@
 //! Workloads with pod templates: judged after remedies, so that only what admission would not mend refuses.
 
 use super::writing::Writing;
-use crate::model::{FieldPath, Finding, Json, PodView, Request};
+use crate::model::{FieldPath, Finding, Json, PodView, Request, controlling_owner};
 use crate::policy::{PolicySet, Role, Tenancy};
 use crate::rules::caller::{TEMPLATE_CONTROLLERS, is_controller};
 use crate::rules::case::Case;
@@ -98,7 +98,9 @@ impl<'a> Hearing<'_, 'a> {
         };
         let old = old.filter(guarded);
         let mut findings = owner_changes(self.request, TEMPLATE_CONTROLLERS, old, new);
-        if let Some(old) = old.filter(|old| self.request.resource.name == "replicasets" && is_controlled(old)) {
+        if let Some(old) =
+            old.filter(|old| self.request.resource.name == "replicasets" && controlling_owner(old).is_some())
+        {
             findings.extend(label_changes(self.request, old, new, &[]));
         }
         findings
@@ -136,11 +138,6 @@ impl<'a> Hearing<'_, 'a> {
         let trusted = policies.is_creator(user.name) || is_controller(user, TEMPLATE_CONTROLLERS);
         if trusted { Maker::Trusted } else { Maker::Other(user.name.to_owned()) }
     }
-}
-
-fn is_controlled(object: &Json<'_>) -> bool {
-    let owners = object.at(&["metadata", "ownerReferences"]).map_or(&[][..], Json::items);
-    owners.iter().any(|owner| owner.get("controller").and_then(Json::boolean) == Some(true))
 }
 
 fn is_revision(request: &Request<'_>) -> bool {
