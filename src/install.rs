@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-pub use drift::{drift, is_by_url};
+pub use drift::{Printed, is_by_url};
 pub use print::to_yaml;
 pub use rbac::{CONTROLLER, WEBHOOK};
 pub use scope::{is_sent, sent_as};

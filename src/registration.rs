@@ -16,7 +16,7 @@ use tracing::{info, warn};
 
 use crate::cluster::{Cluster, ClusterProblem, Kind, Leadership};
 use crate::facts::Place;
-use crate::install::{self, Registered};
+use crate::install::{self, Printed, Registered};
 use crate::policy::PolicySet;
 use crate::serve::{Bundle, IssueProblem, Renewal, plan_renewal, renewed, service_names};
 use crate::telemetry::Metrics;
@@ -119,9 +119,10 @@ impl Registration {
     fn drifted_of(&self, all: Vec<(Registered, String, Option<Value>)>, policies: &PolicySet) -> Drifted {
         // Installed so; a single one among others by Service was changed.
         let by_url = all.iter().filter_map(|(_, _, stored)| stored.as_ref()).all(install::is_by_url);
+        let printed = Printed::of(&self.namespace, policies);
         let fields = |registered, stored: Option<Value>| {
             let Some(stored) = stored else { return ["missing".to_owned()].into() };
-            let mut fields = install::drift(registered, &stored, &self.namespace, policies);
+            let mut fields = printed.drift(registered, &stored);
             fields.retain(|field| !(by_url && field == "clientConfig"));
             fields
         };

@@ -5,13 +5,13 @@ use serde_json::{Value, json};
 use super::certificates::injection;
 use super::condition::conditions;
 use super::scope::{Entry, MUTATING, Rule, VALIDATING};
-use super::{Endpoint, Settings, own_rules};
+use super::{Endpoint, Registered, Settings, own_rules};
 use crate::policy::{PolicySet, Tenancy};
 
 /// All webhook configurations, one entry to an object so that one who owns a field owns it for one purpose.
 pub(super) fn configurations(settings: &Settings, policies: &PolicySet) -> Vec<Value> {
     let mut objects = Vec::new();
-    for (side, entries) in [(Side::Mutating, MUTATING), (Side::Validating, VALIDATING)] {
+    for (side, entries) in [(Registered::Mutating, MUTATING), (Registered::Validating, VALIDATING)] {
         for tenancy in tenancies(policies) {
             let place = Place { side, tenancy, namespaces: &namespaces(policies, tenancy) };
             let made = entries.iter().map(|entry| configuration(&place, &Hook::of(entry, tenancy, policies), settings));
@@ -21,7 +21,7 @@ pub(super) fn configurations(settings: &Settings, policies: &PolicySet) -> Vec<V
     // Last, so that an installation from before the first such rule has all that it has at the same places.
     let rows = own_rules::rows(policies);
     for tenancy in tenancies(policies).filter(|_| !rows.is_empty()) {
-        let place = Place { side: Side::Validating, tenancy, namespaces: &namespaces(policies, tenancy) };
+        let place = Place { side: Registered::Validating, tenancy, namespaces: &namespaces(policies, tenancy) };
         // Whom a rule concerns only its own conditions say, and those are the webhook's to evaluate.
         let hook = Hook { purpose: OWN_RULES, rows: rows.clone(), conditions: Vec::new() };
         objects.push(configuration(&place, &hook, settings));
@@ -50,12 +50,6 @@ fn tenancies(policies: &PolicySet) -> impl Iterator<Item = Tenancy> {
     both.filter(|tenancy| !namespaces(policies, *tenancy).is_empty())
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Side {
-    Mutating,
-    Validating,
-}
-
 fn name(tenancy: Tenancy, purpose: &str) -> String {
     match tenancy {
         Tenancy::Shared => format!("flamewarden-{purpose}"),
@@ -70,7 +64,7 @@ fn namespaces(policies: &PolicySet, tenancy: Tenancy) -> Vec<&str> {
 
 /// What the configurations of one side and tenancy have in common.
 struct Place<'a> {
-    side: Side,
+    side: Registered,
     tenancy: Tenancy,
     namespaces: &'a [&'a str],
 }
@@ -99,9 +93,9 @@ impl Hook {
 }
 
 fn configuration(place: &Place<'_>, hook: &Hook, settings: &Settings) -> Value {
-    let (word, kind, path) = match place.side {
-        Side::Mutating => ("mutate", "MutatingWebhookConfiguration", "/mutate"),
-        Side::Validating => ("validate", "ValidatingWebhookConfiguration", "/validate"),
+    let (word, path) = match place.side {
+        Registered::Mutating => ("mutate", "/mutate"),
+        Registered::Validating => ("validate", "/validate"),
     };
     let mut webhook = json!({
         "name": format!("{}.{word}.flamewarden.dev", hook.purpose),
@@ -115,13 +109,13 @@ fn configuration(place: &Place<'_>, hook: &Hook, settings: &Settings) -> Value {
         "sideEffects": "None",
         "timeoutSeconds": TIMEOUT_SECONDS,
         // Mutating fails open: what it did not mend, the validating side refuses.
-        "failurePolicy": if place.side == Side::Mutating { "Ignore" } else { "Fail" },
+        "failurePolicy": if place.side == Registered::Mutating { "Ignore" } else { "Fail" },
     });
     // An empty list is not stored, and every `kubectl apply` would have something to say about it.
     if let (false, Some(webhook)) = (hook.conditions.is_empty(), webhook.as_object_mut()) {
         webhook.insert("matchConditions".to_owned(), json!(hook.conditions));
     }
-    if let (Side::Mutating, Some(webhook)) = (place.side, webhook.as_object_mut()) {
+    if let (Registered::Mutating, Some(webhook)) = (place.side, webhook.as_object_mut()) {
         webhook.insert("reinvocationPolicy".to_owned(), json!("IfNeeded"));
     }
     let mut metadata = json!({"name": name(place.tenancy, hook.purpose), "labels": super::workload::labels("webhook")});
@@ -130,7 +124,7 @@ fn configuration(place: &Place<'_>, hook: &Hook, settings: &Settings) -> Value {
     }
     json!({
         "apiVersion": "admissionregistration.k8s.io/v1",
-        "kind": kind,
+        "kind": place.side.kind(),
         "metadata": metadata,
         "webhooks": [webhook],
     })

@@ -7,22 +7,37 @@ use serde_json::{Map, Value, json};
 use super::{Registered, admission, printed_by_service};
 use crate::policy::PolicySet;
 
-/// The fields of a stored webhook configuration that say something else than what `manifests` prints under that name
-/// for these policies: fields of its webhook, such as `rules`, or `webhooks` where it is not one alone. Not compared
-/// is the authority, which whoever makes the certificates writes.
-pub fn drift(registered: Registered, stored: &Value, namespace: &str, policies: &PolicySet) -> BTreeSet<String> {
-    let printed = admission::configurations(&printed_by_service(namespace), policies).into_iter().find(|printed| {
-        printed.get("kind").and_then(Value::as_str) == Some(registered.kind())
-            && printed.pointer("/metadata/name") == stored.pointer("/metadata/name")
-    });
-    let webhooks = |of: &Value| of.get("webhooks").and_then(Value::as_array).cloned().unwrap_or_default();
-    let (printed, stored) = (printed.as_ref().map(webhooks).unwrap_or_default(), webhooks(stored));
-    let ([Value::Object(printed)], [Value::Object(stored)]) = (printed.as_slice(), stored.as_slice()) else {
-        return BTreeSet::from(["webhooks".to_owned()]);
-    };
-    let fields: BTreeSet<&String> = printed.keys().chain(stored.keys()).collect();
-    let differs = |field: &&String| said(printed, field) != said(stored, field);
-    fields.into_iter().filter(differs).cloned().collect()
+/// All webhook configurations as `manifests` prints them for some policies.
+pub struct Printed(Vec<Value>);
+
+impl Printed {
+    /// For Flamewarden in that namespace.
+    pub fn of(namespace: &str, policies: &PolicySet) -> Self {
+        Printed(admission::configurations(&printed_by_service(namespace), policies))
+    }
+
+    /// The fields of a stored webhook configuration that say something else than what is printed under that name:
+    /// fields of its webhook, such as `rules`, or `webhooks` where it is not one alone. Not compared is the authority,
+    /// which whoever makes the certificates writes.
+    pub fn drift(&self, registered: Registered, stored: &Value) -> BTreeSet<String> {
+        let printed = self.0.iter().find(|printed| {
+            printed.get("kind").and_then(Value::as_str) == Some(registered.kind())
+                && printed.pointer("/metadata/name") == stored.pointer("/metadata/name")
+        });
+        let (Some(printed), Some(stored)) = (printed.and_then(only_webhook), only_webhook(stored)) else {
+            return BTreeSet::from(["webhooks".to_owned()]);
+        };
+        let fields: BTreeSet<&String> = printed.keys().chain(stored.keys()).collect();
+        let differs = |field: &&String| said(printed, field) != said(stored, field);
+        fields.into_iter().filter(differs).cloned().collect()
+    }
+}
+
+fn only_webhook(configuration: &Value) -> Option<&Map<String, Value>> {
+    match configuration.get("webhooks")?.as_array()?.as_slice() {
+        [Value::Object(webhook)] => Some(webhook),
+        _ => None,
+    }
 }
 
 /// What a webhook says in a field: what the API server fills in is as good as absent.
@@ -56,11 +71,11 @@ mod tests {
             ("i", include_str!("../../tests/fixtures/installation.yaml")),
         ])
         .unwrap();
-        let installed = admission::configurations(&printed_by_service("flamewarden-system"), &policies);
-        let first = |kind: &str| installed.iter().find(|object| object["kind"] == kind).unwrap().clone();
+        let printed = Printed::of("flamewarden-system", &policies);
+        let first = |kind: &str| printed.0.iter().find(|object| object["kind"] == kind).unwrap().clone();
         let validating = first("ValidatingWebhookConfiguration");
         let drifted = |stored: &Value| {
-            let found = drift(Registered::Validating, stored, "flamewarden-system", &policies);
+            let found = printed.drift(Registered::Validating, stored);
             found.into_iter().collect::<Vec<String>>()
         };
         for (pointer, value, want) in [
@@ -84,9 +99,12 @@ mod tests {
             stored.pointer_mut(parent).unwrap()[key] = value.clone();
             assert_eq!(drifted(&stored), want, "{pointer}: {value}");
         }
-        let found =
-            drift(Registered::Mutating, &first("MutatingWebhookConfiguration"), "flamewarden-system", &policies);
+        let found = printed.drift(Registered::Mutating, &first("MutatingWebhookConfiguration"));
         assert_eq!(found, BTreeSet::new());
-        assert_eq!(drift(Registered::Validating, &validating, "elsewhere", &policies).len(), 1, "another's service");
+        assert_eq!(
+            Printed::of("elsewhere", &policies).drift(Registered::Validating, &validating).len(),
+            1,
+            "another's service"
+        );
     }
 }
