@@ -366,3 +366,16 @@ pub(crate) const CONTROLLER: &str = "system:serviceaccount:flamewarden-system:fl
 pub(crate) const WEBHOOK: &str = "system:serviceaccount:flamewarden-system:flamewarden-webhook";
 const ATTACKER: &str = "test-attacker";
 const READY: &[u8] = b"GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+
+/// The purposes for which there is a mutating webhook configuration, and those for which a validating one.
+pub(crate) const MUTATING: &[&str] = &["networkpolicies", "pods"];
+pub(crate) const VALIDATING: &[&str] = &[
+    "configuration",
+    "connect",
+    "foreign-networkpolicies",
+    "networkpolicies",
+    "pod-requests",
+    "pods",
+    "services",
+    "workloads",
+];

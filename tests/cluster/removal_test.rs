@@ -4,7 +4,7 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use crate::flamewarden::{good_analysis, program};
+use crate::flamewarden::{MUTATING, VALIDATING, good_analysis, program};
 use crate::lab::{GUARDED, Lab, collection};
 use crate::shared::run;
 
@@ -109,18 +109,8 @@ fn release(lab: &Lab, more: &[&str]) -> (bool, Vec<String>, String) {
 
 /// What release tells first: every configuration of an installation without dedicated namespaces.
 fn configurations() -> Vec<String> {
-    let validating = [
-        "configuration",
-        "connect",
-        "foreign-networkpolicies",
-        "networkpolicies",
-        "pod-requests",
-        "pods",
-        "services",
-        "workloads",
-    ];
-    let mutating = ["networkpolicies", "pods"].map(|name| ("Mutating", name));
-    let all = mutating.into_iter().chain(validating.map(|name| ("Validating", name)));
+    let named = |kind, purposes: &'static [&'static str]| purposes.iter().map(move |name| (kind, *name));
+    let all = named("Mutating", MUTATING).chain(named("Validating", VALIDATING));
     all.map(|(kind, name)| format!("deleted {kind}WebhookConfiguration flamewarden-{name}")).collect()
 }
 

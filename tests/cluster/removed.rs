@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::by_service::{ByService, SYSTEM};
-use crate::flamewarden::good_analysis;
+use crate::flamewarden::{MUTATING, VALIDATING, good_analysis};
 use crate::shared::{PATIENCE, wait_until};
 
 /// Removes an installation whose controller attends this namespace.
@@ -93,17 +93,6 @@ fn analysis(id: &str) -> serde_json::Value {
 
 const README: &str = include_str!("../../README.md");
 const ELSEWHERE: &str = "/api/v1/namespaces/default/pods";
-const MUTATING: &[&str] = &["networkpolicies", "pods"];
-const VALIDATING: &[&str] = &[
-    "configuration",
-    "connect",
-    "foreign-networkpolicies",
-    "networkpolicies",
-    "pod-requests",
-    "pods",
-    "services",
-    "workloads",
-];
 /// Every kind of which something is printed.
 const KINDS: &str = "namespaces,serviceaccounts,roles,rolebindings,clusterroles,clusterrolebindings,configmaps,secrets,\
     services,deployments,replicasets,pods,poddisruptionbudgets,networkpolicies,mutatingwebhookconfigurations,\
