@@ -24,13 +24,14 @@ use kube::{Client, Config, Resource};
 use serde_json::Value;
 
 pub use events::{Asker, Event, Often, Recorder};
-pub use failure::{Failure, whole};
+pub use failure::Failure;
 use failure::{no_pod, unreachable, unusable};
 pub use items::List;
 pub use lease::{Leadership, LeaseTiming, campaign, leader, resign};
 pub use watch::{Change, watch};
 
 use crate::facts::Place;
+use crate::telemetry::whole;
 
 /// A connection to one API server, writing under one field manager.
 #[derive(Clone)]

@@ -4,9 +4,9 @@
 //!
 //! Pure: [`model`] (what everybody talks about), [`policy`] (profiles and where they hold), [`isolation`] (network
 //! policies made and judged), [`install`] (what is installed), [`facts`] (what is known), [`rules`] (the one judge).
-//! Edges: [`cluster`] (the API server), [`serve`] (TLS, connections, files). Services, which never import each
-//! other: [`webhook`], [`guard`], [`registration`], [`decisions`], [`auditor`]. On top: [`app`], [`cli`]; at the side:
-//! [`telemetry`].
+//! Edges: [`cluster`] (the API server), [`serve`] (TLS, connections, tokens, files), [`keycloak`] (clients of analyses);
+//! [`remote`] is how edges ask other systems. Services, which never import each other: [`webhook`], [`guard`],
+//! [`registration`], [`decisions`], [`auditor`]. On top: [`app`], [`cli`]; at the side: [`telemetry`].
 //! `tests/layout.rs` holds the imports to this order. `ARCHITECTURE.md` follows a request and a pod through the parts.
 //!
 //! # Invariants
@@ -76,9 +76,11 @@ pub mod facts;
 pub mod guard;
 pub mod install;
 pub mod isolation;
+pub mod keycloak;
 pub mod model;
 pub mod policy;
 pub mod registration;
+pub mod remote;
 pub mod rules;
 pub mod serve;
 pub mod telemetry;

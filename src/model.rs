@@ -9,6 +9,7 @@ mod owner;
 mod path;
 mod pod;
 mod request;
+mod secret;
 mod sieve;
 mod yaml;
 
@@ -23,5 +24,6 @@ pub use owner::controlling_owner;
 pub use path::{FieldPath, Segment};
 pub use pod::{ContainerKind, ContainerView, PodView};
 pub use request::{Operation, Request, Resource, User};
+pub use secret::Secret;
 pub use sieve::{Keep, Sieve};
 pub use yaml::{yaml_documents, yaml_problem};

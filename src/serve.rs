@@ -1,5 +1,6 @@
-//! The edge towards callers: TLS, certificates, connections, drain, probes, and what is read from disk.
+//! The edge towards callers: TLS, certificates, connections, drain, probes, who shows a token, and what is read from disk.
 
+mod bearer;
 mod certificate;
 mod certificate_files;
 mod certificate_folder;
@@ -12,9 +13,11 @@ mod peers;
 mod places;
 mod policies;
 mod probes;
+mod realm;
 mod renewal;
 mod tls;
 
+pub use bearer::{Bearer, Expected, KeysProblem, RealmKeys, Refusal, Role, check as check_bearer};
 pub use certificate::{Certificate, CertificateProblem};
 pub use certificate_files::{FolderProblem, each_certificate, own_names, renew_folder};
 pub use certificate_folder::{CertificateFolder, CertificateStore};
@@ -25,5 +28,6 @@ pub use listen::{Handler, Listen, serve};
 pub use peers::{Address, ClientCheck, Peer, Peers, PeersProblem};
 pub use policies::{PoliciesProblem, PolicyFolder, read_policies};
 pub use probes::{Check, Probes};
+pub use realm::{KEYS_PATIENCE, Realm};
 pub use renewal::{Authority, Bundle, Leaf, Renewal, Term, plan_renewal};
 pub use tls::tls_config;

@@ -1,6 +1,7 @@
 //! What can be seen from outside: the names of all metrics, and how logs are written.
 
 use std::borrow::Cow;
+use std::error::Error;
 use std::fmt::Write as _;
 
 use prometheus_client::encoding::{EncodeLabelSet, text::encode};
@@ -57,6 +58,10 @@ pub struct Metrics {
     pub configurations_drifted: Gauge,
     /// Whether the policy files as they are now are in force.
     pub policies_valid: Gauge,
+    /// When the keys that tokens are checked with were last fetched, in seconds since 1970.
+    pub realm_keys_fetched: Gauge,
+    /// Times that they could not be fetched.
+    pub realm_key_fetches_failed: Counter,
 }
 
 /// Labels of a review; every value comes from a table, none from a caller.
@@ -121,6 +126,8 @@ impl Metrics {
             certificate_expiry: Gauge::default(),
             configurations_drifted: Gauge::default(),
             policies_valid: Gauge::default(),
+            realm_keys_fetched: Gauge::default(),
+            realm_key_fetches_failed: Counter::default(),
         };
         metrics.register();
         metrics
@@ -161,6 +168,10 @@ impl Metrics {
         let drifted = self.configurations_drifted.clone();
         registry.register("webhook_configurations_drifted", "Webhook configurations not as printed", drifted);
         registry.register("policies_valid", "Whether the policy files are in force", self.policies_valid.clone());
+        let fetched = self.realm_keys_fetched.clone();
+        registry.register("realm_keys_fetched_timestamp_seconds", "When keys of tokens were last fetched", fetched);
+        let failed = self.realm_key_fetches_failed.clone();
+        registry.register("realm_key_fetches_failed", "Times that keys of tokens could not be fetched", failed);
         let build = Info::new(vec![("version", env!("CARGO_PKG_VERSION"))]);
         registry.register("build", "Version of this program", build);
     }
@@ -183,6 +194,21 @@ pub fn start_log(format: LogFormat) {
     if started.is_err() {
         tracing::debug!("logs were started before");
     }
+}
+
+/// An error and its causes on one line, each where the text before does not hold it.
+pub fn whole(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(next) = cause {
+        let said = next.to_string();
+        if !text.contains(&said) {
+            text.push_str(": ");
+            text.push_str(&said);
+        }
+        cause = next.source();
+    }
+    text
 }
 
 /// A caller's text as it may stand in a log line: no control characters, not endless.

@@ -17,8 +17,10 @@ const PARTS: &[(&str, &[&str])] = &[
     ("install", PURE),
     ("facts", &["model", "telemetry", "policy", "isolation", "install"]),
     ("rules", &["model", "telemetry", "policy", "isolation", "install", "facts"]),
+    ("remote", &["model", "telemetry"]),
     ("cluster", EDGE),
     ("serve", EDGE),
+    ("keycloak", EDGE),
     ("webhook", SERVICE),
     ("guard", SERVICE),
     ("registration", SERVICE),
@@ -29,9 +31,20 @@ const PARTS: &[(&str, &[&str])] = &[
     ("main", CLI),
 ];
 const PURE: &[&str] = &["model", "telemetry", "policy", "isolation"];
-const EDGE: &[&str] = &["model", "telemetry", "policy", "isolation", "install", "facts"];
-const SERVICE: &[&str] =
-    &["model", "telemetry", "policy", "isolation", "install", "facts", "rules", "cluster", "serve"];
+const EDGE: &[&str] = &["model", "telemetry", "policy", "isolation", "install", "facts", "remote"];
+const SERVICE: &[&str] = &[
+    "model",
+    "telemetry",
+    "policy",
+    "isolation",
+    "install",
+    "facts",
+    "rules",
+    "remote",
+    "cluster",
+    "serve",
+    "keycloak",
+];
 const APP: &[&str] = &[
     "model",
     "telemetry",
@@ -40,8 +53,10 @@ const APP: &[&str] = &[
     "install",
     "facts",
     "rules",
+    "remote",
     "cluster",
     "serve",
+    "keycloak",
     "webhook",
     "guard",
     "registration",
@@ -56,8 +71,10 @@ const CLI: &[&str] = &[
     "install",
     "facts",
     "rules",
+    "remote",
     "cluster",
     "serve",
+    "keycloak",
     "webhook",
     "guard",
     "registration",

@@ -5,11 +5,12 @@ use serde_json::Value;
 
 use super::hindrance::{Preflight, cluster_problem};
 use super::{Problem, Subject};
-use crate::cluster::{Cluster, ClusterProblem, Kind, whole};
+use crate::cluster::{Cluster, ClusterProblem, Kind};
 use crate::facts::Place;
 use crate::isolation::{FOREIGN, Scope};
 use crate::model::{labels, parse};
 use crate::policy::PolicySet;
+use crate::telemetry::whole;
 
 /// Looks at a cluster; what cannot be read is a problem of the answer.
 pub async fn preflight(cluster: &Cluster, policies: &PolicySet, now: Timestamp) -> Preflight {

@@ -9,6 +9,7 @@ use kube::core::Status;
 
 use super::ClusterProblem;
 use crate::model::yaml_problem;
+use crate::telemetry::whole;
 
 /// Why a call failed. Its own causes stand in its text and are not told again.
 #[derive(Debug)]
@@ -61,21 +62,6 @@ pub(super) fn no_pod(cause: &InClusterError) -> ClusterProblem {
 /// Something else is wrong with what says how to reach the API server.
 pub(super) fn unreachable(reason: String) -> ClusterProblem {
     ClusterProblem::Config { source: reason.into() }
-}
-
-/// An error and its causes on one line, each where the text before does not hold it.
-pub fn whole(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(next) = cause {
-        let said = next.to_string();
-        if !text.contains(&said) {
-            text.push_str(": ");
-            text.push_str(&said);
-        }
-        cause = next.source();
-    }
-    text
 }
 
 #[cfg(test)]

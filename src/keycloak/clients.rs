@@ -1,0 +1,184 @@
+//! Edge: the clients of analyses are found, made, asked for tokens, and deleted; doing it twice does no harm.
+
+use http::Method;
+use jiff::Timestamp;
+
+use super::login::{Login, TokenDesk};
+use super::representation::{Client, Credential, canonical, made};
+use super::{Doing, KeycloakProblem, KeycloakSettings, Token};
+use crate::model::Secret;
+use crate::remote::{Address, Answer, Content, Question, Remote};
+
+/// A realm in which each analysis has a client.
+pub struct Keycloak {
+    desk: TokenDesk,
+    login: Login,
+    /// Where its clients are.
+    clients: Address,
+}
+
+/// The client of an analysis.
+#[derive(Debug, Clone)]
+pub struct AnalysisClient {
+    /// The analysis's id, which is the client's too.
+    pub analysis: String,
+    /// What it gets tokens by.
+    pub secret: Secret,
+}
+
+impl Keycloak {
+    /// Asks nothing yet.
+    pub fn new(remote: Remote, settings: KeycloakSettings) -> Self {
+        let KeycloakSettings { address, realm, client, secret } = settings;
+        let desk =
+            TokenDesk { remote, address: address.below(&["realms", &realm, "protocol", "openid-connect", "token"]) };
+        let clients = address.below(&["admin", "realms", &realm, "clients"]);
+        Keycloak { desk, login: Login::new(client, secret), clients }
+    }
+
+    /// The client of an analysis, made where there is none yet. Who asks at the same time gets the same.
+    pub async fn client(&self, analysis: &str) -> Result<AnalysisClient, KeycloakProblem> {
+        let id = canonical(analysis)?;
+        let client = match self.find(&id).await? {
+            Some(client) => client,
+            None => self.create(&id).await?,
+        };
+        let doing = Doing::ReadSecret(id.clone());
+        let read = self.ask(&doing, Method::GET, self.secret_of(&client), Content::Nothing).await?;
+        match secret(&doing, &id, &read)? {
+            Some(secret) => Ok(AnalysisClient { analysis: id, secret }),
+            None => self.replace_secret(&id, &client).await,
+        }
+    }
+
+    /// Another secret for the client of an analysis, made where there is none yet; the former one is worth nothing then.
+    pub async fn new_secret(&self, analysis: &str) -> Result<AnalysisClient, KeycloakProblem> {
+        let id = canonical(analysis)?;
+        let client = match self.find(&id).await? {
+            Some(client) => client,
+            None => self.create(&id).await?,
+        };
+        self.replace_secret(&id, &client).await
+    }
+
+    /// A token that an analysis shows.
+    pub async fn token(&self, client: &AnalysisClient) -> Result<Token, KeycloakProblem> {
+        let asked = Timestamp::now();
+        let doing = Doing::FetchToken(client.analysis.clone());
+        Ok(self.desk.grant(doing, &client.analysis, &client.secret).await?.starting(asked))
+    }
+
+    /// Deletes the client of an analysis. One that is gone is deleted; one that is somebody else's is left alone.
+    pub async fn delete(&self, analysis: &str) -> Result<(), KeycloakProblem> {
+        let id = canonical(analysis)?;
+        let Some(client) = self.find(&id).await? else { return Ok(()) };
+        let doing = Doing::Delete(id.clone());
+        let answer = self.ask(&doing, Method::DELETE, self.clients.below(&[&client.id]), Content::Nothing).await?;
+        // Of two who delete at once one is answered 404 or 500.
+        if matches!(answer.status, 200 | 204 | 404) || self.find(&id).await?.is_none() {
+            return Ok(());
+        }
+        Err(KeycloakProblem::refused(doing, &answer))
+    }
+
+    /// The ids of all analyses that have a client.
+    pub async fn analyses(&self) -> Result<Vec<String>, KeycloakProblem> {
+        let mut found = Vec::new();
+        let mut first = 0;
+        loop {
+            let page = self.page(&Doing::List, &[("first", &first.to_string()), ("max", &PAGE.to_string())]).await?;
+            found.extend(page.iter().filter(|client| client.is_ours()).map(|client| client.client_id.clone()));
+            if page.len() < PAGE {
+                return Ok(found);
+            }
+            first += PAGE;
+        }
+    }
+
+    /// The client of that id, if there is one and it is an analysis's.
+    async fn find(&self, id: &str) -> Result<Option<Client>, KeycloakProblem> {
+        let found = self.page(&Doing::Find(id.to_owned()), &[("clientId", id)]).await?;
+        match found.into_iter().find(|client| client.client_id == id) {
+            Some(client) if !client.is_ours() => Err(KeycloakProblem::Foreign(id.to_owned())),
+            found => Ok(found),
+        }
+    }
+
+    async fn create(&self, id: &str) -> Result<Client, KeycloakProblem> {
+        let doing = Doing::Create(id.to_owned());
+        let answer = self.ask(&doing, Method::POST, self.clients.clone(), Content::Json(&made(id))).await?;
+        // Of two who create at once one is refused, in more than one way; what counts is that it is there.
+        match self.find(id).await? {
+            Some(client) => Ok(client),
+            None if answer.status == 201 => Err(KeycloakProblem::Gone(id.to_owned())),
+            None => Err(KeycloakProblem::refused(doing, &answer)),
+        }
+    }
+
+    async fn replace_secret(&self, id: &str, client: &Client) -> Result<AnalysisClient, KeycloakProblem> {
+        let doing = Doing::NewSecret(id.to_owned());
+        let answer = self.ask(&doing, Method::POST, self.secret_of(client), Content::Nothing).await?;
+        match secret(&doing, id, &answer)? {
+            Some(secret) => Ok(AnalysisClient { analysis: id.to_owned(), secret }),
+            None => Err(KeycloakProblem::Shape { doing }),
+        }
+    }
+
+    fn secret_of(&self, client: &Client) -> Address {
+        self.clients.below(&[&client.id, "client-secret"])
+    }
+
+    async fn page(&self, doing: &Doing, query: &[(&str, &str)]) -> Result<Vec<Client>, KeycloakProblem> {
+        let answer = self.ask(doing, Method::GET, self.clients.with(query), Content::Nothing).await?;
+        if answer.status != 200 {
+            return Err(KeycloakProblem::refused(doing.clone(), &answer));
+        }
+        answer.json().ok_or_else(|| KeycloakProblem::Shape { doing: doing.clone() })
+    }
+
+    /// Asks as ourselves, a second time with a new token where the first is not taken: Keycloak may have forgotten it.
+    async fn ask(
+        &self,
+        doing: &Doing,
+        method: Method,
+        address: Address,
+        content: Content<'_>,
+    ) -> Result<Answer, KeycloakProblem> {
+        let first = self.login.token(&self.desk).await?;
+        let answer = self.ask_with(&first, doing, (method.clone(), address.clone(), content)).await?;
+        if answer.status != 401 {
+            return Ok(answer);
+        }
+        self.login.forget(&first).await;
+        let second = self.login.token(&self.desk).await?;
+        self.ask_with(&second, doing, (method, address, content)).await
+    }
+
+    async fn ask_with(
+        &self,
+        token: &Secret,
+        doing: &Doing,
+        (method, address, content): (Method, Address, Content<'_>),
+    ) -> Result<Answer, KeycloakProblem> {
+        let question = Question { method, address, bearer: Some(token), content, longest: LONGEST };
+        let answer = self.desk.remote.ask(question).await;
+        answer.map_err(|source| KeycloakProblem::Remote { doing: doing.clone(), source })
+    }
+}
+
+/// The secret in an answer; none where the client has none.
+fn secret(doing: &Doing, id: &str, answer: &Answer) -> Result<Option<Secret>, KeycloakProblem> {
+    match answer.status {
+        200 => {
+            let credential: Credential =
+                answer.json().ok_or_else(|| KeycloakProblem::Shape { doing: doing.clone() })?;
+            Ok(credential.value)
+        }
+        404 => Err(KeycloakProblem::Gone(id.to_owned())),
+        _ => Err(KeycloakProblem::refused(doing.clone(), answer)),
+    }
+}
+
+/// Clients of a page; each may have a few thousand bytes.
+const PAGE: usize = 100;
+const LONGEST: usize = 4 * 1024 * 1024;

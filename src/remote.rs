@@ -1,0 +1,290 @@
+//! Edge: other systems are asked over HTTP; what an answer takes of time and memory is bounded, and none leads elsewhere.
+
+use std::error::Error;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use std::{fs, io};
+
+use http::Method;
+use reqwest::redirect::Policy;
+use reqwest::{Certificate, Client, ClientBuilder, Proxy, Url};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use crate::model::Secret;
+use crate::telemetry::whole;
+
+/// How a system is reached. What the environment says of proxies is not looked at.
+#[derive(Debug, Clone)]
+pub struct Ways {
+    /// Certificates of authorities to trust besides the machine's, PEM.
+    pub authorities: Option<PathBuf>,
+    /// For addresses that begin with `http:`; a secret, since it may hold a password.
+    pub http_proxy: Option<Secret>,
+    /// For addresses that begin with `https:`.
+    pub https_proxy: Option<Secret>,
+    /// How long a question may take, from connecting to the end of its answer.
+    pub patience: Duration,
+}
+
+/// Where a system is, or one of its resources.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Address(Url);
+
+/// One question.
+#[derive(Debug)]
+pub struct Question<'a> {
+    /// GET, POST and so on.
+    pub method: Method,
+    /// Of what.
+    pub address: Address,
+    /// Who asks.
+    pub bearer: Option<&'a Secret>,
+    /// What is sent.
+    pub content: Content<'a>,
+    /// How many bytes an answer may have.
+    pub longest: usize,
+}
+
+/// What is sent with a question.
+#[derive(Debug, Clone, Copy)]
+pub enum Content<'a> {
+    /// No body.
+    Nothing,
+    /// Names and values, some of them secret.
+    Form(&'a [(&'a str, &'a Secret)]),
+    /// A JSON body.
+    Json(&'a Value),
+}
+
+/// What came back, whatever its status says; a redirection is an answer like others.
+pub struct Answer {
+    /// 200 and so on.
+    pub status: u16,
+    body: Vec<u8>,
+}
+
+/// Asks questions.
+#[derive(Debug, Clone)]
+pub struct Remote {
+    client: Client,
+}
+
+/// Why there is no answer. Addresses are not told: who asks knows them, and a proxy's may hold a password.
+#[derive(Debug, thiserror::Error)]
+pub enum RemoteProblem {
+    /// The file of authorities.
+    #[error("cannot read authorities {path}: {source}")]
+    Authorities {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// It can be read and is not what it should be.
+    #[error("authorities {path} are no certificates in PEM: {reason}")]
+    NoCertificates {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+    /// It may hold a password, so the text itself is not shown.
+    #[error(
+        "this is no address; write http:// or https://, a host, and perhaps a port and a path, without user or query"
+    )]
+    Address,
+    /// The same of a proxy, which may have a user.
+    #[error("the proxy's address cannot be used")]
+    Proxy,
+    /// TLS cannot be set up.
+    #[error("cannot set up connections: {0}")]
+    Setup(String),
+    /// Nobody answered, or not to the end.
+    #[error("no answer: {0}")]
+    Unreachable(String),
+    /// Too slow.
+    #[error("no answer in time")]
+    Late,
+    /// Too long.
+    #[error("the answer has more than {0} bytes")]
+    Large(usize),
+}
+
+impl RemoteProblem {
+    /// Whether the same question may be answered a moment later.
+    pub fn may_pass(&self) -> bool {
+        matches!(self, RemoteProblem::Unreachable(_) | RemoteProblem::Late)
+    }
+}
+
+impl Remote {
+    /// Connections by these ways.
+    pub fn new(ways: &Ways) -> Result<Self, RemoteProblem> {
+        // `no_proxy` comes first: it forgets all proxies named before it.
+        let mut builder = Client::builder()
+            .no_proxy()
+            .redirect(Policy::none())
+            .referer(false)
+            .timeout(ways.patience)
+            .user_agent(concat!("flamewarden/", env!("CARGO_PKG_VERSION")));
+        if let Some(file) = &ways.authorities {
+            builder = trusting(builder, file)?;
+        }
+        if let Some(proxy) = &ways.http_proxy {
+            builder = builder.proxy(Proxy::http(proxy.reveal()).map_err(|_| RemoteProblem::Proxy)?);
+        }
+        if let Some(proxy) = &ways.https_proxy {
+            builder = builder.proxy(Proxy::https(proxy.reveal()).map_err(|_| RemoteProblem::Proxy)?);
+        }
+        let client = builder.build().map_err(|cause| RemoteProblem::Setup(told(cause)))?;
+        Ok(Remote { client })
+    }
+
+    /// Asks, and reads the answer to its end.
+    pub async fn ask(&self, question: Question<'_>) -> Result<Answer, RemoteProblem> {
+        let mut request = self.client.request(question.method, question.address.0);
+        if let Some(token) = question.bearer {
+            request = request.bearer_auth(token.reveal());
+        }
+        request = match question.content {
+            Content::Nothing => request,
+            Content::Form(fields) => {
+                let fields: Vec<(&str, &str)> = fields.iter().map(|(name, value)| (*name, value.reveal())).collect();
+                request.form(&fields)
+            }
+            Content::Json(value) => request.header("content-type", "application/json").body(value.to_string()),
+        };
+        let mut response = request.send().await.map_err(unanswered)?;
+        let mut body = Vec::new();
+        while let Some(piece) = response.chunk().await.map_err(unanswered)? {
+            if body.len() + piece.len() > question.longest {
+                return Err(RemoteProblem::Large(question.longest));
+            }
+            body.extend_from_slice(&piece);
+        }
+        Ok(Answer { status: response.status().as_u16(), body })
+    }
+}
+
+impl Question<'_> {
+    /// Reads what stands at an address.
+    pub fn get(address: Address, longest: usize) -> Self {
+        Question { method: Method::GET, address, bearer: None, content: Content::Nothing, longest }
+    }
+}
+
+impl Answer {
+    /// The body as it came.
+    pub fn bytes(&self) -> &[u8] {
+        &self.body
+    }
+
+    /// The body as JSON of a form, if it is.
+    pub fn json<T: DeserializeOwned>(&self) -> Option<T> {
+        serde_json::from_slice(&self.body).ok()
+    }
+}
+
+impl Address {
+    /// Reads the address of a system.
+    pub fn parse(text: &str) -> Result<Self, RemoteProblem> {
+        let url = Url::parse(text).map_err(|_| RemoteProblem::Address)?;
+        let plain = url.username().is_empty() && url.password().is_none();
+        let whole = url.query().is_none() && url.fragment().is_none();
+        let known = matches!(url.scheme(), "http" | "https") && url.has_host();
+        if plain && whole && known { Ok(Address(url)) } else { Err(RemoteProblem::Address) }
+    }
+
+    /// What stands below it; each word is one segment, whatever is in it.
+    pub fn below(&self, path: &[&str]) -> Self {
+        let mut url = self.0.clone();
+        if let Ok(mut segments) = url.path_segments_mut() {
+            segments.pop_if_empty().extend(path);
+        }
+        Address(url)
+    }
+
+    /// The same with a query.
+    pub fn with(&self, query: &[(&str, &str)]) -> Self {
+        let mut url = self.0.clone();
+        url.query_pairs_mut().extend_pairs(query);
+        Address(url)
+    }
+
+    /// As it is written.
+    pub fn as_str(&self) -> &str {
+        self.0.as_str()
+    }
+}
+
+fn trusting(builder: ClientBuilder, file: &Path) -> Result<ClientBuilder, RemoteProblem> {
+    let text = fs::read(file).map_err(|source| RemoteProblem::Authorities { path: file.to_owned(), source })?;
+    let unusable = |reason: String| RemoteProblem::NoCertificates { path: file.to_owned(), reason };
+    let certificates = Certificate::from_pem_bundle(&text).map_err(|cause| unusable(told(cause)))?;
+    if certificates.is_empty() {
+        return Err(unusable("there is none in it".to_owned()));
+    }
+    Ok(builder.tls_certs_merge(certificates))
+}
+
+fn unanswered(cause: reqwest::Error) -> RemoteProblem {
+    if cause.is_timeout() { RemoteProblem::Late } else { RemoteProblem::Unreachable(told(cause)) }
+}
+
+fn told(cause: reqwest::Error) -> String {
+    let cause: Box<dyn Error> = Box::new(cause.without_url());
+    whole(cause.as_ref())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_a_system_and_nothing_else() {
+        for (text, known) in [
+            ("http://keycloak", true),
+            ("https://keycloak.example.org:8443/auth", true),
+            ("https://keycloak.example.org/auth/", true),
+            ("keycloak", false),
+            ("ftp://keycloak", false),
+            ("file:///etc/passwd", false),
+            ("http://", false),
+            ("http://user:password@keycloak", false),
+            ("http://keycloak?x=1", false),
+            ("http://keycloak#x", false),
+            ("", false),
+        ] {
+            assert_eq!(Address::parse(text).is_ok(), known, "{text}");
+        }
+    }
+
+    #[test]
+    fn no_word_leaves_its_place_in_a_path() {
+        let address = Address::parse("http://keycloak/auth/").unwrap();
+        for (word, want) in [
+            ("flame", "http://keycloak/auth/realms/flame/certs"),
+            ("a/b", "http://keycloak/auth/realms/a%2Fb/certs"),
+            ("a?b#c", "http://keycloak/auth/realms/a%3Fb%23c/certs"),
+            ("%2e%2e", "http://keycloak/auth/realms/%252e%252e/certs"),
+        ] {
+            assert_eq!(address.below(&["realms", word, "certs"]).as_str(), want);
+        }
+        let asked = address.below(&["x"]).with(&[("clientId", "a&b=c d")]);
+        assert_eq!(asked.as_str(), "http://keycloak/auth/x?clientId=a%26b%3Dc+d");
+    }
+
+    #[test]
+    fn what_cannot_be_set_up_is_told_without_passwords() {
+        let folder = tempfile::tempdir().unwrap();
+        let (absent, empty) = (folder.path().join("absent.pem"), folder.path().join("empty.pem"));
+        fs::write(&empty, "no certificate").unwrap();
+        let ways = Ways { authorities: None, http_proxy: None, https_proxy: None, patience: Duration::from_secs(1) };
+        let told = |ways: Ways| Remote::new(&ways).unwrap_err().to_string();
+        assert!(told(Ways { authorities: Some(absent), ..ways.clone() }).contains("absent.pem: No such file"));
+        assert!(told(Ways { authorities: Some(empty), ..ways.clone() }).contains("are no certificates"));
+        let proxy = Some(Secret::new("http://user:hunter2@[bad"));
+        assert_eq!(told(Ways { https_proxy: proxy, ..ways }), "the proxy's address cannot be used");
+    }
+}
