@@ -4,9 +4,10 @@
 //!
 //! Pure: [`model`] (what everybody talks about), [`policy`] (profiles and where they hold), [`isolation`] (network
 //! policies made and judged), [`install`] (what is installed), [`facts`] (what is known), [`rules`] (the one judge).
-//! Edges: [`cluster`] (the API server), [`serve`] (TLS, connections, tokens, files), [`keycloak`] (clients of analyses);
-//! [`remote`] is how edges ask other systems. Services, which never import each other: [`webhook`], [`guard`],
-//! [`registration`], [`decisions`], [`auditor`]. On top: [`app`], [`cli`]; at the side: [`telemetry`].
+//! Edges: [`cluster`] (the API server), [`archive`] (what has ended), [`serve`] (TLS, connections, tokens, files),
+//! [`keycloak`] (clients of analyses); [`remote`] is how edges ask other systems. Services, which never import each
+//! other: [`webhook`], [`guard`], [`registration`], [`decisions`], [`auditor`]. On top: [`app`], [`cli`]; at the side:
+//! [`telemetry`].
 //! `tests/layout.rs` holds the imports to this order. `ARCHITECTURE.md` follows a request and a pod through the parts.
 //!
 //! # Invariants
@@ -68,6 +69,7 @@
 //!   - `tests/requests/templates.rs`: `a_dedicated_namespace_holds_known_parts_of_creators`
 
 pub mod app;
+pub mod archive;
 pub mod auditor;
 pub mod cli;
 pub mod cluster;

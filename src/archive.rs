@@ -1,0 +1,115 @@
+//! Edge: the archive: what analyses were and what they wrote, in SQLite or PostgreSQL.
+//!
+//! One writes (the leading controller), any number read. No decision depends on what stands here. No password, no
+//! token and nothing else of a Secret has a place in it.
+
+mod chunks;
+mod clean;
+mod connections;
+mod lines;
+mod logs;
+mod migrations;
+mod place;
+mod problem;
+mod runs;
+
+use std::time::Duration;
+
+use sqlx::AnyConnection;
+use tokio::sync::OnceCell;
+use tokio::time::timeout;
+
+pub use clean::clean_log;
+pub use lines::LogLine;
+pub use logs::LogSource;
+pub use problem::ArchiveProblem;
+pub use runs::RunRecord;
+
+use connections::{Connections, Step};
+use migrations::migrate;
+use place::Place;
+
+/// The archive, shared by everybody in the process. Nothing in it waits longer than [`DEADLINE`], and after an outage it
+/// works again by itself.
+pub struct Archive {
+    place: Place,
+    writing: Connections,
+    reading: Connections,
+    migrated: OnceCell<()>,
+}
+
+impl Archive {
+    /// The archive at a URL, `sqlite:PATH` or `postgres://…`. Nobody is asked before the first call.
+    ///
+    /// # Errors
+    /// The URL names no archive.
+    pub fn at(url: &str) -> Result<Self, ArchiveProblem> {
+        let place = Place::parse(url)?;
+        let (writing, reading) = (Connections::new(&place, WRITERS), Connections::new(&place, READERS));
+        Ok(Archive { place, writing, reading, migrated: OnceCell::new() })
+    }
+
+    /// The archive at a URL, made where it is not there, and brought up to date.
+    ///
+    /// # Errors
+    /// The URL names no archive, or the database does not answer as it should.
+    pub async fn open(url: &str) -> Result<Self, ArchiveProblem> {
+        let archive = Archive::at(url)?;
+        archive.check().await?;
+        Ok(archive)
+    }
+
+    /// Whether the archive answers.
+    ///
+    /// # Errors
+    /// It does not.
+    pub async fn check(&self) -> Result<(), ArchiveProblem> {
+        self.read("reach the archive".to_owned(), |connection| {
+            Box::pin(async move { sqlx::query("SELECT 1").execute(connection).await.map(drop) })
+        })
+        .await
+    }
+
+    /// One reading transaction.
+    async fn read<T>(
+        &self,
+        doing: String,
+        work: impl for<'c> FnOnce(&'c mut AnyConnection) -> Step<'c, T>,
+    ) -> Result<T, ArchiveProblem> {
+        self.run(&self.reading, self.place.begin_reading(), doing, work).await
+    }
+
+    /// One writing transaction; writers come one after the other, those of other processes too.
+    async fn write<T>(
+        &self,
+        doing: String,
+        work: impl for<'c> FnOnce(&'c mut AnyConnection) -> Step<'c, T>,
+    ) -> Result<T, ArchiveProblem> {
+        self.run(&self.writing, self.place.begin_writing(), doing, work).await
+    }
+
+    async fn run<T>(
+        &self,
+        connections: &Connections,
+        begin: &'static str,
+        doing: String,
+        work: impl for<'c> FnOnce(&'c mut AnyConnection) -> Step<'c, T>,
+    ) -> Result<T, ArchiveProblem> {
+        let place = self.place.name();
+        let answer = async {
+            self.migrated.get_or_try_init(|| migrate(&self.place, &self.writing)).await?;
+            let done = connections.run(begin, work).await;
+            done.map_err(|cause| ArchiveProblem::of(doing.clone(), place, cause))
+        };
+        match timeout(DEADLINE, answer).await {
+            Ok(answer) => answer,
+            Err(_) => Err(ArchiveProblem::Late { doing, place: place.to_owned(), patience: DEADLINE }),
+        }
+    }
+}
+
+/// How long a call waits for the database, everything included.
+pub const DEADLINE: Duration = Duration::from_secs(5);
+/// Writers wait for each other anyway.
+const WRITERS: usize = 1;
+const READERS: usize = 4;

@@ -1,0 +1,61 @@
+//! Makes texts from outside harmless: printable ASCII, newlines and tabs; of a log, no health checks.
+
+/// A log as it is kept and shown. Lines must come whole, since a health check is known by its line.
+pub fn clean_log(text: &str) -> String {
+    let lines = text.split_inclusive('\n').map(printable);
+    lines.filter(|line| !is_health_check(line.strip_suffix('\n').unwrap_or(line))).collect()
+}
+
+/// A text without what a terminal, a page or a database could take for something else.
+pub(super) fn printable(text: &str) -> String {
+    text.chars().filter(|letter| matches!(letter, ' '..='~' | '\n' | '\t')).collect()
+}
+
+/// The same, and no longer than so many bytes and a note about the rest.
+pub(super) fn bounded(text: &str, most: usize) -> String {
+    let text = printable(text);
+    match text.split_at_checked(most) {
+        Some((kept, rest)) if !rest.is_empty() => format!("{kept} [{} bytes left out]", rest.len()),
+        _ => text,
+    }
+}
+
+/// What the analysis's own web server writes about each probe, as FLAME's orchestrator leaves it out.
+fn is_health_check(line: &str) -> bool {
+    line.starts_with("INFO:") || HEALTH_CHECKS.iter().any(|end| line.ends_with(end))
+}
+
+const HEALTH_CHECKS: &[&str] = &["\"GET /healthz HTTP/1.0\" 200 OK", "\"POST /webhook HTTP/1.0\" 200 OK"];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn logs_are_printable_ascii_without_health_checks() {
+        for (given, want) in [
+            ("", ""),
+            ("epoch 1\n\tloss 0.5", "epoch 1\n\tloss 0.5"),
+            ("a\r\nb\r\n", "a\nb\n"),
+            ("\u{1b}[31mred\u{1b}[0m\u{7}", "[31mred[0m"),
+            ("nul\0 and del\u{7f} and \u{202e}reversed", "nul and del and reversed"),
+            ("gr\u{fc}n \u{1f525}!", "grn !"),
+            ("INFO:     10.0.0.1 - \"GET /x HTTP/1.1\" 200 OK\nkept\n", "kept\n"),
+            ("an INFO: inside\n", "an INFO: inside\n"),
+            ("10.0.0.1 - \"GET /healthz HTTP/1.0\" 200 OK\r\nkept", "kept"),
+            ("10.0.0.1 - \"POST /webhook HTTP/1.0\" 200 OK", ""),
+            ("10.0.0.1 - \"GET /healthz HTTP/1.0\" 500\n", "10.0.0.1 - \"GET /healthz HTTP/1.0\" 500\n"),
+            ("\0INFO: hidden\n", ""),
+            ("\n\n", "\n\n"),
+        ] {
+            assert_eq!(clean_log(given), want, "{given:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_too_long_says_so() {
+        for (given, want) in [("abc", "abc"), ("abcd", "abc [1 bytes left out]"), ("\0\0abc", "abc"), ("", "")] {
+            assert_eq!(bounded(given, 3), want, "{given:?}");
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! Edge: keeps the log lines that an analysis streams itself, the newest of each run.
+
+use jiff::Timestamp;
+use sqlx::AnyConnection;
+
+use super::clean::bounded;
+use super::runs::unreadable;
+use super::{Archive, ArchiveProblem};
+
+/// One line. Texts are kept as printable ASCII, the time to the microsecond.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogLine {
+    /// What it says.
+    pub log: String,
+    /// How urgent it is, as FLAME names it, such as `warn`.
+    pub log_type: String,
+    /// What the analysis says of itself.
+    pub status: String,
+    /// How far it says it is, in percent.
+    pub progress: u8,
+    /// When it was written.
+    pub written: Timestamp,
+}
+
+impl Archive {
+    /// Adds lines to those of a run; of more than 10,000 the oldest are given up.
+    ///
+    /// # Errors
+    /// The run was never recorded, or it is not known how many of the lines were written.
+    pub async fn append_lines(&self, analysis: &str, number: u32, lines: &[LogLine]) -> Result<(), ArchiveProblem> {
+        let doing = format!("write lines of run {number} of analysis {analysis}");
+        let most = usize::try_from(MOST).unwrap_or(usize::MAX);
+        let kept = lines.get(lines.len().saturating_sub(most)..).unwrap_or(lines);
+        // A few at a time, so that many keep no call longer than any other.
+        for few in kept.chunks(FEW) {
+            let (analysis, rows) = (analysis.to_owned(), few.iter().map(row).collect());
+            let written =
+                self.write(doing.clone(), |connection| Box::pin(append(connection, analysis, number.into(), rows)));
+            written.await?;
+        }
+        Ok(())
+    }
+
+    /// The newest lines of a run, at most so many, in their order.
+    ///
+    /// # Errors
+    /// Anything but an answer.
+    pub async fn lines(&self, analysis: &str, number: u32, most: u32) -> Result<Vec<LogLine>, ArchiveProblem> {
+        let (doing, analysis) = (format!("read lines of run {number} of analysis {analysis}"), analysis.to_owned());
+        self.read(doing, |connection| {
+            Box::pin(async move {
+                let newest = sqlx::query_as::<_, Row>(NEWEST).bind(analysis).bind(i64::from(number));
+                let rows = newest.bind(i64::from(most)).fetch_all(connection).await?;
+                rows.into_iter().rev().map(read).collect()
+            })
+        })
+        .await
+    }
+}
+
+/// A line as it is stored.
+type Row = (String, String, String, i64, i64);
+
+fn row(line: &LogLine) -> Row {
+    let (log, log_type, status) = (&line.log, &line.log_type, &line.status);
+    let (log, log_type, status) = (bounded(log, LONGEST), bounded(log_type, WORD), bounded(status, WORD));
+    (log, log_type, status, line.progress.min(100).into(), line.written.as_microsecond())
+}
+
+fn read((log, log_type, status, progress, written): Row) -> Result<LogLine, sqlx::Error> {
+    let progress = progress.try_into().map_err(unreadable)?;
+    let written = Timestamp::from_microsecond(written).map_err(unreadable)?;
+    Ok(LogLine { log, log_type, status, progress, written })
+}
+
+async fn append(
+    connection: &mut AnyConnection,
+    analysis: String,
+    number: i64,
+    rows: Vec<Row>,
+) -> Result<(), sqlx::Error> {
+    let last = sqlx::query_scalar(LAST).bind(analysis.clone()).bind(number);
+    let mut place: i64 = last.fetch_one(&mut *connection).await?;
+    for (log, log_type, status, progress, written) in rows {
+        place = place.saturating_add(1);
+        let insert = sqlx::query(INSERT).bind(analysis.clone()).bind(number).bind(place).bind(log).bind(log_type);
+        insert.bind(status).bind(progress).bind(written).execute(&mut *connection).await?;
+    }
+    let give_up = sqlx::query(GIVE_UP).bind(analysis).bind(number).bind(place.saturating_sub(MOST));
+    give_up.execute(connection).await.map(drop)
+}
+
+/// Lines of a run.
+const MOST: i64 = 10_000;
+/// Lines of one transaction.
+const FEW: usize = 500;
+/// Bytes of a line's text.
+const LONGEST: usize = 4096;
+/// Bytes of what is one word.
+const WORD: usize = 64;
+const LAST: &str = "SELECT COALESCE(MAX(place), 0) FROM lines WHERE analysis = $1 AND number = $2";
+const INSERT: &str = "\
+    INSERT INTO lines (analysis, number, place, log, log_type, status, progress, written) \
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
+const GIVE_UP: &str = "DELETE FROM lines WHERE analysis = $1 AND number = $2 AND place <= $3";
+const NEWEST: &str = "\
+    SELECT log, log_type, status, progress, written FROM lines WHERE analysis = $1 AND number = $2 \
+    ORDER BY place DESC LIMIT $3";

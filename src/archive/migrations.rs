@@ -1,0 +1,66 @@
+//! Edge: brings the database to the form that this program knows, one numbered step in one transaction after the other.
+
+use std::fs::OpenOptions;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
+
+use sqlx::{AnyConnection, Executor as _};
+
+use super::ArchiveProblem;
+use super::connections::Connections;
+use super::place::Place;
+
+/// How far one transaction came.
+enum Progress {
+    /// One step was taken.
+    Forward,
+    /// There is no further step; the database has this form.
+    At(i64),
+}
+
+/// Takes the steps that are missing. Two that do so at once come one after the other in each transaction.
+pub(super) async fn migrate(place: &Place, writing: &Connections) -> Result<(), ArchiveProblem> {
+    place.file().map_or(Ok(()), make_file)?;
+    loop {
+        let step = writing.run(place.begin_writing(), |connection| Box::pin(step(connection))).await;
+        let step = step.map_err(|cause| ArchiveProblem::of(DOING.to_owned(), place.name(), cause))?;
+        match step {
+            Progress::Forward => {}
+            Progress::At(found) if known(found) => return Ok(()),
+            Progress::At(found) => {
+                let place = place.name().to_owned();
+                return Err(ArchiveProblem::Newer { place, found, known: MIGRATIONS.len() });
+            }
+        }
+    }
+}
+
+/// What analyses wrote is nobody else's to read; the database gives its other files the rights of this one.
+fn make_file(path: &Path) -> Result<(), ArchiveProblem> {
+    let made = OpenOptions::new().append(true).create(true).mode(0o600).open(path);
+    made.map(drop).map_err(|source| ArchiveProblem::File { path: path.to_owned(), source })
+}
+
+async fn step(connection: &mut AnyConnection) -> Result<Progress, sqlx::Error> {
+    connection.execute("CREATE TABLE IF NOT EXISTS archive_migrations (number BIGINT PRIMARY KEY)").await?;
+    let last = "SELECT COALESCE(MAX(number), 0) FROM archive_migrations";
+    let last: i64 = sqlx::query_scalar(last).fetch_one(&mut *connection).await?;
+    let next = usize::try_from(last).ok().and_then(|last| MIGRATIONS.get(last));
+    let Some(next) = next else { return Ok(Progress::At(last)) };
+    connection.execute(*next).await?;
+    let insert = sqlx::query("INSERT INTO archive_migrations (number) VALUES ($1)");
+    insert.bind(last.saturating_add(1)).execute(connection).await?;
+    Ok(Progress::Forward)
+}
+
+fn known(found: i64) -> bool {
+    usize::try_from(found).is_ok_and(|found| found == MIGRATIONS.len())
+}
+
+const DOING: &str = "bring the archive up to date";
+/// The first has number 1. What was released once is never changed.
+const MIGRATIONS: &[&str] = &[
+    include_str!("migrations/1-runs.sql"),
+    include_str!("migrations/2-logs.sql"),
+    include_str!("migrations/3-lines.sql"),
+];

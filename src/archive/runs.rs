@@ -1,0 +1,182 @@
+//! Edge: records runs of analyses, finds the latest, forgets what is old.
+
+use jiff::Timestamp;
+use serde_json::Value;
+use sqlx::{Any, AnyConnection, Encode, Type};
+
+use super::clean::bounded;
+use super::{Archive, ArchiveProblem};
+
+/// What is known of one run. Texts are kept as printable ASCII, times to the microsecond.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunRecord {
+    /// Id of the analysis.
+    pub analysis: String,
+    /// Which of its runs, the first 1.
+    pub number: u32,
+    /// Id of the project.
+    pub project: String,
+    /// The image that it ran, as it was pinned.
+    pub image: String,
+    /// Its phase as FLAME names it, such as `executed`.
+    pub phase: String,
+    /// How far it came, in percent.
+    pub progress: u8,
+    /// Names of its pods.
+    pub pods: Vec<String>,
+    /// Why it is in that phase; empty where there is nothing to say.
+    pub reason: String,
+    /// When it began.
+    pub started: Option<Timestamp>,
+    /// When it ended.
+    pub ended: Option<Timestamp>,
+}
+
+impl Archive {
+    /// Writes down how a run stands, in the place of what was known of it. The same twice is the same as once.
+    ///
+    /// # Errors
+    /// It is not known whether it was written.
+    pub async fn record(&self, run: &RunRecord) -> Result<(), ArchiveProblem> {
+        let doing = format!("record run {} of analysis {}", run.number, run.analysis);
+        let row = row(run);
+        self.write(doing, |connection| Box::pin(record(connection, row))).await
+    }
+
+    /// The last run of an analysis.
+    ///
+    /// # Errors
+    /// Anything but an answer.
+    pub async fn latest_run(&self, analysis: &str) -> Result<Option<RunRecord>, ArchiveProblem> {
+        let (doing, analysis) = (format!("find the last run of analysis {analysis}"), analysis.to_owned());
+        self.read(doing, |connection| {
+            Box::pin(async move {
+                let row = sqlx::query_as::<_, Row>(LATEST_OF_ONE).bind(analysis).fetch_optional(connection).await?;
+                row.map(read).transpose()
+            })
+        })
+        .await
+    }
+
+    /// The last run of each analysis, by id, where it is in one of these phases; in any, where none is named.
+    ///
+    /// # Errors
+    /// Anything but an answer.
+    pub async fn latest_runs(&self, phases: &[&str]) -> Result<Vec<RunRecord>, ArchiveProblem> {
+        let rows = self.read("find the last runs".to_owned(), |connection| {
+            Box::pin(async move {
+                let rows = sqlx::query_as::<_, Row>(LATEST_OF_ALL).fetch_all(connection).await?;
+                rows.into_iter().map(read).collect::<Result<Vec<_>, _>>()
+            })
+        });
+        let mut runs = rows.await?;
+        runs.retain(|run| phases.is_empty() || phases.contains(&run.phase.as_str()));
+        Ok(runs)
+    }
+
+    /// Forgets all of an analysis, its earliest run first; tells how many runs there were.
+    ///
+    /// # Errors
+    /// It may be forgotten in part; its last run goes last.
+    pub async fn forget(&self, analysis: &str) -> Result<u64, ArchiveProblem> {
+        self.delete(&format!("forget analysis {analysis}"), FORGET_ONE, analysis.to_owned()).await
+    }
+
+    /// Forgets every run that ended before a moment, the oldest first; tells how many there were.
+    ///
+    /// # Errors
+    /// Some of them may be forgotten.
+    pub async fn forget_ended_before(&self, moment: Timestamp) -> Result<u64, ArchiveProblem> {
+        self.delete(&format!("forget what ended before {moment}"), FORGET_OLD, moment.as_microsecond()).await
+    }
+
+    /// Deletes a few runs at a time, so that a large archive keeps no call longer than any other.
+    async fn delete<T>(&self, doing: &str, statement: &'static str, by: T) -> Result<u64, ArchiveProblem>
+    where
+        T: Clone + Send + 'static + for<'q> Encode<'q, Any> + Type<Any>,
+    {
+        let mut deleted: u64 = 0;
+        loop {
+            let by = by.clone();
+            let few = self.write(doing.to_owned(), |connection| {
+                Box::pin(async move {
+                    let done = sqlx::query(statement).bind(by).execute(connection).await?;
+                    Ok(done.rows_affected())
+                })
+            });
+            match few.await? {
+                0 => return Ok(deleted),
+                few => deleted = deleted.saturating_add(few),
+            }
+        }
+    }
+}
+
+async fn record(connection: &mut AnyConnection, row: Row) -> Result<(), sqlx::Error> {
+    let (analysis, number, project, image, phase, progress, pods, reason, started, ended) = row;
+    let query = sqlx::query(RECORD).bind(analysis).bind(number).bind(project).bind(image).bind(phase).bind(progress);
+    query.bind(pods).bind(reason).bind(started).bind(ended).execute(connection).await.map(drop)
+}
+
+/// A run as it is stored, in the order of the statements' columns.
+type Row = (String, i64, String, String, String, i64, String, String, Option<i64>, Option<i64>);
+
+fn row(run: &RunRecord) -> Row {
+    let text = |text: &str| bounded(text, LONGEST);
+    (
+        text(&run.analysis),
+        run.number.into(),
+        text(&run.project),
+        text(&run.image),
+        text(&run.phase),
+        run.progress.min(100).into(),
+        run.pods.iter().map(|pod| text(pod)).collect::<Value>().to_string(),
+        text(&run.reason),
+        run.started.map(Timestamp::as_microsecond),
+        run.ended.map(Timestamp::as_microsecond),
+    )
+}
+
+fn read(row: Row) -> Result<RunRecord, sqlx::Error> {
+    let (analysis, number, project, image, phase, progress, pods, reason, started, ended) = row;
+    let time = |time: Option<i64>| time.map(Timestamp::from_microsecond).transpose().map_err(unreadable);
+    Ok(RunRecord {
+        analysis,
+        number: number.try_into().map_err(unreadable)?,
+        project,
+        image,
+        phase,
+        progress: progress.try_into().map_err(unreadable)?,
+        pods: serde_json::from_str(&pods).map_err(unreadable)?,
+        reason,
+        started: time(started)?,
+        ended: time(ended)?,
+    })
+}
+
+/// Somebody else wrote into the archive.
+pub(super) fn unreadable(cause: impl std::error::Error + Send + Sync + 'static) -> sqlx::Error {
+    sqlx::Error::Decode(Box::new(cause))
+}
+
+/// Of every text but a log.
+const LONGEST: usize = 4096;
+const RECORD: &str = "\
+    INSERT INTO runs (analysis, number, project, image, phase, progress, pods, reason, started, ended) \
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) \
+    ON CONFLICT (analysis, number) DO UPDATE SET project = excluded.project, image = excluded.image, \
+    phase = excluded.phase, progress = excluded.progress, pods = excluded.pods, reason = excluded.reason, \
+    started = excluded.started, ended = excluded.ended";
+const LATEST_OF_ONE: &str = "\
+    SELECT analysis, number, project, image, phase, progress, pods, reason, started, ended FROM runs \
+    WHERE analysis = $1 ORDER BY number DESC LIMIT 1";
+const LATEST_OF_ALL: &str = "\
+    SELECT analysis, number, project, image, phase, progress, pods, reason, started, ended FROM runs \
+    WHERE NOT EXISTS (SELECT 1 FROM runs AS later WHERE later.analysis = runs.analysis \
+    AND later.number > runs.number) ORDER BY analysis";
+const FORGET_ONE: &str = "\
+    DELETE FROM runs WHERE analysis = $1 \
+    AND number IN (SELECT number FROM runs WHERE analysis = $1 ORDER BY number LIMIT 8)";
+const FORGET_OLD: &str = "\
+    DELETE FROM runs WHERE (analysis, number) IN \
+    (SELECT analysis, number FROM runs WHERE ended < $1 ORDER BY ended LIMIT 8)";
