@@ -3,12 +3,15 @@
 use std::fs::OpenOptions;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
+use std::time::Duration;
 
 use sqlx::{AnyConnection, Executor as _};
+use tokio::time::{Instant, sleep};
 
 use super::ArchiveProblem;
 use super::connections::Connections;
 use super::place::Place;
+use super::problem::is_locked;
 
 /// How far one transaction came.
 enum Progress {
@@ -21,16 +24,18 @@ enum Progress {
 /// Takes the steps that are missing. Two that do so at once come one after the other in each transaction.
 pub(super) async fn migrate(place: &Place, writing: &Connections) -> Result<(), ArchiveProblem> {
     place.file().map_or(Ok(()), make_file)?;
+    let begun = Instant::now();
     loop {
-        let step = writing.run(place.begin_writing(), |connection| Box::pin(step(connection))).await;
-        let step = step.map_err(|cause| ArchiveProblem::of(DOING.to_owned(), place.name(), cause))?;
-        match step {
-            Progress::Forward => {}
-            Progress::At(found) if known(found) => return Ok(()),
-            Progress::At(found) => {
+        match writing.run(place.begin_writing(), |connection| Box::pin(step(connection))).await {
+            Ok(Progress::Forward) => {}
+            Ok(Progress::At(found)) if known(found) => return Ok(()),
+            Ok(Progress::At(found)) => {
                 let place = place.name().to_owned();
                 return Err(ArchiveProblem::Newer { place, found, known: MIGRATIONS.len() });
             }
+            // A new file's first connection changes how its journal is kept, and SQLite waits for nobody in that.
+            Err(cause) if is_locked(&cause) && begun.elapsed() < LOCKED => sleep(PACE).await,
+            Err(cause) => return Err(ArchiveProblem::of(DOING.to_owned(), place.name(), cause)),
         }
     }
 }
@@ -57,6 +62,9 @@ fn known(found: i64) -> bool {
     usize::try_from(found).is_ok_and(|found| found == MIGRATIONS.len())
 }
 
+/// Shorter than the deadline of a call, so that the caller learns what held it up.
+const LOCKED: Duration = Duration::from_secs(3);
+const PACE: Duration = Duration::from_millis(20);
 const DOING: &str = "bring the archive up to date";
 /// The first has number 1. What was released once is never changed.
 const MIGRATIONS: &[&str] = &[

@@ -85,6 +85,11 @@ impl ArchiveProblem {
     }
 }
 
+/// Whether SQLite says that somebody else has the file at this moment.
+pub(super) fn is_locked(cause: &sqlx::Error) -> bool {
+    cause.as_database_error().and_then(|error| error.code()).is_some_and(|code| code == "5")
+}
+
 fn passes(cause: &sqlx::Error) -> bool {
     match cause {
         sqlx::Error::Io(_) | sqlx::Error::Protocol(_) | sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed => true,

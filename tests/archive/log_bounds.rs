@@ -86,6 +86,7 @@ async fn a_reader_sees_whole_additions_while_another_process_writes() {
     let writing = tokio::spawn(async move {
         for text in written.iter() {
             writer.append_log("a", 1, LogSource::Analysis, text).await.unwrap();
+            writer.append_log("a", 1, LogSource::Nginx, "GET /\n").await.unwrap();
         }
     });
     let mut seen = 0;
@@ -94,7 +95,35 @@ async fn a_reader_sees_whole_additions_while_another_process_writes() {
         let text = logs.get(&LogSource::Analysis).map_or("", String::as_str);
         assert!(whole.starts_with(text) && text.len() % 20_001 == 0, "{} bytes", text.len());
         assert!(text.len() >= seen, "{} bytes after {seen}", text.len());
+        // Both logs are of one moment: the second never has what comes after the first.
+        let requests = logs.get(&LogSource::Nginx).map_or(0, |text| text.lines().count());
+        assert!([requests, requests + 1].contains(&(text.len() / 20_001)), "{requests} and {} bytes", text.len());
         seen = text.len();
     }
     writing.await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_that_write_at_once_lose_nothing() {
+    let (server, first) = archive().await;
+    first.record(&run("a", 1)).await.unwrap();
+    let second = Archive::open(&server.url()).await.unwrap();
+    let writing = [(first, "1"), (second, "2")].map(|(archive, letter)| {
+        tokio::spawn(async move {
+            for _ in 0..25 {
+                let text = format!("{}\n", letter.repeat(2_000));
+                archive.append_log("a", 1, LogSource::Analysis, &text).await.unwrap();
+                archive.append_lines("a", 1, &[line(letter)]).await.unwrap();
+            }
+            archive
+        })
+    });
+    let [first, second] = writing;
+    let (archive, _) = (first.await.unwrap(), second.await.unwrap());
+    let text = archive.logs("a", 1).await.unwrap().remove(&LogSource::Analysis).unwrap();
+    let lines = archive.lines("a", 1, 100).await.unwrap();
+    for letter in ["1", "2"] {
+        assert_eq!(text.lines().filter(|line| **line == *letter.repeat(2_000)).count(), 25);
+        assert_eq!(lines.iter().filter(|line| line.log == letter).count(), 25);
+    }
 }
