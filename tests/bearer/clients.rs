@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use flamewarden::keycloak::{AnalysisClient, Keycloak, KeycloakProblem, KeycloakSettings};
 use flamewarden::model::Secret;
-use flamewarden::remote::{Remote, Ways};
+use flamewarden::remote::{Address, Remote, Ways};
 use serde_json::{Value, json};
+use tokio::net::TcpListener;
 
 use crate::stand_in::{Asked, Reply, StandIn};
 use crate::tokens::ANALYSIS;
@@ -191,6 +192,11 @@ async fn a_refusal_is_told_in_keycloak_s_words_and_without_secrets() {
         said.push(keycloak.client(ANALYSIS).await.unwrap_err());
     }
     said.push(keycloak.client("service1").await.unwrap_err());
+    system.answer(login(200, &"x".repeat(256 * 1024 + 1)));
+    said.push(keycloak.client(ANALYSIS).await.unwrap_err());
+    let nobody = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let nobody = Address::parse(&format!("http://{nobody}")).unwrap();
+    said.push(keycloak_at(&nobody).client(ANALYSIS).await.unwrap_err());
     let want = [
         ("cannot log in to Keycloak: Keycloak answered 401: Invalid client\\u{a}credentials", false),
         ("cannot log in to Keycloak: Keycloak answered 503", true),
@@ -198,15 +204,25 @@ async fn a_refusal_is_told_in_keycloak_s_words_and_without_secrets() {
         ("cannot log in to Keycloak: Keycloak's answer is not understood", false),
         ("cannot log in to Keycloak: Keycloak's answer is not understood", false),
         ("`service1` is no id of an analysis", false),
+        ("cannot log in to Keycloak: the answer has more than 262144 bytes", false),
+        ("cannot log in to Keycloak: no answer", true),
     ];
-    assert_eq!(said.iter().map(told).collect::<Vec<_>>(), want.map(|(text, passes)| (text.to_owned(), passes)));
+    for (said, (text, passes)) in said.iter().zip(want) {
+        assert!(said.to_string().starts_with(text), "{said} is not {text}");
+        assert_eq!(said.may_pass(), passes, "{said}");
+    }
+    assert_eq!(said.len(), want.len());
     assert!(!format!("{said:?}").contains("hunter2"), "{said:?}");
 }
 
 fn keycloak(system: &StandIn) -> Keycloak {
+    keycloak_at(&system.address)
+}
+
+fn keycloak_at(address: &Address) -> Keycloak {
     let ways = Ways { authorities: None, http_proxy: None, https_proxy: None, patience: Duration::from_secs(60) };
     let settings = KeycloakSettings {
-        address: system.address.clone(),
+        address: address.clone(),
         realm: "flame".to_owned(),
         client: "service1".to_owned(),
         secret: Secret::new("hunter2&"),

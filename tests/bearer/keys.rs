@@ -27,6 +27,14 @@ async fn many_who_ask_at_once_share_one_fetch() {
 }
 
 #[tokio::test]
+async fn keys_are_there_before_anybody_asks() {
+    let lab = Lab::start().await;
+    let fetching = tokio::spawn(Arc::clone(&lab.realm).keep_fresh());
+    lab.keycloak.until_asked(1).await;
+    fetching.abort();
+}
+
+#[tokio::test]
 async fn who_hangs_up_ends_no_fetch_that_others_wait_for() {
     let lab = Lab::start().await;
     let held = lab.keycloak.hold().await;

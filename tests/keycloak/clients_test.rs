@@ -7,7 +7,7 @@ use http::Method;
 use jiff::Timestamp;
 use serde_json::json;
 
-use crate::lab::{administer, keycloak, realm, running};
+use crate::lab::{keycloak, realm, running};
 
 #[tokio::test]
 async fn those_who_make_a_client_at_once_get_the_same_one() {
@@ -17,7 +17,7 @@ async fn those_who_make_a_client_at_once_get_the_same_one() {
     let made = join_all(makers.iter().map(|maker| maker.client(id))).await;
     let secrets: Vec<String> = made.into_iter().map(|client| client.unwrap().secret.reveal().to_owned()).collect();
     assert!(secrets.iter().all(|secret| secret == &secrets[0] && secret.len() >= 32), "{secrets:?}");
-    let (_, clients) = administer(&server, Method::GET, &["flame", "clients"], None).await;
+    let (_, clients) = server.administer(Method::GET, &["flame", "clients"], None).await;
     let ours: Vec<_> = clients.as_array().unwrap().iter().filter(|client| client["clientId"] == id).collect();
     let shown: Vec<_> = ours
         .iter()
@@ -61,13 +61,13 @@ async fn a_client_of_somebody_else_s_is_neither_used_nor_deleted() {
     let server = running().await;
     let id = "a0000000-0000-4000-8000-000000000003";
     let foreign = json!({"clientId": id, "name": "Reporting", "serviceAccountsEnabled": true});
-    assert_eq!(administer(&server, Method::POST, &["flame", "clients"], Some(&foreign)).await.0, 201);
+    assert_eq!(server.administer(Method::POST, &["flame", "clients"], Some(&foreign)).await.0, 201);
     let keycloak = keycloak(&server);
     assert!(matches!(keycloak.client(id).await, Err(KeycloakProblem::Foreign(_))));
     assert!(matches!(keycloak.new_secret(id).await, Err(KeycloakProblem::Foreign(_))));
     assert!(matches!(keycloak.delete(id).await, Err(KeycloakProblem::Foreign(_))));
     assert!(!keycloak.analyses().await.unwrap().contains(&id.to_owned()));
-    let (_, clients) = administer(&server, Method::GET, &["flame", "clients"], None).await;
+    let (_, clients) = server.administer(Method::GET, &["flame", "clients"], None).await;
     assert!(clients.as_array().unwrap().iter().any(|client| client["clientId"] == id && client["name"] == "Reporting"));
 }
 

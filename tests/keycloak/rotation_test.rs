@@ -5,7 +5,7 @@ use http::Method;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
-use crate::lab::{administer, realm, running, token};
+use crate::lab::{realm, running};
 use crate::server::HUB_ADAPTER_SECRET;
 
 #[tokio::test]
@@ -14,20 +14,20 @@ async fn a_new_key_counts_at_once_and_the_old_one_until_it_is_removed() {
     let checks = realm(&server, "other", &["other"]);
     let begun = Timestamp::now();
     let asks = async |now| {
-        let token = token(&server, "other", "hub-adapter", HUB_ADAPTER_SECRET).await;
+        let token = server.token("other", "hub-adapter", HUB_ADAPTER_SECRET).await;
         (checks.check(&token, now).await.map(|bearer| bearer.client), token)
     };
     let passes = Ok("hub-adapter".to_owned());
     let (said, old) = asks(begun).await;
     assert_eq!(said, passes);
 
-    let (_, realm) = administer(&server, Method::GET, &["other"], None).await;
+    let (_, realm) = server.administer(Method::GET, &["other"], None).await;
     let components = ["other", "components"];
     let key = json!({
         "name": "rotated", "providerId": "rsa-generated", "providerType": "org.keycloak.keys.KeyProvider",
         "parentId": realm["id"], "config": {"priority": ["200"], "enabled": ["true"], "active": ["true"], "algorithm": ["RS256"]},
     });
-    assert_eq!(administer(&server, Method::POST, &components, Some(&key)).await.0, 201);
+    assert_eq!(server.administer(Method::POST, &components, Some(&key)).await.0, 201);
     // As if ten seconds had passed since the first fetch.
     let later = begun + SignedDuration::from_secs(10);
     let (said, new) = asks(later).await;
@@ -35,11 +35,11 @@ async fn a_new_key_counts_at_once_and_the_old_one_until_it_is_removed() {
     assert_eq!(said, passes);
     assert_eq!(checks.check(&old, later).await.map(|bearer| bearer.client), passes);
 
-    let (_, found) = administer(&server, Method::GET, &components, None).await;
+    let (_, found) = server.administer(Method::GET, &components, None).await;
     let former =
         found.as_array().unwrap().iter().find(|one| one["providerId"] == "rsa-generated" && one["name"] != "rotated");
     let former = former.unwrap()["id"].as_str().unwrap().to_owned();
-    assert_eq!(administer(&server, Method::DELETE, &["other", "components", &former], None).await.0, 204);
+    assert_eq!(server.administer(Method::DELETE, &["other", "components", &former], None).await.0, 204);
     let much_later = begun + SignedDuration::from_mins(6);
     checks.refresh(much_later).await;
     assert_eq!(checks.check(&old, much_later).await.map(drop), Err(Refusal::UnknownKey(key_of(&old))));

@@ -12,7 +12,8 @@ use std::time::{Duration, Instant};
 
 use flamewarden::keycloak::KeycloakSettings;
 use flamewarden::model::Secret;
-use flamewarden::remote::{Address, Question, Remote, Ways};
+use flamewarden::remote::{Address, Content, Question, Remote, Ways};
+use http::Method;
 use serde_json::{Value, json};
 
 use crate::part::{Janitor, Part, Recipe, write_file};
@@ -21,6 +22,7 @@ use crate::part::{Janitor, Part, Recipe, write_file};
 pub(crate) struct Server {
     address: Address,
     recipe: Recipe,
+    admin_password: String,
     part: Mutex<Option<Part>>,
     _janitor: Janitor,
 }
@@ -37,7 +39,9 @@ impl Server {
     /// The same in a folder that is there already, without waiting.
     pub(crate) fn launch(folder: PathBuf, realms: &[Value]) -> Server {
         let janitor = Janitor::of(&folder);
-        lay_out(&install(), &folder);
+        let installed = install();
+        let admin_password = fs::read_to_string(installed.join("admin-password")).unwrap();
+        lay_out(&installed, &folder);
         for realm in realms {
             let file = folder.join(format!("data/import/{}-realm.json", realm["realm"].as_str().unwrap()));
             write_file(&file, &realm.to_string());
@@ -46,7 +50,7 @@ impl Server {
         let address = Address::parse(&format!("http://127.0.0.1:{port}")).unwrap();
         let recipe = recipe(&folder, port);
         let part = Mutex::new(Some(Part::start(recipe.clone())));
-        Server { address, recipe, part, _janitor: janitor }
+        Server { address, recipe, admin_password, part, _janitor: janitor }
     }
 
     /// Where it is.
@@ -62,6 +66,41 @@ impl Server {
             client: "service1".to_owned(),
             secret: Secret::new(SERVICE_SECRET),
         }
+    }
+
+    /// What a client is given for its id, its secret and more.
+    pub(crate) async fn grant(&self, realm: &str, form: &[(&str, &str)]) -> Value {
+        let address = self.address.below(&["realms", realm, "protocol", "openid-connect", "token"]);
+        let secrets: Vec<(&str, Secret)> = form.iter().map(|(name, value)| (*name, Secret::new(*value))).collect();
+        let form: Vec<(&str, &Secret)> = secrets.iter().map(|(name, value)| (*name, value)).collect();
+        let question =
+            Question { method: Method::POST, address, bearer: None, content: Content::Form(&form), longest: LONGEST };
+        let answer = remote().ask(question).await.unwrap();
+        assert_eq!(answer.status, 200, "{}", String::from_utf8_lossy(answer.bytes()));
+        answer.json().unwrap()
+    }
+
+    /// A client's own token.
+    pub(crate) async fn token(&self, realm: &str, client: &str, secret: &str) -> String {
+        let form = [("grant_type", "client_credentials"), ("client_id", client), ("client_secret", secret)];
+        self.grant(realm, &form).await["access_token"].as_str().unwrap().to_owned()
+    }
+
+    /// Asks as the administrator of all realms; gives status and body.
+    pub(crate) async fn administer(&self, method: Method, path: &[&str], body: Option<&Value>) -> (u16, Value) {
+        let login = [("username", ADMIN), ("password", self.admin_password.as_str())];
+        let form = [[("grant_type", "password"), ("client_id", "admin-cli")], login].concat();
+        let granted = self.grant("master", &form).await;
+        let token = Secret::new(granted["access_token"].as_str().unwrap());
+        let question = Question {
+            method,
+            address: self.address.below(&["admin", "realms"]).below(path),
+            bearer: Some(&token),
+            content: body.map_or(Content::Nothing, Content::Json),
+            longest: LONGEST,
+        };
+        let answer = remote().ask(question).await.unwrap();
+        (answer.status, answer.json().unwrap_or_default())
     }
 
     /// Stops it. Not by force: its database would lose what was written last.
@@ -81,7 +120,7 @@ impl Server {
         let remote = remote();
         let begun = Instant::now();
         loop {
-            let asked = remote.ask(Question::get(self.address.below(&["realms", "flame"]), 1024 * 1024)).await;
+            let asked = remote.ask(Question::get(self.address.below(&["realms", "flame"]), LONGEST)).await;
             if asked.is_ok_and(|answer| answer.status == 200) {
                 println!("Keycloak answers after {:.1} s", begun.elapsed().as_secs_f64());
                 return;
@@ -167,6 +206,11 @@ fn lay_out(installed: &Path, folder: &Path) {
         symlink(installed.join(name), folder.join(name)).unwrap();
     }
     fs::create_dir_all(folder.join("data/import")).unwrap();
+    fs::create_dir_all(folder.join("data/h2")).unwrap();
+    for entry in fs::read_dir(installed.join("data/h2")).unwrap() {
+        let file = entry.unwrap();
+        fs::copy(file.path(), folder.join("data/h2").join(file.file_name())).unwrap();
+    }
 }
 
 /// The same call that `kc.sh` makes in the end, without the shell: a signal to it would leave Java running.
@@ -196,24 +240,23 @@ fn recipe(folder: &Path, port: u16) -> Recipe {
         "--http-host=127.0.0.1",
         &format!("--http-port={port}"),
     ];
-    let environment = [("KC_BOOTSTRAP_ADMIN_USERNAME", ADMIN), ("KC_BOOTSTRAP_ADMIN_PASSWORD", ADMIN_PASSWORD)];
     let java = std::env::var_os("JAVA_HOME").map_or("java".into(), |home| PathBuf::from(home).join("bin/java"));
     Recipe {
         name: "Keycloak".to_owned(),
         program: java,
         arguments: [&machine.map(str::to_owned)[..], &places, &program, &settings.map(str::to_owned)].concat(),
-        environment: environment.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec(),
+        environment: Vec::new(),
         log: folder.join("keycloak.log"),
     }
 }
 
-/// The administrator of all realms.
-pub(crate) const ADMIN: &str = "admin";
-pub(crate) const ADMIN_PASSWORD: &str = "admin-password";
 /// The Hub adapter's.
 pub(crate) const HUB_ADAPTER_SECRET: &str = "hub-adapter-secret";
 /// Of the user `flameuser`.
 pub(crate) const USER_PASSWORD: &str = "user-password";
+/// The administrator of all realms, as `install` has made them.
+const ADMIN: &str = "admin";
 const SERVICE_SECRET: &str = "service1-secret";
 const INSTALL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/keycloak/install");
+const LONGEST: usize = 4 * 1024 * 1024;
 const PATIENCE: Duration = Duration::from_secs(180);

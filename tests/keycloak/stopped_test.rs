@@ -3,7 +3,7 @@
 use flamewarden::serve::Refusal;
 use jiff::{SignedDuration, Timestamp};
 
-use crate::lab::{alone, keycloak, realm, token};
+use crate::lab::{alone, keycloak, realm};
 use crate::server::HUB_ADAPTER_SECRET;
 
 #[tokio::test]
@@ -13,7 +13,7 @@ async fn while_keycloak_is_stopped_its_tokens_are_checked_with_the_keys_that_are
     let making = keycloak(&server);
     let id = "c0000000-0000-4000-8000-000000000001";
     let client = making.client(id).await.unwrap();
-    let token = token(&server, "flame", "hub-adapter", HUB_ADAPTER_SECRET).await;
+    let token = server.token("flame", "hub-adapter", HUB_ADAPTER_SECRET).await;
     let begun = Timestamp::now();
     let passes = Ok("hub-adapter".to_owned());
     assert_eq!(checks.check(&token, begun).await.map(|bearer| bearer.client), passes);

@@ -3,18 +3,18 @@
 use flamewarden::serve::{Refusal, Role};
 use jiff::{SignedDuration, Timestamp};
 
-use crate::lab::{grant, issuer_of, realm, running, token};
+use crate::lab::{issuer_of, realm, running};
 use crate::server::{HUB_ADAPTER_SECRET, USER_PASSWORD};
 
 #[tokio::test]
 async fn the_hub_adapter_and_a_user_are_known_by_client_and_roles() {
     let server = running().await;
     let flame = realm(&server, "flame", &["flame"]);
-    let adapter = token(&server, "flame", "hub-adapter", HUB_ADAPTER_SECRET).await;
+    let adapter = server.token("flame", "hub-adapter", HUB_ADAPTER_SECRET).await;
     let bearer = flame.check(&adapter, Timestamp::now()).await.unwrap();
     assert_eq!(bearer.client, "hub-adapter");
     assert!(bearer.roles.contains(&Role::of_realm("default-roles-flame")), "{:?}", bearer.roles);
-    let user = grant(&server, "flame", &user("openid")).await;
+    let user = server.grant("flame", &user("openid")).await;
     let bearer = flame.check(user["access_token"].as_str().unwrap(), Timestamp::now()).await.unwrap();
     assert_eq!(bearer.client, "hub-adapter");
     assert!(bearer.roles.contains(&Role::of_client("node-ui", "admin")), "{:?}", bearer.roles);
@@ -29,8 +29,8 @@ async fn the_hub_adapter_and_a_user_are_known_by_client_and_roles() {
 #[tokio::test]
 async fn another_realm_s_tokens_count_for_nothing() {
     let server = running().await;
-    let foreign = token(&server, "other", "hub-adapter", HUB_ADAPTER_SECRET).await;
-    let own = token(&server, "flame", "hub-adapter", HUB_ADAPTER_SECRET).await;
+    let foreign = server.token("other", "hub-adapter", HUB_ADAPTER_SECRET).await;
+    let own = server.token("flame", "hub-adapter", HUB_ADAPTER_SECRET).await;
     let said = realm(&server, "flame", &["flame"]).check(&foreign, Timestamp::now()).await.unwrap_err();
     assert!(matches!(said, Refusal::UnknownKey(_)), "another realm's key: {said:?}");
     // The same where the key would do, and where both names would.
@@ -49,7 +49,7 @@ async fn another_realm_s_tokens_count_for_nothing() {
 async fn a_token_ends() {
     let server = running().await;
     let flame = realm(&server, "flame", &["flame"]);
-    let short = token(&server, "flame", "short", "short-secret").await;
+    let short = server.token("flame", "short", "short-secret").await;
     let now = Timestamp::now();
     assert_eq!(flame.check(&short, now).await.map(|bearer| bearer.client), Ok("short".to_owned()));
     let later = now + SignedDuration::from_secs(32);
