@@ -1,6 +1,7 @@
 //! Edge: the command line: one table of commands, and what each makes of its arguments.
 
 mod audit;
+mod bundle;
 mod manifests;
 mod release;
 mod test;
@@ -44,6 +45,10 @@ enum Command {
     /// Exit codes: 0 nothing is refused; 1 something is; 2 the arguments or policies make no sense;
     /// 3 something could not be read or judged.
     Audit(audit::Audit),
+    /// Prints the objects that a create request leads to, without a cluster.
+    ///
+    /// Secrets among them: what it prints holds the request's password.
+    Bundle(bundle::Bundle),
     /// Frees a cluster of Flamewarden: webhook configurations, finalizers, policies that nobody needs, gates on demand.
     ///
     /// Tells each thing that it did. Refuses while a controller is at work.
@@ -60,6 +65,7 @@ pub fn run() -> ExitCode {
         Command::Serve(serve) => serve.run(),
         Command::Certs(certs) => certs.run(),
         Command::Manifests(manifests) => manifests.run().and_then(|text| print(&text)),
+        Command::Bundle(bundle) => bundle.run().and_then(|text| print(&text)),
         Command::Release(release) => release.run(),
         Command::Audit(audit) => return judged(audit.run()),
         Command::Test(test) => return judged(test.run()),

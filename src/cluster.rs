@@ -28,7 +28,8 @@ pub use failure::Failure;
 use failure::{no_pod, unreachable, unusable};
 pub use items::List;
 pub use lease::{Leadership, LeaseTiming, campaign, leader, resign};
-pub use watch::{Change, watch};
+pub use watch::{Change, Interest, watch};
+pub use watched::kept;
 
 use crate::facts::Place;
 use crate::telemetry::whole;
@@ -49,6 +50,10 @@ pub enum Kind {
     Pod,
     /// core/v1
     Secret,
+    /// core/v1
+    Service,
+    /// core/v1
+    ConfigMap,
     /// core/v1
     Namespace,
     /// networking.k8s.io/v1
@@ -73,6 +78,8 @@ pub enum Kind {
     EndpointSlice,
     /// coordination.k8s.io/v1
     Lease,
+    /// flamewarden.dev/v1alpha1
+    Analysis,
     /// admissionregistration.k8s.io/v1
     ValidatingWebhookConfiguration,
     /// admissionregistration.k8s.io/v1
@@ -193,6 +200,20 @@ impl Cluster {
             .in_time(self.api::<DynamicObject>(kind, &place.namespace).patch(&place.name, &parameters, &patch))
             .await?;
         let stored = stored.map_err(|cause| kind.problem("apply", place, cause))?;
+        serde_json::to_value(stored).map_err(|_| ClusterProblem::Shape(place.name.clone()))
+    }
+
+    /// Writes the status of an object by server-side apply; gives what is stored then.
+    ///
+    /// # Errors
+    /// It was not stored.
+    pub async fn apply_status(&self, kind: Kind, place: &Place, object: &Value) -> Result<Value, ClusterProblem> {
+        self.may_write("apply the status of", kind, place)?;
+        let parameters = PatchParams::apply(self.manager).force();
+        let api = self.api::<DynamicObject>(kind, &place.namespace);
+        let patch = Patch::Apply(object);
+        let stored = self.in_time(api.patch_status(&place.name, &parameters, &patch)).await?;
+        let stored = stored.map_err(|cause| kind.problem("apply the status of", place, cause))?;
         serde_json::to_value(stored).map_err(|_| ClusterProblem::Shape(place.name.clone()))
     }
 
@@ -319,6 +340,8 @@ impl Kind {
         match self {
             Kind::Pod => ("", "v1", "Pod", "pods"),
             Kind::Secret => ("", "v1", "Secret", "secrets"),
+            Kind::Service => ("", "v1", "Service", "services"),
+            Kind::ConfigMap => ("", "v1", "ConfigMap", "configmaps"),
             Kind::Namespace => ("", "v1", "Namespace", "namespaces"),
             Kind::NetworkPolicy => ("networking.k8s.io", "v1", "NetworkPolicy", "networkpolicies"),
             Kind::ReplicaSet => ("apps", "v1", "ReplicaSet", "replicasets"),
@@ -331,6 +354,7 @@ impl Kind {
             Kind::Event => ("events.k8s.io", "v1", "Event", "events"),
             Kind::EndpointSlice => ("discovery.k8s.io", "v1", "EndpointSlice", "endpointslices"),
             Kind::Lease => ("coordination.k8s.io", "v1", "Lease", "leases"),
+            Kind::Analysis => ("flamewarden.dev", "v1alpha1", "Analysis", "analyses"),
             Kind::ValidatingWebhookConfiguration => {
                 (REGISTRATION, "v1", "ValidatingWebhookConfiguration", "validatingwebhookconfigurations")
             }

@@ -3,6 +3,7 @@
 mod admission;
 mod certificates;
 mod condition;
+mod crds;
 mod drift;
 mod fallback;
 mod own_rules;
@@ -67,6 +68,7 @@ pub enum Endpoint {
 /// Every object of an installation, in the order in which it is to be applied: what answers comes before what asks.
 pub fn manifests(settings: &Settings, policies: &PolicySet) -> Vec<Value> {
     let mut objects = vec![rbac::namespace(settings)];
+    objects.extend(crds::definitions());
     objects.extend(rbac::access(settings, policies));
     objects.extend(certificates::requests(settings));
     objects.extend(workload::workloads(settings));

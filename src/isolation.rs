@@ -21,7 +21,7 @@ pub use drift::differs;
 pub use foreign::{FOREIGN, Foreign, Scope, content_hash, could_select, foreign_refusal, judge_foreign};
 pub use guarded::{Apps, CONTROLLERS_LABELS, could_match, could_match_map};
 pub use judge::{RULE, judge_policy};
-pub use make::{MANAGED_BY, app_of_policy, policy, policy_name, spare_name};
+pub use make::{MANAGED_BY, app_of_policy, gateway_app, policy, policy_name, spare_name};
 pub use narrow::narrowed;
 pub use read::Direction;
 pub use union::{Opening, Reach, Union, reach, union_problems};

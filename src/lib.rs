@@ -3,11 +3,12 @@
 //! # Parts
 //!
 //! Pure: [`model`] (what everybody talks about), [`policy`] (profiles and where they hold), [`isolation`] (network
-//! policies made and judged), [`install`] (what is installed), [`facts`] (what is known), [`rules`] (the one judge).
+//! policies made and judged), [`bundle`] (the objects of one run of an analysis), [`install`] (what is installed),
+//! [`facts`] (what is known), [`rules`] (the one judge).
 //! Edges: [`cluster`] (the API server), [`archive`] (what has ended), [`serve`] (TLS, connections, tokens, files),
 //! [`keycloak`] (clients of analyses); [`remote`] is how edges ask other systems. Services, which never import each
-//! other: [`webhook`], [`guard`], [`registration`], [`decisions`], [`auditor`]. On top: [`app`], [`cli`]; at the side:
-//! [`telemetry`].
+//! other: [`webhook`], [`guard`], [`orchestrator`], [`registration`], [`decisions`], [`auditor`]. On top: [`app`],
+//! [`cli`]; at the side: [`telemetry`].
 //! `tests/layout.rs` holds the imports to this order. `ARCHITECTURE.md` follows a request and a pod through the parts.
 //!
 //! # Invariants
@@ -71,6 +72,7 @@
 pub mod app;
 pub mod archive;
 pub mod auditor;
+pub mod bundle;
 pub mod cli;
 pub mod cluster;
 pub mod decisions;
@@ -80,6 +82,7 @@ pub mod install;
 pub mod isolation;
 pub mod keycloak;
 pub mod model;
+pub mod orchestrator;
 pub mod policy;
 pub mod registration;
 pub mod remote;

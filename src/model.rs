@@ -1,5 +1,7 @@
 //! The words that every part speaks: JSON views, ids, findings, requests.
 
+mod analysis;
+mod analysis_object;
 mod decision;
 mod finding;
 mod image;
@@ -15,6 +17,10 @@ mod yaml;
 
 pub mod labels;
 
+pub use analysis::{AnalysisId, IdProblem, ProjectId, Run};
+pub use analysis_object::{
+    AnalysisObject, AnalysisProblem, AnalysisSpec, AnalysisStatus, Condition, Phase, WantedState,
+};
 pub use decision::{CONTROLLER_NAME, DECISIONS_PATH, Decision, Decisions, Outcome, Reference};
 pub use finding::{Edit, Finding, Hold, Severity};
 pub use image::{ImageProblem, ImageRef, registry_problem};

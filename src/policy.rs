@@ -4,6 +4,7 @@ mod checked;
 mod dns;
 mod exception;
 mod installation;
+mod orchestrator;
 mod pattern;
 mod profile;
 mod quantity;
@@ -15,6 +16,7 @@ pub use checked::{ALWAYS, SOFTER};
 pub use dns::{DnsPeer, DnsPlace};
 pub use exception::Exception;
 pub use installation::{Installation, Namespace, Tenancy};
+pub use orchestrator::{Orchestrator, Upstream, Upstreams};
 pub use pattern::Pattern;
 pub use profile::{
     Containers, EnvSources, Guards, Images, Metadata, Mode, Network, Profile, PullSecret, Resources, Role, Scheduling,

@@ -14,6 +14,7 @@ const PARTS: &[(&str, &[&str])] = &[
     ("telemetry", &["model"]),
     ("policy", &["model"]),
     ("isolation", &["model", "telemetry", "policy"]),
+    ("bundle", PURE),
     ("install", PURE),
     ("facts", &["model", "telemetry", "policy", "isolation", "install"]),
     ("rules", &["model", "telemetry", "policy", "isolation", "install", "facts"]),
@@ -27,17 +28,19 @@ const PARTS: &[(&str, &[&str])] = &[
     ("registration", SERVICE),
     ("decisions", SERVICE),
     ("auditor", SERVICE),
+    ("orchestrator", SERVICE),
     ("app", APP),
     ("cli", CLI),
     ("main", CLI),
 ];
 const PURE: &[&str] = &["model", "telemetry", "policy", "isolation"];
-const EDGE: &[&str] = &["model", "telemetry", "policy", "isolation", "install", "facts", "remote"];
+const EDGE: &[&str] = &["model", "telemetry", "policy", "isolation", "bundle", "install", "facts", "remote"];
 const SERVICE: &[&str] = &[
     "model",
     "telemetry",
     "policy",
     "isolation",
+    "bundle",
     "install",
     "facts",
     "rules",
@@ -52,6 +55,7 @@ const APP: &[&str] = &[
     "telemetry",
     "policy",
     "isolation",
+    "bundle",
     "install",
     "facts",
     "rules",
@@ -65,12 +69,14 @@ const APP: &[&str] = &[
     "registration",
     "decisions",
     "auditor",
+    "orchestrator",
 ];
 const CLI: &[&str] = &[
     "model",
     "telemetry",
     "policy",
     "isolation",
+    "bundle",
     "install",
     "facts",
     "rules",
@@ -84,6 +90,7 @@ const CLI: &[&str] = &[
     "registration",
     "decisions",
     "auditor",
+    "orchestrator",
     "app",
     "cli",
 ];

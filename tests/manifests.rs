@@ -49,7 +49,7 @@ fn every_configuration_is_scoped_by_namespace_name_and_fails_as_designed() {
     let printed = printed();
     let configurations: Vec<&Value> =
         printed.iter().filter(|object| text(object, "/kind").ends_with("WebhookConfiguration")).collect();
-    assert_eq!(configurations.len(), 20, "2 mutating and 8 validating, for shared and for dedicated namespaces");
+    assert_eq!(configurations.len(), 22, "2 mutating and 9 validating, for shared and for dedicated namespaces");
     for configuration in configurations {
         let webhooks = configuration["webhooks"].as_array().unwrap();
         assert_eq!(webhooks.len(), 1, "one entry to an object");
@@ -118,7 +118,7 @@ fn users_rules_are_asked_for_what_they_name() {
     let rules = role["rules"].as_array().unwrap().iter();
     let mut validating = rules.filter(|rule| rule["resources"] == json!(["validatingwebhookconfigurations"]));
     let names = validating.next().unwrap()["resourceNames"].as_array().unwrap();
-    assert_eq!(names[16..], [json!("flamewarden-rules"), json!("flamewarden-rules-dedicated")]);
+    assert_eq!(names[18..], [json!("flamewarden-rules"), json!("flamewarden-rules-dedicated")]);
 }
 
 #[test]

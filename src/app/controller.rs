@@ -15,6 +15,7 @@ use crate::decisions::{DecisionReader, DecisionSettings};
 use crate::facts::Place;
 use crate::guard::{Endings, Guard, GuardSettings};
 use crate::install::CONTROLLER;
+use crate::orchestrator::{Orchestration, OrchestratorSettings};
 use crate::policy::PolicySet;
 use crate::registration::Registration;
 use crate::serve::{Bundle, Check, Drain};
@@ -80,6 +81,9 @@ pub(super) async fn start(
         metrics: metrics.clone(),
     };
     loops.spawn(Guard::new(guard).run(stopped.clone(), synced));
+    let orchestrator =
+        OrchestratorSettings { cluster: cluster.clone(), leadership: leadership.clone(), policies: policies.clone() };
+    loops.spawn(Orchestration::new(orchestrator).run(stopped.clone()));
     let endings = Endings { cluster: cluster.clone(), leadership: leadership.clone(), policies: policies.clone() };
     loops.spawn(endings.run(stopped.clone()));
     let (bundle, known) = watch::channel(Bundle::default());

@@ -12,7 +12,7 @@ use crate::cluster::{Cluster, ClusterProblem, Kind, leader};
 use crate::facts::Place;
 use crate::install::CONTROLLER;
 use crate::isolation::{MANAGED_BY, app_of_policy};
-use crate::model::labels::{APP, ISOLATES, ISOLATION_FINALIZER, NETWORK_GATE, SCAN_GATE};
+use crate::model::labels::{ANALYSIS_FINALIZER, APP, ISOLATES, ISOLATION_FINALIZER, NETWORK_GATE, SCAN_GATE};
 
 /// Arguments of the command.
 #[derive(Args)]
@@ -59,6 +59,7 @@ impl Release {
                 Fate::Delete | Fate::Free => deleted += 1,
             }
         }
+        deleted += free_analyses(&cluster).await?;
         let waiting = if self.open_gates { 0 } else { waiting.len() };
         print(&told(deleted, kept, waiting))
     }
@@ -142,6 +143,24 @@ fn told(deleted: usize, kept: usize, waiting: usize) -> String {
         _ => format!("{kept} policies were kept, {waiting} pods wait; run this again when their pods are gone"),
     };
     format!("{deleted} objects deleted or freed; {left}\n")
+}
+
+/// Takes the finalizer from every Analysis, which nobody would take any more. The Analyses themselves stay.
+async fn free_analyses(cluster: &Cluster) -> anyhow::Result<usize> {
+    let held = |analysis: Value| {
+        let finalizers = analysis.pointer("/metadata/finalizers").and_then(Value::as_array);
+        finalizers.into_iter().flatten().any(|finalizer| finalizer == ANALYSIS_FINALIZER).then(|| place(&analysis))
+    };
+    let held = match cluster.list_everywhere(Kind::Analysis, "", held).await {
+        Err(problem) if problem.is_gone() => Vec::new(),
+        listed => listed?,
+    };
+    let finalizer = json!(ANALYSIS_FINALIZER);
+    for place in &held {
+        patiently(async || take(cluster, Kind::Analysis, place, ["metadata", "finalizers"], &finalizer).await).await?;
+        print(&format!("freed Analysis {}/{}\n", place.namespace, place.name))?;
+    }
+    Ok(held.len())
 }
 
 async fn release_policy(cluster: &Cluster, policy: &Value, pods: &[Pod]) -> anyhow::Result<Fate> {

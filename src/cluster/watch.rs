@@ -9,10 +9,10 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tracing::warn;
 
-use super::watched::{MOST, event, item, kept};
+use super::watched::{MOST, event, item};
 use super::{Cluster, Kind};
 use crate::facts::Place;
-use crate::model::{ItemCutter, Sieve, parse};
+use crate::model::{ItemCutter, Keep, Sieve, parse};
 
 /// What happened to the objects of one kind in one namespace.
 #[derive(Debug, Clone, PartialEq)]
@@ -28,17 +28,25 @@ pub enum Change {
     Listed,
 }
 
+/// What of a kind is looked at.
+#[derive(Debug, Clone)]
+pub struct Interest {
+    /// A label selector; all objects where it is empty.
+    pub selector: String,
+    /// The members of them that are kept.
+    pub keep: Keep,
+}
+
 /// Sends changes until the receiver is dropped. Watch errors of every kind lead to a new list, and so does
 /// the passing of time: an event that was lost on the way is made up for within [`RELIST`].
 pub async fn watch(
     cluster: Cluster,
     kind: Kind,
     namespace: String,
-    selector: &str,
+    interest: Interest,
     changes: mpsc::Sender<(Kind, String, Change)>,
 ) {
-    let selector = selector.to_owned();
-    let mut watch = Watch { cluster, kind, namespace, selector, changes, patience: Patience::default() };
+    let mut watch = Watch { cluster, kind, namespace, interest, changes, patience: Patience::default() };
     while !watch.changes.is_closed() {
         // An end by time is the usual one.
         let _ = tokio::time::timeout(RELIST, watch.follow()).await;
@@ -49,7 +57,7 @@ struct Watch {
     cluster: Cluster,
     kind: Kind,
     namespace: String,
-    selector: String,
+    interest: Interest,
     changes: mpsc::Sender<(Kind, String, Change)>,
     patience: Patience,
 }
@@ -77,7 +85,7 @@ impl Watch {
 
     async fn list(&mut self, version: &mut String) -> Result<(), Error> {
         self.tell(Change::Listing).await;
-        let mut page = ListParams::default().labels(&self.selector).limit(PAGE);
+        let mut page = ListParams::default().labels(&self.interest.selector).limit(PAGE);
         loop {
             let request = Request::new(self.kind.url(&self.namespace)).list(&page).map_err(Error::BuildRequest)?;
             let around = self.list_page(&request.uri().to_string()).await?;
@@ -102,7 +110,7 @@ impl Watch {
     /// Tells of the items of a page; gives what stands around them.
     async fn list_page(&self, path: &str) -> Result<Vec<u8>, Error> {
         let mut pieces = self.cluster.pieces(path).await?;
-        let mut cutter = ItemCutter::new(kept(self.kind), MOST);
+        let mut cutter = ItemCutter::new(self.interest.keep, MOST);
         while let Some(piece) = pieces.next_soon().await? {
             let mut seen = Vec::new();
             cutter.feed(piece, |text| seen.extend(item(self.kind, text)));
@@ -114,11 +122,11 @@ impl Watch {
     }
 
     async fn go_on(&mut self, version: &mut String) -> Result<(), Error> {
-        let parameters = WatchParams::default().labels(&self.selector);
+        let parameters = WatchParams::default().labels(&self.interest.selector);
         let request = Request::new(self.kind.url(&self.namespace)).watch(&parameters, version);
         let path = request.map_err(Error::BuildRequest)?.uri().to_string();
         let mut pieces = self.cluster.pieces(&path).await?;
-        let mut sieve = Sieve::of_events(kept(self.kind), MOST);
+        let mut sieve = Sieve::of_events(self.interest.keep, MOST);
         let mut silent = true;
         while let Some(mut piece) = pieces.next().await? {
             while let Some(used) = sieve.feed(piece) {

@@ -11,8 +11,8 @@ use crate::facts::Place;
 use crate::model::labels::{ADOPTED, APP, POLICY_PREFIX};
 use crate::model::{Json, Keep, parse, part};
 
-/// The members of objects of that kind that are kept.
-pub(super) fn kept(kind: Kind) -> Keep {
+/// The members of objects of that kind that the guard looks at.
+pub fn kept(kind: Kind) -> Keep {
     match kind {
         Kind::Pod => &[
             &["metadata", "name"],

@@ -6,7 +6,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use super::observe::WATCHED;
-use crate::cluster::{self, Change, Cluster, Kind};
+use crate::cluster::{self, Change, Cluster, Interest, Kind, kept};
 use crate::policy::PolicySet;
 
 /// What is watched, and what comes of it.
@@ -64,7 +64,7 @@ impl Watches {
                 _ => String::new(),
             };
             let (cluster, namespace, sender) = (cluster.clone(), namespace.to_owned(), self.sender.clone());
-            self.tasks.spawn(async move { cluster::watch(cluster, kind, namespace, &selector, sender).await });
+            self.tasks.spawn(cluster::watch(cluster, kind, namespace, Interest { selector, keep: kept(kind) }, sender));
         }
     }
 

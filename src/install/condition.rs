@@ -249,11 +249,12 @@ fn names_of(
     let mut patterns = Vec::new();
     for profile in policies.profiles() {
         let prefix = if profile.role == Role::Gateway { GATEWAY_PREFIX } else { "" };
-        let marked = sources(profile).iter().filter(|source| source.contains("{analysis}") || source.contains("{app}"));
+        let marks = ["{analysis}", "{app}", "{id}"];
+        let marked = sources(profile).iter().filter(|source| marks.iter().any(|mark| source.contains(mark)));
         patterns.extend(marked.map(|source| {
             // A name may be put together of more than `fits_source` takes apart; too much is no fault here.
-            let parts = source.replace("{analysis}", "\u{0}").replace("{app}", "\u{1}");
-            let quoted = regex::escape(&parts);
+            let parts = source.replace("{analysis}", "\u{0}").replace("{app}", "\u{1}").replace("{id}", "\u{2}");
+            let quoted = regex::escape(&parts).replace('\u{2}', ID);
             quoted.replace('\u{0}', &format!("(?:{pattern})")).replace('\u{1}', &format!("{prefix}(?:{pattern})"))
         }));
         patterns.extend(more(profile));
@@ -261,6 +262,9 @@ fn names_of(
     // Without any, a pattern that no name fits.
     if patterns.is_empty() { "^$".to_owned() } else { format!("^(?:{})$", patterns.join("|")) }
 }
+
+/// An analysis's id.
+const ID: &str = "[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}";
 
 fn pull_secrets(profile: &Profile) -> Vec<String> {
     let secret = profile.pull_secret.iter();

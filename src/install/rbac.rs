@@ -1,5 +1,7 @@
 //! Service accounts and what each may do: the webhook reads, the controller writes what it owns.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 
 use super::{Certificates, Settings, admission, workload};
@@ -21,6 +23,7 @@ pub(super) fn access(settings: &Settings, policies: &PolicySet) -> Vec<Value> {
         objects.extend(role(settings, CONTROLLER, &guarded.name, &controller_rules()));
     }
     objects.extend(role(settings, CONTROLLER, &settings.namespace, &own_rules(settings)));
+    objects.extend(orchestration(settings, policies));
     objects.extend(cluster_role(settings, policies));
     objects
 }
@@ -29,6 +32,9 @@ pub(super) fn access(settings: &Settings, policies: &PolicySet) -> Vec<Value> {
 pub const WEBHOOK: &str = "flamewarden-webhook";
 /// The controller's Deployment, service account and lease.
 pub const CONTROLLER: &str = "flamewarden-controller";
+
+/// The roles by which the controller makes analyses.
+const ORCHESTRATOR: &str = "flamewarden-orchestrator";
 
 /// The webhook looks up what a CONNECT or an eviction names without bringing it along.
 fn webhook_rules() -> Value {
@@ -45,6 +51,26 @@ fn controller_rules() -> Value {
         {"apiGroups": [""], "resources": ["replicationcontrollers"], "verbs": ["get"]},
         {"apiGroups": ["events.k8s.io"], "resources": ["events"], "verbs": ["create"]},
     ])
+}
+
+/// What making analyses takes: everything of a bundle where analyses are made, and to see the node's Services.
+fn orchestration(settings: &Settings, policies: &PolicySet) -> Vec<Value> {
+    let Some(orchestrator) = &policies.orchestrator else { return Vec::new() };
+    let make = ["list", "watch", "create", "patch", "delete"];
+    let rules = json!([
+        {"apiGroups": ["flamewarden.dev"], "resources": ["analyses"], "verbs": ["get", "list", "watch", "create", "patch", "delete"]},
+        {"apiGroups": ["flamewarden.dev"], "resources": ["analyses/status"], "verbs": ["patch"]},
+        {"apiGroups": [""], "resources": ["services", "configmaps", "secrets"], "verbs": make},
+        {"apiGroups": ["apps"], "resources": ["deployments"], "verbs": make},
+        {"apiGroups": [""], "resources": ["pods/log"], "verbs": ["get"]},
+    ]);
+    let grant = || Grant { name: ORCHESTRATOR, to: CONTROLLER };
+    let mut objects: Vec<Value> = granted(settings, grant(), &orchestrator.namespace, &rules).into();
+    let elsewhere = orchestrator.upstreams.each().into_values().filter_map(|upstream| upstream.namespace.as_ref());
+    let elsewhere: BTreeSet<&String> = elsewhere.filter(|namespace| **namespace != orchestrator.namespace).collect();
+    let see = json!([{"apiGroups": [""], "resources": ["services"], "verbs": ["list", "watch"]}]);
+    objects.extend(elsewhere.into_iter().flat_map(|namespace| granted(settings, grant(), namespace, &see)));
+    objects
 }
 
 /// In its own namespace: its lease, and, where it makes the certificates, their Secrets and the replicas that know it
@@ -71,14 +97,26 @@ fn account(settings: &Settings, part: &str) -> Value {
     })
 }
 
+/// A part's role in a namespace, which bears its name.
 fn role(settings: &Settings, part: &str, namespace: &str, rules: &Value) -> [Value; 2] {
-    let metadata = json!({"name": part, "namespace": namespace, "labels": workload::labels(part)});
+    granted(settings, Grant { name: part, to: part }, namespace, rules)
+}
+
+/// The name of a role, and the service account that has it.
+struct Grant<'a> {
+    name: &'a str,
+    to: &'a str,
+}
+
+fn granted(settings: &Settings, grant: Grant<'_>, namespace: &str, rules: &Value) -> [Value; 2] {
+    let Grant { name, to } = grant;
+    let metadata = json!({"name": name, "namespace": namespace, "labels": workload::labels(to)});
     [
         json!({"apiVersion": RBAC, "kind": "Role", "metadata": metadata, "rules": rules}),
         json!({
             "apiVersion": RBAC, "kind": "RoleBinding", "metadata": metadata,
-            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": part},
-            "subjects": [subject(settings, part)],
+            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": name},
+            "subjects": [subject(settings, to)],
         }),
     ]
 }

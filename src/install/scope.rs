@@ -138,6 +138,14 @@ pub(super) const VALIDATING: &[Entry] = &[
         condition: Condition::Service,
     },
     Entry {
+        purpose: "analyses",
+        rules: &[
+            Rule { operations: CHANGE, groups: &["flamewarden.dev"], resources: &["analyses"] },
+            Rule { operations: &["UPDATE"], groups: &["flamewarden.dev"], resources: &["analyses/status"] },
+        ],
+        condition: Condition::Always,
+    },
+    Entry {
         purpose: "configuration",
         rules: &[Rule { operations: CHANGE, groups: &[""], resources: &["configmaps", "secrets"] }],
         condition: Condition::Configuration,

@@ -79,7 +79,7 @@ fn dns_peer(place: &DnsPlace) -> Value {
 }
 
 /// The `app` of an analysis's gateway.
-pub(super) fn gateway_app(app: &str) -> String {
+pub fn gateway_app(app: &str) -> String {
     format!("{}{app}", labels::GATEWAY_PREFIX)
 }
 

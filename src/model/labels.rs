@@ -4,6 +4,8 @@
 pub const COMPONENT: &str = "component";
 /// Which analysis deployment an object belongs to.
 pub const APP: &str = "app";
+/// Which analysis an object belongs to, by id; set on all that Flamewarden's orchestrator makes.
+pub const ANALYSIS: &str = "flamewarden.dev/analysis";
 /// What stands before an analysis's name in the `app` of its gateway.
 pub const GATEWAY_PREFIX: &str = "nginx-";
 /// The scheduling gate that only the guard lifts.
@@ -12,6 +14,8 @@ pub const NETWORK_GATE: &str = "flamewarden.dev/network-policy";
 pub const SCAN_GATE: &str = "flamewarden.dev/scan";
 /// The finalizer of isolation policies; only the controller and break-glass take it away.
 pub const ISOLATION_FINALIZER: &str = "flamewarden.dev/isolation";
+/// The finalizer of Analyses; the controller takes it away when all that belongs to the analysis is gone.
+pub const ANALYSIS_FINALIZER: &str = "flamewarden.dev/analysis";
 /// The label by which an isolation policy says which `app` it isolates.
 pub const ISOLATES: &str = "flamewarden.dev/isolates";
 /// What stands before an analysis's name in the name of its isolation policy.

@@ -152,6 +152,8 @@ pub const ALWAYS: &[&str] = &[
     "forced-deletion",
     "binding",
     "target-known",
+    "analysis-writer",
+    "analysis-status",
     "service-creator",
     "service-shape",
     "service-status",
@@ -230,7 +232,7 @@ fn some<T, E: Error>(items: Vec<T>, field: &str, advice: &str) -> Result<Vec<T>,
     if items.is_empty() { Err(E::custom(format!("{field}: the list is empty; {advice}"))) } else { Ok(items) }
 }
 
-fn wrong<E: Error>(what: &str, value: &str, problem: impl Display) -> E {
+pub(super) fn wrong<E: Error>(what: &str, value: &str, problem: impl Display) -> E {
     E::custom(format!("{what} `{value}` {problem}"))
 }
 

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use super::{DnsPlace, Exception, Installation, Profile, Role, RuleSpec, SOFTER, Tenancy};
-use crate::model::{PodView, yaml_documents, yaml_problem};
+use super::{DnsPlace, Exception, Installation, Orchestrator, Profile, Role, RuleSpec, SOFTER, Tenancy};
+use crate::model::{ImageRef, PodView, yaml_documents, yaml_problem};
 
 /// Profiles and the installation's own settings, read from policy files and checked together.
 #[derive(Debug, Clone)]
@@ -16,6 +16,8 @@ pub struct PolicySet {
     pub analysis: Profile,
     /// The profile of gateways.
     pub gateway: Profile,
+    /// How Flamewarden makes analyses itself; it makes none where this is not said.
+    pub orchestrator: Option<Orchestrator>,
     /// The users' own rules as they are written; `rules::UserRules` compiles them.
     pub rules: Vec<RuleSpec>,
     /// Other policies under which a guarded object is accepted too, while replicas with one and the other stand side
@@ -94,6 +96,7 @@ impl PolicySet {
     fn parse_alone<'a>(files: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<Self, PolicyProblem> {
         let mut profiles = Vec::new();
         let mut installations = Vec::new();
+        let mut orchestrators = Vec::new();
         let mut rules = Vec::new();
         for (file, text) in files {
             for document in yaml_documents(text) {
@@ -109,6 +112,10 @@ impl PolicySet {
                     Kind::Installation => {
                         let document: InstallationDocument = serde_saphyr::from_str(&document).map_err(at)?;
                         installations.push(document.spec);
+                    }
+                    Kind::Orchestrator => {
+                        let document: OrchestratorDocument = serde_saphyr::from_str(&document).map_err(at)?;
+                        orchestrators.push(document.spec);
                     }
                     Kind::Rule => {
                         let document: RuleDocument = serde_saphyr::from_str(&document).map_err(at)?;
@@ -127,6 +134,7 @@ impl PolicySet {
             analysis: only(analysis, "profile with role: analysis")?.completed(&installation),
             gateway: only(gateway, "profile with role: gateway")?.completed(&installation),
             installation,
+            orchestrator: at_most_one(orchestrators, "document of kind Orchestrator")?,
             rules,
             also: None,
         };
@@ -181,7 +189,32 @@ impl PolicySet {
         if let Some((file, reason)) = self.profiles().iter().find_map(problem) {
             return Err(PolicyProblem::Document { file, reason });
         }
-        self.installation.problem().map_or(Ok(self), |problem| Err(PolicyProblem::Set(problem)))
+        let problem = self.installation.problem().or_else(|| self.orchestrator_problem());
+        problem.map_or(Ok(self), |problem| Err(PolicyProblem::Set(problem)))
+    }
+
+    /// What would let the orchestrator make what the webhook then refuses.
+    fn orchestrator_problem(&self) -> Option<String> {
+        let settings = self.orchestrator.as_ref()?;
+        if self.tenancy(&settings.namespace).is_none() {
+            return Some(format!(
+                "orchestrator: namespace `{}` is not guarded; name it in the Installation",
+                settings.namespace
+            ));
+        }
+        let listed = |image: &str, list: &[String]| {
+            ImageRef::parse(image).is_ok_and(|image| list.iter().any(|entry| image.is_listed(entry)))
+        };
+        if !listed(&settings.gateway_image, &self.gateway.images.registries) {
+            return Some(format!(
+                "orchestrator: gatewayImage `{}` is none of the Installation's gatewayImages",
+                settings.gateway_image
+            ));
+        }
+        let image = settings.network_statistics_image.as_ref()?;
+        (!listed(image, &self.installation.sidecar_images)).then(|| {
+            format!("orchestrator: networkStatisticsImage `{image}` is none of the Installation's sidecarImages")
+        })
     }
 }
 
@@ -212,6 +245,7 @@ struct Head {
 enum Kind {
     Profile,
     Installation,
+    Orchestrator,
     Rule,
 }
 
@@ -238,6 +272,16 @@ struct InstallationDocument {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
+struct OrchestratorDocument {
+    #[serde(rename = "apiVersion")]
+    _version: Version,
+    #[serde(rename = "kind")]
+    _kind: Kind,
+    spec: Orchestrator,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct RuleDocument {
     #[serde(rename = "apiVersion")]
     _version: Version,
@@ -257,6 +301,10 @@ enum Version {
 #[serde(deny_unknown_fields)]
 struct Named {
     name: String,
+}
+
+fn at_most_one<T>(items: Vec<T>, what: &str) -> Result<Option<T>, PolicyProblem> {
+    if items.is_empty() { Ok(None) } else { only(items, what).map(Some) }
 }
 
 fn only<T>(mut items: Vec<T>, what: &str) -> Result<T, PolicyProblem> {

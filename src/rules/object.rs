@@ -1,5 +1,6 @@
 //! The rules on objects that make guarded pods, belong to a guarded identity or lead traffic to one.
 
+mod analysis;
 mod configuration;
 mod endpoints;
 mod network_policy;
@@ -16,6 +17,8 @@ use crate::policy::Tenancy;
 
 /// Every rule on objects besides pods. Order is the order in which documents list them.
 pub const OBJECT_RULES: &[&RequestRule] = &[
+    &analysis::WRITER,
+    &analysis::STATUS,
     &service::CREATOR,
     &service::SHAPE,
     &service::STATUS,
@@ -44,12 +47,14 @@ pub(super) fn judge_object(request: &Request<'_>, case: &Case<'_>, tenancy: Tena
         ("", "services", "status") => service::judge_service_status(request, case),
         ("", "endpoints", "") | ("discovery.k8s.io", "endpointslices", "") => endpoints::judge_endpoints(request, case),
         ("", "configmaps" | "secrets", "") => configuration::judge_configuration(request, case),
+        ("flamewarden.dev", "analyses", "") => analysis::judge_analysis(request, case),
+        ("flamewarden.dev", "analyses", "status") => analysis::judge_status(request, case),
         (group, name, "") if network_policy::is_policy(group, name) => {
             network_policy::judge_network_policy(request, case)
         }
-        ("", "services" | "endpoints" | "configmaps" | "secrets", _) | ("discovery.k8s.io", "endpointslices", _) => {
-            unfit(request)
-        }
+        ("", "services" | "endpoints" | "configmaps" | "secrets", _)
+        | ("discovery.k8s.io", "endpointslices", _)
+        | ("flamewarden.dev", "analyses", _) => unfit(request),
         _ => Judgement::default(),
     }
 }

@@ -49,7 +49,7 @@ pub use published::unclassified_fields;
 pub use run_as_non_root::HOME;
 
 use super::Control;
-use crate::model::{Edit, FieldPath, Finding, Hold, PodView, Severity};
+use crate::model::{AnalysisId, Edit, FieldPath, Finding, Hold, PodView, Severity};
 use crate::policy::{Profile, Role, Sidecar};
 
 /// One rule on pods. A finding carries its own remedy, so that what is found and what is mended cannot differ.
@@ -172,10 +172,16 @@ impl PodCase<'_> {
     /// Whether a name is in a list of names that may hold `{app}` and `{analysis}`.
     fn is_source(&self, listed: &[String], name: &str) -> bool {
         let analysis = self.profile.analysis_of(self.app);
-        listed.iter().any(|listed| match analysis {
-            Some(analysis) => listed.replace("{app}", self.app).replace("{analysis}", analysis) == name,
-            None => listed == name,
+        let id = analysis.and_then(AnalysisId::of_app).map(|id| id.to_string());
+        listed.iter().any(|listed| match (analysis, &id) {
+            (Some(analysis), Some(id)) => self.named(listed, analysis).replace("{id}", id) == name,
+            (Some(analysis), None) => self.named(listed, analysis) == name,
+            (None, _) => listed == name,
         })
+    }
+
+    fn named(&self, listed: &str, analysis: &str) -> String {
+        listed.replace("{app}", self.app).replace("{analysis}", analysis)
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use flamewarden::cluster::{self, Change, Kind};
+use flamewarden::cluster::{self, Change, Interest, Kind, kept};
 use flamewarden::facts::Place;
 use flamewarden::guard::Observer;
 use flamewarden::policy::PolicySet;
@@ -133,7 +133,10 @@ impl Known {
         for namespace in GUARDED {
             for (kind, selector) in [(Kind::Pod, ANALYSES), (Kind::NetworkPolicy, "")] {
                 let (api, namespace, sender) = (api.clone(), namespace.to_owned(), sender.clone());
-                watches.spawn(async move { cluster::watch(api, kind, namespace, selector, sender).await });
+                watches.spawn(async move {
+                    let interest = Interest { selector: selector.to_owned(), keep: kept(kind) };
+                    cluster::watch(api, kind, namespace, interest, sender).await
+                });
             }
         }
         Known { observer: Observer::default(), changes, policies, _watches: watches }

@@ -32,9 +32,14 @@ pub(crate) struct Guarded {
 
 /// Namespaces that the installation guards, shared with other software. A test takes one for itself.
 pub(crate) const SHARED: &[&str] =
-    &["flame", "flame-attacks", "flame-bulk", "flame-decisions", "flame-foreign", "flame-replay", "flame-try"];
+    &["flame", "flame-attacks", "flame-bulk", "flame-decisions", "flame-foreign", MADE, "flame-replay", "flame-try"];
 /// Namespaces that the installation guards and that hold nothing but analyses.
 pub(crate) const DEDICATED: &[&str] = &["analyses", "analyses-attacks"];
+/// Where Flamewarden itself makes analyses, next to the node's other services.
+pub(crate) const MADE: &str = "flame-made";
+/// The gateway's image of Flamewarden's own analyses.
+pub(crate) const GATEWAY_IMAGE: &str =
+    "registry.example/nginx-unprivileged@sha256:1111111111111111111111111111111111111111111111111111111111111111";
 /// An analysis in `flame-decisions` from before the installation.
 pub(crate) const BEFORE: &str = "before";
 /// Guarded namespaces that the controller does not look after: there an attack has all the time that it wants
@@ -200,6 +205,7 @@ pub(crate) fn collection(object: &Value) -> Option<String> {
         "Role" | "RoleBinding" | "ClusterRole" | "ClusterRoleBinding" => {
             ("/apis/rbac.authorization.k8s.io/v1", &*format!("{}s", kind.to_lowercase()))
         }
+        "CustomResourceDefinition" => ("/apis/apiextensions.k8s.io/v1", "customresourcedefinitions"),
         "MutatingWebhookConfiguration" | "ValidatingWebhookConfiguration" => {
             ("/apis/admissionregistration.k8s.io/v1", &*format!("{}s", kind.to_lowercase()))
         }
@@ -242,7 +248,7 @@ pub(crate) fn policy_files(but: &[&str]) -> Vec<(String, String)> {
     let installation = format!(
         "apiVersion: flamewarden.dev/v1alpha1\nkind: Installation\nspec:\n  namespaces:\n{}{}\
          \x20 analysisRegistries: [harbor.example/node]\n\
-         \x20 gatewayImages: [\"nginx:latest\", \"docker.io/library/nginx:1.29.8\"]\n\
+         \x20 gatewayImages: [\"nginx:latest\", \"docker.io/library/nginx:1.29.8\", \"{GATEWAY_IMAGE}\"]\n\
          \x20 sidecarImages: [\"busybox:1.37\"]\n\
          \x20 creators: [{}]\n\
          \x20 knownComponents: [flame-message-broker]\n",
@@ -251,11 +257,34 @@ pub(crate) fn policy_files(but: &[&str]) -> Vec<(String, String)> {
         CREATORS.map(|creator| format!("\"{creator}\"")).join(", "),
     );
     let shipped = |name: &str| fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("policies").join(name));
-    vec![
+    let mut files = vec![
         ("flame-analysis.yaml".to_owned(), shipped("flame-analysis.yaml").unwrap()),
         ("flame-gateway.yaml".to_owned(), shipped("flame-gateway.yaml").unwrap()),
         ("installation.yaml".to_owned(), installation),
-    ]
+    ];
+    if !but.contains(&MADE) {
+        files.push(("orchestrator.yaml".to_owned(), orchestrator()));
+    }
+    files
+}
+
+/// How analyses are made in the tests' cluster.
+fn orchestrator() -> String {
+    let upstream = |name: &str, service: &str, port: u16| {
+        format!("    {name}: {{service: {service}, namespace: {MADE}, port: {port}}}\n")
+    };
+    let upstreams = [
+        upstream("kong", "kong-proxy", 80),
+        upstream("storage", "storage", 8080),
+        upstream("hubAdapter", "hub-adapter", 5000),
+        upstream("messageBroker", "message-broker", 80),
+        upstream("orchestrator", "orchestrator", 8000),
+    ];
+    format!(
+        "apiVersion: flamewarden.dev/v1alpha1\nkind: Orchestrator\nspec:\n  namespace: {MADE}\n  gatewayImage: {GATEWAY_IMAGE}\n  \
+         upstreams:\n{}",
+        upstreams.concat()
+    )
 }
 
 /// The program under test. Cargo tells it to tests; to examples it does not.
@@ -338,7 +367,8 @@ fn attacker() -> Value {
         "serviceaccounts/token",
         "events",
     ];
-    let groups = ["apps", "batch", "networking.k8s.io", "discovery.k8s.io", "policy", "coordination.k8s.io"];
+    let groups =
+        ["apps", "batch", "networking.k8s.io", "discovery.k8s.io", "policy", "coordination.k8s.io", "flamewarden.dev"];
     let verbs = ["get", "list", "watch", "create", "update", "patch", "delete", "deletecollection"];
     json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": {"name": ATTACKER}, "rules": [
         {"apiGroups": [""], "resources": core, "verbs": verbs},
@@ -370,6 +400,7 @@ const READY: &[u8] = b"GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: cl
 /// The purposes for which there is a mutating webhook configuration, and those for which a validating one.
 pub(crate) const MUTATING: &[&str] = &["networkpolicies", "pods"];
 pub(crate) const VALIDATING: &[&str] = &[
+    "analyses",
     "configuration",
     "connect",
     "foreign-networkpolicies",

@@ -32,6 +32,7 @@ mod kubelet;
 mod lab;
 mod leader_test;
 mod lifecycle_test;
+mod orchestrator_test;
 mod outage_test;
 mod own_rules_test;
 mod part;

@@ -15,6 +15,8 @@ fn removed_in_order_flamewarden_leaves_running_pods_isolated_and_blocks_nothing(
         let mut lab = Lab::start().await;
         start_analysis(&lab, "runs").await;
         start_analysis(&lab, "ends").await;
+        let creator = lab.cluster.plane.caller("system:serviceaccount:flame:flame-po", Some("system:masters")).await;
+        creator.create(ANALYSES, &held_analysis()).await.unwrap();
         let (done, _, problem) = release(&lab, &[]);
         assert!(!done && problem.contains("the controller `first` is at work and would undo this"), "{problem}");
         let (done, told, problem) = release(&lab, &["--namespace", "elsewhere"]);
@@ -34,13 +36,16 @@ fn removed_in_order_flamewarden_leaves_running_pods_isolated_and_blocks_nothing(
                 "deleted NetworkPolicy flame/flamewarden-analysis-ends",
                 "kept NetworkPolicy flame/flamewarden-analysis-runs: its pods are there and it isolates them; \
                  run this again when they are gone",
-                "11 objects deleted or freed; 1 policies were kept, 1 pods wait; run this again when their pods are gone",
+                "freed Analysis flame/0d8a1f2e-1c2b-4d3e-8f40-1a2b3c4d5e6f",
+                "13 objects deleted or freed; 1 policies were kept, 1 pods wait; run this again when their pods are gone",
             ]
             .map(str::to_owned),
         );
         assert_eq!(told, wanted);
         let kept = lab.cluster.admin.get(&policy("runs")).await.unwrap();
         assert_eq!(kept["metadata"]["finalizers"], Value::Null);
+        let analyses = lab.cluster.admin.get(ANALYSES).await.unwrap();
+        assert_eq!(analyses["items"][0]["metadata"]["finalizers"], Value::Null, "what is freed stays");
         assert_eq!(lab.cluster.admin.get(&policy("ends")).await.unwrap_err().code, 404);
 
         let (done, told, problem) = release(&lab, &["--open-gates"]);
@@ -140,6 +145,18 @@ fn analysis(id: &str) -> Value {
     analysis
 }
 
+/// An analysis of Flamewarden's own that its controller has taken charge of.
+fn held_analysis() -> Value {
+    let id = "0d8a1f2e-1c2b-4d3e-8f40-1a2b3c4d5e6f";
+    json!({
+        "apiVersion": "flamewarden.dev/v1alpha1", "kind": "Analysis",
+        "metadata": {"name": id, "finalizers": ["flamewarden.dev/analysis"]},
+        "spec": {"projectId": id, "image": "harbor.example/node/a"},
+    })
+}
+
+const ANALYSES: &str = "/apis/flamewarden.dev/v1alpha1/namespaces/flame/analyses";
+
 fn pod(id: &str) -> String {
     format!("{}/{id}", collection(NAMESPACE, "Pod"))
 }
@@ -149,4 +166,4 @@ fn policy(id: &str) -> String {
 }
 
 const NAMESPACE: &str = GUARDED[0];
-const CONFIGURATIONS: usize = 10;
+const CONFIGURATIONS: usize = 11;

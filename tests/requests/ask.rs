@@ -11,7 +11,7 @@ static POLICIES: LazyLock<PolicySet> = LazyLock::new(|| policies(ANALYSIS));
 /// The same, but analyses have a service account and sources of their own.
 static OWN_ACCOUNTS: LazyLock<PolicySet> = LazyLock::new(|| {
     let accounts = ANALYSIS.replace("serviceAccounts: [default]", "serviceAccounts: [default, analyses]");
-    policies(&accounts.replace("  sources:\n", "  sources:\n    secrets: [\"{app}-tokens\", shared]\n"))
+    policies(&accounts.replace("[\"flame-tokens-{id}\"]", "[\"flame-tokens-{id}\", \"{app}-tokens\", shared]"))
 });
 
 fn policies(analysis: &str) -> PolicySet {

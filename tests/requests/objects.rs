@@ -164,10 +164,44 @@ fn sources_of_one_analysis_are_the_creators_too() {
     let secret = |name: &str| create("secrets", EDITOR, json!({"metadata": {"name": name}})).of_own_accounts();
     expect([
         ("an analysis's", secret("analysis-1-tokens"), &["configuration-creator"]),
+        ("an analysis's by its id", secret(&format!("flame-tokens-{ID}")), &["configuration-creator"]),
+        ("no analysis's id", secret(&format!("flame-tokens-{}", ID.to_uppercase())), &[]),
         ("no analysis's", secret("broker-tokens"), &[]),
         ("one that others share", secret("shared"), &[]),
     ]);
 }
+
+#[test]
+fn analyses_are_the_creators_and_their_status_and_end_the_controllers() {
+    const ANALYSES: &str = "flamewarden.dev/analyses";
+    let analysis = json!({
+        "metadata": {"name": ID, "finalizers": ["flamewarden.dev/analysis"]},
+        "spec": {"projectId": ID, "image": "harbor.example/node/a", "state": "Running"},
+    });
+    let stopped = with(&analysis, "/spec/state", json!("Stopped"));
+    let freed = with(&analysis, "/metadata/finalizers", json!([]));
+    let writer: &[&str] = &["analysis-writer"];
+    for (user, writes, frees) in [
+        (EDITOR, writer, &["analysis-writer", "analysis-status"][..]),
+        (PO, &[], &["analysis-status"]),
+        (CONTROLLER, &[], &[]),
+        (BREAK_GLASS, &[], &[]),
+    ] {
+        assert_eq!(create(ANALYSES, user, analysis.clone()).refused_by(), writes, "made by {user}");
+        assert_eq!(update(ANALYSES, user, analysis.clone(), stopped.clone()).refused_by(), writes, "changed by {user}");
+        assert_eq!(delete(ANALYSES, user, analysis.clone()).refused_by(), writes, "deleted by {user}");
+        assert_eq!(update(ANALYSES, user, analysis.clone(), freed.clone()).refused_by(), frees, "freed by {user}");
+        let status = update("flamewarden.dev/analyses:status", user, analysis.clone(), analysis.clone());
+        let want: &[&str] = if [CONTROLLER, BREAK_GLASS].contains(&user) { &[] } else { &["analysis-status"] };
+        assert_eq!(status.refused_by(), want, "status by {user}");
+    }
+    for cleaner in ["namespace-controller", "generic-garbage-collector"] {
+        assert_eq!(delete(ANALYSES, &kube_system(cleaner), analysis.clone()).refused_by(), [""; 0], "{cleaner}");
+    }
+    assert_eq!(create("flamewarden.dev/analyses:scale", CONTROLLER, analysis).refused_by(), ["request-form"]);
+}
+
+const ID: &str = "0d8a1f2e-1c2b-4d3e-8f40-1a2b3c4d5e6f";
 
 #[test]
 fn a_secrets_content_is_never_shown() {

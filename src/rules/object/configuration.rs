@@ -1,7 +1,7 @@
 //! ConfigMaps and Secrets that guarded pods use: only the creators make, change and delete them.
 
 use super::writing::Writing;
-use crate::model::{Hold, Request, Severity, labels};
+use crate::model::{AnalysisId, Hold, Request, Severity, labels};
 use crate::policy::{PolicySet, Profile, Role};
 use crate::rules::caller::{CLEANERS, is_controller};
 use crate::rules::case::Case;
@@ -46,7 +46,7 @@ fn owner_of<'p>(resource: &str, name: &str, policies: &'p PolicySet) -> Option<&
     })
 }
 
-/// Whether a name is one that a source with `{app}` or `{analysis}` in it stands for.
+/// Whether a name is one that a source with `{app}`, `{analysis}` or `{id}` in it stands for.
 /// A source without is shared with others, and not an analysis's to keep.
 fn fits_source(profile: &Profile, source: &str, name: &str) -> bool {
     let around = |mark: &str| {
@@ -57,5 +57,8 @@ fn fits_source(profile: &Profile, source: &str, name: &str) -> bool {
         Role::Analysis => profile.analysis_of(text).is_some(),
         Role::Gateway => profile.analysis_of(&format!("{}{text}", labels::GATEWAY_PREFIX)).is_some(),
     };
-    around("{analysis}").is_some_and(analysis) || around("{app}").is_some_and(|app| profile.analysis_of(app).is_some())
+    let id = |text: &str| text.parse::<AnalysisId>().is_ok_and(|id| id.to_string() == text);
+    around("{id}").is_some_and(id)
+        || around("{analysis}").is_some_and(analysis)
+        || around("{app}").is_some_and(|app| profile.analysis_of(app).is_some())
 }

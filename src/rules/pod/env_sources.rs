@@ -82,6 +82,27 @@ mod tests {
     use crate::rules::pod::testing::{expect, expect_with, is_clean};
 
     #[test]
+    fn an_id_in_a_source_s_name_is_the_one_in_the_pod_s_own() {
+        let [own, other] = ["0d8a1f2e-1c2b-4d3e-8f40-1a2b3c4d5e6f", "1d8a1f2e-1c2b-4d3e-8f40-1a2b3c4d5e6f"];
+        for (app, id, fits) in [
+            (format!("analysis-{own}-3"), own, true),
+            (format!("analysis-{own}-3"), other, false),
+            (format!("analysis-{own}-3"), "{id}", false),
+            (format!("analysis-{own}"), own, false),
+            ("analysis-1".to_owned(), own, false),
+        ] {
+            let name = format!("flame-tokens-{id}");
+            let changes = [
+                ("/metadata/labels/app", json!(app)),
+                ("/spec/containers/0/env", json!([{"valueFrom": {"secretKeyRef": {"name": name, "key": "a"}}}])),
+            ];
+            let refused = format!("spec.containers[0].env[0].valueFrom.secretKeyRef.name (\"{name}\"): no remedy");
+            let wanted: &[&str] = if fits { &[] } else { &[&refused] };
+            expect(&RULE, &changes, wanted);
+        }
+    }
+
+    #[test]
     fn nothing_is_read_that_the_profile_does_not_name() {
         let at = "/spec/containers/0/env";
         is_clean(

@@ -222,6 +222,7 @@ pub(super) fn absolute(path: &str, namespace: &str) -> String {
         "jobs" | "cronjobs" => "/apis/batch/v1",
         "networkpolicies" => "/apis/networking.k8s.io/v1",
         "endpointslices" => "/apis/discovery.k8s.io/v1",
+        "analyses" => "/apis/flamewarden.dev/v1alpha1",
         "rolebindings" => "/apis/rbac.authorization.k8s.io/v1",
         _ => "/api/v1",
     };

@@ -1,0 +1,116 @@
+//! A create request as FLAME's Hub adapter sends it, read into what cannot be wrong.
+
+use serde_json::{Map, Value};
+
+use super::{Credentials, Tokens};
+use crate::model::{AnalysisId, ProjectId};
+
+/// What is asked for: run this image as that analysis.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CreateRequest {
+    /// Which analysis.
+    pub analysis: AnalysisId,
+    /// Of which project.
+    pub project: ProjectId,
+    /// Its image, as it was named.
+    pub image: String,
+    /// Who pulls it.
+    pub credentials: Credentials,
+    /// What it shows to Kong.
+    pub tokens: Tokens,
+    /// How often it was started before.
+    pub restart_counter: u32,
+    /// How far it had come, in percent.
+    pub progress: u8,
+}
+
+/// One thing that is wrong with a request, as FastAPI tells it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    /// The field; none where the whole body is no object.
+    pub field: Option<&'static str>,
+    /// FastAPI's word for it.
+    pub kind: &'static str,
+    /// What is wrong, and what to do. Never the value: it may be a password.
+    pub message: String,
+}
+
+impl CreateRequest {
+    /// Reads a request; fields that are not known are ignored, as FLAME's own orchestrator does.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it.
+    pub fn parse(body: &Value) -> Result<Self, Vec<Fault>> {
+        let Some(fields) = body.as_object() else {
+            let message = "write an object of the fields analysis_id, project_id, registry_url, …".to_owned();
+            return Err(vec![Fault { field: None, kind: "model_attributes_type", message }]);
+        };
+        let mut faults = Vec::new();
+        let mut text =
+            |field: &'static str| read_text(fields, field).map_err(|fault| faults.push(fault)).unwrap_or_default();
+        let (analysis, project) = (text("analysis_id"), text("project_id"));
+        let (registry, image) = (text("registry_url"), text("image_url"));
+        let (user, password, token) = (text("registry_user"), text("registry_password"), text("kong_token"));
+        let restart_counter = number(fields, "restart_counter", u64::from(MOST_RUNS), &mut faults);
+        let progress = number(fields, "progress", 100, &mut faults);
+        let analysis = id(&analysis, "analysis_id", &mut faults);
+        let project = id(&project, "project_id", &mut faults);
+        let (Some(analysis), Some(project), true) = (analysis, project, faults.is_empty()) else { return Err(faults) };
+        Ok(CreateRequest {
+            analysis,
+            project,
+            image,
+            credentials: Credentials { registry, user, password },
+            tokens: Tokens { data_source: token, keycloak: None },
+            restart_counter: u32::try_from(restart_counter).unwrap_or(MOST_RUNS),
+            progress: u8::try_from(progress).unwrap_or(100),
+        })
+    }
+}
+
+fn read_text(fields: &Map<String, Value>, field: &'static str) -> Result<String, Fault> {
+    match fields.get(field) {
+        None => Err(Fault { field: Some(field), kind: "missing", message: "Field required".to_owned() }),
+        Some(Value::String(text)) => Ok(text.clone()),
+        Some(_) => {
+            let message = "Input should be a valid string".to_owned();
+            Err(Fault { field: Some(field), kind: "string_type", message })
+        }
+    }
+}
+
+/// An optional number from 0 to `most`.
+fn number(fields: &Map<String, Value>, field: &'static str, most: u64, faults: &mut Vec<Fault>) -> u64 {
+    let given = match fields.get(field) {
+        None | Some(Value::Null) => return 0,
+        Some(given) => given.as_u64().filter(|number| *number <= most),
+    };
+    given.unwrap_or_else(|| {
+        let message = format!("Input should be a whole number from 0 to {most}");
+        faults.push(Fault { field: Some(field), kind: "int_parsing", message });
+        0
+    })
+}
+
+fn id<T: std::str::FromStr<Err = crate::model::IdProblem>>(
+    text: &str,
+    field: &'static str,
+    faults: &mut Vec<Fault>,
+) -> Option<T> {
+    // What is missing was told already.
+    if faults.iter().any(|fault| fault.field == Some(field)) {
+        return None;
+    }
+    let read = text.parse();
+    if let Err(problem) = &read {
+        faults.push(Fault {
+            field: Some(field),
+            kind: "uuid_parsing",
+            message: format!("Input should be a valid UUID, {problem}"),
+        });
+    }
+    read.ok()
+}
+
+/// The most runs of one analysis that are counted; far more than a restart limit lets it have.
+const MOST_RUNS: u32 = 1_000_000;

@@ -1,0 +1,32 @@
+//! The Secret that holds what the analysis shows to the node's services.
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use serde_json::{Map, Value, json};
+
+use super::Tokens;
+use crate::model::{AnalysisId, labels};
+
+/// `flame-tokens-<id>`, with a key for each environment variable of the same name.
+pub fn token_secret(analysis: AnalysisId, namespace: &str, tokens: &Tokens) -> Value {
+    let mut data = Map::new();
+    data.insert(DATA_SOURCE.to_owned(), json!(STANDARD.encode(&tokens.data_source)));
+    if let Some(token) = &tokens.keycloak {
+        data.insert(KEYCLOAK.to_owned(), json!(STANDARD.encode(token)));
+    }
+    json!({
+        "apiVersion": "v1", "kind": "Secret", "type": "Opaque",
+        "metadata": {
+            "name": name(analysis), "namespace": namespace, "labels": {labels::ANALYSIS: analysis.to_string()},
+        },
+        "data": data,
+    })
+}
+
+/// The name of an analysis's token Secret.
+pub(super) fn name(analysis: AnalysisId) -> String {
+    format!("flame-tokens-{analysis}")
+}
+
+/// The environment variables that are keys of the Secret, as FLAME's SDK reads them.
+pub(super) const DATA_SOURCE: &str = "DATA_SOURCE_TOKEN";
+pub(super) const KEYCLOAK: &str = "KEYCLOAK_TOKEN";

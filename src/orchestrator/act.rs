@@ -1,0 +1,87 @@
+//! Edge: carries out one step.
+
+use json_patch::jsonptr::PointerBuf;
+use json_patch::{AddOperation, Patch, PatchOperation, RemoveOperation, TestOperation};
+use serde_json::{Value, json};
+
+use super::plan::Step;
+use crate::cluster::{Cluster, ClusterProblem, Kind};
+use crate::facts::Place;
+use crate::model::{AnalysisObject, AnalysisStatus, labels};
+
+/// What a step has changed in what is known.
+#[derive(Debug)]
+pub(super) enum Outcome {
+    /// This is stored now.
+    Stored(Kind, Place, Value),
+    /// Its effect will be told by the watch.
+    Settling,
+    /// It was not done.
+    Failed(ClusterProblem),
+}
+
+/// Does what a step says for an analysis.
+pub(super) async fn act(cluster: &Cluster, analysis: &AnalysisObject, step: Step) -> Outcome {
+    let own = Place { namespace: analysis.namespace.clone(), name: analysis.id.to_string() };
+    let done = match step {
+        Step::Wait => return Outcome::Settling,
+        Step::Write(kind, object) => {
+            let name = object.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default();
+            let place = Place { namespace: own.namespace.clone(), name: name.to_owned() };
+            let stored = cluster.apply(kind, &place, &object).await;
+            stored.map(|stored| Outcome::Stored(kind, place, stored))
+        }
+        Step::Report(status) => {
+            let stored = cluster.apply_status(Kind::Analysis, &own, &reported(analysis, &status)).await;
+            stored.map(|stored| Outcome::Stored(Kind::Analysis, own, stored))
+        }
+        Step::Delete(kind, name, uid) => {
+            let place = Place { namespace: own.namespace.clone(), name };
+            cluster.delete(kind, &place, &uid).await.map(|()| Outcome::Settling)
+        }
+        Step::Hold => cluster.change(Kind::Analysis, &own, hold(analysis)).await.map(|()| Outcome::Settling),
+        Step::LetGo => match let_go(analysis) {
+            Some(patch) => cluster.change(Kind::Analysis, &own, patch).await.map(|()| Outcome::Settling),
+            None => Ok(Outcome::Settling),
+        },
+    };
+    match done {
+        Ok(outcome) => outcome,
+        // Gone in the meantime, which the watch tells.
+        Err(problem) if problem.is_gone() => Outcome::Settling,
+        Err(problem) => Outcome::Failed(problem),
+    }
+}
+
+fn reported(analysis: &AnalysisObject, status: &AnalysisStatus) -> Value {
+    json!({
+        "apiVersion": "flamewarden.dev/v1alpha1", "kind": "Analysis",
+        // Of this object, and of none that was made under its name since.
+        "metadata": {"name": analysis.id.to_string(), "namespace": analysis.namespace, "uid": analysis.uid},
+        "status": status,
+    })
+}
+
+fn hold(analysis: &AnalysisObject) -> Patch {
+    let mut finalizers = analysis.finalizers.clone();
+    finalizers.push(labels::ANALYSIS_FINALIZER.to_owned());
+    Patch(vec![
+        same_version(analysis),
+        PatchOperation::Add(AddOperation { path: at(&["metadata", "finalizers"]), value: json!(finalizers) }),
+    ])
+}
+
+fn let_go(analysis: &AnalysisObject) -> Option<Patch> {
+    let index = analysis.finalizers.iter().position(|finalizer| finalizer == labels::ANALYSIS_FINALIZER)?;
+    let path = at(&["metadata", "finalizers", &index.to_string()]);
+    Some(Patch(vec![same_version(analysis), PatchOperation::Remove(RemoveOperation { path })]))
+}
+
+fn same_version(analysis: &AnalysisObject) -> PatchOperation {
+    let path = at(&["metadata", "resourceVersion"]);
+    PatchOperation::Test(TestOperation { path, value: json!(analysis.resource_version) })
+}
+
+fn at(keys: &[&str]) -> PointerBuf {
+    PointerBuf::from_tokens(keys.iter().copied())
+}

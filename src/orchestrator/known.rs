@@ -1,0 +1,187 @@
+//! What is known of the analyses and of what belongs to them, by the watches.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
+
+use crate::bundle::Services;
+use crate::cluster::{Change, Kind};
+use crate::facts::Place;
+use crate::model::{AnalysisId, AnalysisObject, labels};
+
+/// All that is known.
+#[derive(Debug, Default)]
+pub(super) struct Known {
+    /// Where analyses are made.
+    namespace: String,
+    analyses: BTreeMap<AnalysisId, AnalysisObject>,
+    /// By the analysis that their label names.
+    objects: BTreeMap<AnalysisId, Objects>,
+    /// What belongs to the namespace.
+    common: Objects,
+    services: BTreeMap<Place, Value>,
+    /// What a list that is under way has shown so far.
+    listed: BTreeMap<(Kind, String), BTreeSet<Place>>,
+    /// The lists that were seen whole once.
+    whole: BTreeSet<(Kind, String)>,
+}
+
+/// The objects of one analysis by kind and name.
+pub(super) type Objects = BTreeMap<(Kind, String), Value>;
+
+/// Whom a change concerns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Concerns {
+    /// Nobody.
+    Nobody,
+    /// One analysis.
+    One(AnalysisId),
+    /// All, since the node's own services changed, or a list was seen whole.
+    All,
+}
+
+impl Known {
+    /// Nothing yet of the analyses of that namespace.
+    pub(super) fn of_namespace(namespace: &str) -> Self {
+        Known { namespace: namespace.to_owned(), ..Known::default() }
+    }
+
+    /// Takes a change in.
+    pub(super) fn observe(&mut self, kind: Kind, namespace: &str, change: Change) -> Concerns {
+        let list = (kind, namespace.to_owned());
+        match change {
+            Change::Listing => {
+                self.listed.insert(list, BTreeSet::new());
+                Concerns::Nobody
+            }
+            Change::Seen(place, object) => {
+                if let Some(listed) = self.listed.get_mut(&list) {
+                    listed.insert(place.clone());
+                }
+                self.take(kind, place, object)
+            }
+            Change::Gone(place) => self.lose(kind, &place),
+            Change::Listed => {
+                let seen = self.listed.remove(&list).unwrap_or_default();
+                for place in self.places(kind, namespace).into_iter().filter(|place| !seen.contains(place)) {
+                    self.lose(kind, &place);
+                }
+                self.whole.insert(list);
+                Concerns::All
+            }
+        }
+    }
+
+    /// Takes in what a write has stored, before the watch tells of it.
+    pub(super) fn take(&mut self, kind: Kind, place: Place, object: Value) -> Concerns {
+        match kind {
+            Kind::Service => {
+                let own = self.take_object(kind, &place, &object);
+                let news = self.services.insert(place, object.clone()).as_ref().map(service_facts)
+                    != Some(service_facts(&object));
+                match (own, news) {
+                    (Concerns::Nobody, true) => Concerns::All,
+                    (own, _) => own,
+                }
+            }
+            Kind::Analysis => match AnalysisObject::read(&object) {
+                Ok(analysis) => {
+                    let id = analysis.id;
+                    self.analyses.insert(id, analysis);
+                    Concerns::One(id)
+                }
+                // The schema lets no such object in; one from before it belongs to nobody.
+                Err(_) => Concerns::Nobody,
+            },
+            _ => self.take_object(kind, &place, &object),
+        }
+    }
+
+    fn take_object(&mut self, kind: Kind, place: &Place, object: &Value) -> Concerns {
+        // The node's own services elsewhere belong to no analysis, whatever they are labelled.
+        if place.namespace != self.namespace {
+            return Concerns::Nobody;
+        }
+        // A label that changed has taken the object away from whom it belonged to.
+        self.forget(kind, &place.name);
+        let label =
+            object.pointer("/metadata/labels").and_then(|all| all.get(labels::ANALYSIS)).and_then(Value::as_str);
+        let Some(id) = label.and_then(|label| label.parse().ok()) else {
+            self.common.insert((kind, place.name.clone()), object.clone());
+            return Concerns::Nobody;
+        };
+        self.objects.entry(id).or_default().insert((kind, place.name.clone()), object.clone());
+        Concerns::One(id)
+    }
+
+    /// An object is gone.
+    pub(super) fn lose(&mut self, kind: Kind, place: &Place) -> Concerns {
+        if kind == Kind::Analysis {
+            let Some(id) = place.name.parse().ok() else { return Concerns::Nobody };
+            self.analyses.remove(&id);
+            return Concerns::One(id);
+        }
+        let here = place.namespace == self.namespace;
+        let own = if here { self.forget(kind, &place.name) } else { Concerns::Nobody };
+        if kind == Kind::Service && self.services.remove(place).is_some() && own == Concerns::Nobody {
+            return Concerns::All;
+        }
+        own
+    }
+
+    fn forget(&mut self, kind: Kind, name: &str) -> Concerns {
+        let key = (kind, name.to_owned());
+        if self.common.remove(&key).is_some() {
+            return Concerns::All;
+        }
+        let owner = self.objects.iter_mut().find_map(|(id, objects)| objects.remove(&key).map(|_| *id));
+        self.objects.retain(|_, objects| !objects.is_empty());
+        owner.map_or(Concerns::Nobody, Concerns::One)
+    }
+
+    fn places(&self, kind: Kind, namespace: &str) -> Vec<Place> {
+        let place = |name: String| Place { namespace: namespace.to_owned(), name };
+        match kind {
+            Kind::Analysis => self.analyses.keys().map(|id| place(id.to_string())).collect(),
+            Kind::Service => self.services.keys().filter(|place| place.namespace == namespace).cloned().collect(),
+            _ => {
+                let owned = self.objects.values().flat_map(BTreeMap::keys);
+                let keys = owned.chain(self.common.keys()).filter(|(of, _)| *of == kind);
+                keys.map(|(_, name)| place(name.clone())).collect()
+            }
+        }
+    }
+
+    /// Whether all these lists were seen whole once: before, what is not known may be there.
+    pub(super) fn has_seen<'l>(&self, lists: impl IntoIterator<Item = &'l (Kind, String)>) -> bool {
+        lists.into_iter().all(|list| self.whole.contains(list))
+    }
+
+    /// The analyses that there are.
+    pub(super) fn ids(&self) -> impl Iterator<Item = AnalysisId> {
+        self.analyses.keys().copied()
+    }
+
+    /// One analysis, and what belongs to it.
+    pub(super) fn of(&self, id: AnalysisId) -> Option<(&AnalysisObject, &Objects)> {
+        Some((self.analyses.get(&id)?, self.objects.get(&id).unwrap_or(&EMPTY)))
+    }
+
+    /// What belongs to the namespace.
+    pub(super) fn common(&self) -> &Objects {
+        &self.common
+    }
+
+    /// Every Service that is known.
+    pub(super) fn services(&self) -> Services {
+        let mut services = Services::default();
+        self.services.values().for_each(|service| services.learn(service));
+        services
+    }
+}
+
+fn service_facts(service: &Value) -> Option<&Value> {
+    service.get("spec")
+}
+
+static EMPTY: Objects = Objects::new();

@@ -1,0 +1,282 @@
+//! What is to be done next for one analysis. One step is at most one call, so that an end between any two loses nothing.
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::covers::covers;
+use super::known::Objects;
+use crate::bundle::{BundleProblem, Order, Services, objects};
+use crate::cluster::Kind;
+use crate::model::{AnalysisObject, AnalysisStatus, Condition, Phase, Run, WantedState, labels};
+use crate::policy::{Orchestrator, PolicySet};
+
+/// What is known when a step is decided.
+pub(super) struct View<'a> {
+    /// The analysis.
+    pub(super) analysis: &'a AnalysisObject,
+    /// What belongs to it.
+    pub(super) objects: &'a Objects,
+    /// What belongs to the namespace.
+    pub(super) common: &'a Objects,
+    /// Every Service.
+    pub(super) services: &'a Services,
+    /// The policies in force.
+    pub(super) policies: &'a PolicySet,
+    /// The orchestrator's settings among them.
+    pub(super) settings: &'a Orchestrator,
+    /// The time.
+    pub(super) now: Timestamp,
+}
+
+/// The next thing to do.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Step {
+    /// Put the finalizer on the Analysis, before anything is made that it must outlive.
+    Hold,
+    /// Write an object.
+    Write(Kind, Value),
+    /// Delete an object: kind, name, uid.
+    Delete(Kind, String, String),
+    /// Write the status.
+    Report(AnalysisStatus),
+    /// Take the finalizer away: nothing is left.
+    LetGo,
+    /// Nothing, until something changes.
+    Wait,
+}
+
+/// The next step for an analysis.
+pub(super) fn plan(view: &View<'_>) -> Step {
+    let analysis = view.analysis;
+    let held = analysis.finalizers.iter().any(|finalizer| finalizer == labels::ANALYSIS_FINALIZER);
+    if analysis.deleting {
+        return match (held, view.take_away(|_| true, END)) {
+            (false, _) => Step::Wait,
+            (true, Some(step)) => step,
+            (true, None) => Step::LetGo,
+        };
+    }
+    if !held {
+        return Step::Hold;
+    }
+    if analysis.spec.state == WantedState::Stopped {
+        return view.stop();
+    }
+    if analysis.spec.run > analysis.status.run {
+        return Step::Report(view.begun(analysis.spec.run));
+    }
+    match analysis.status.phase {
+        Some(Phase::Stopped | Phase::Executed | Phase::Failed) => view.take_away(|_| true, RUN).unwrap_or(Step::Wait),
+        // Stopped and wanted again before it had come to its end.
+        Some(Phase::Stopping) => Step::Report(view.begun(analysis.status.run.saturating_add(1))),
+        _ => view.make(),
+    }
+}
+
+impl View<'_> {
+    fn stop(&self) -> Step {
+        let status = &self.analysis.status;
+        let ended = matches!(status.phase, None | Some(Phase::Stopped | Phase::Executed | Phase::Failed));
+        if !ended && status.phase != Some(Phase::Stopping) {
+            let stopping = AnalysisStatus { phase: Some(Phase::Stopping), ..status.clone() };
+            return self.told(stopping, "False", "Stopping", "its pods are taken away".to_owned());
+        }
+        match (self.take_away(|_| true, RUN), status.phase) {
+            (Some(step), _) => step,
+            (None, Some(Phase::Executed | Phase::Failed)) => self.settled(),
+            (None, phase) => {
+                let ended_at = if phase == Some(Phase::Stopped) { status.ended_at } else { Some(self.now) };
+                let stopped = AnalysisStatus { phase: Some(Phase::Stopped), ended_at, ..status.clone() };
+                self.told(stopped, "False", "Stopped", "it was stopped".to_owned())
+            }
+        }
+    }
+
+    /// Nothing more to do, once the status speaks of the spec as it is.
+    fn settled(&self) -> Step {
+        let (analysis, status) = (self.analysis, &self.analysis.status);
+        if status.observed_generation == analysis.generation {
+            return Step::Wait;
+        }
+        Step::Report(AnalysisStatus { observed_generation: analysis.generation, ..status.clone() })
+    }
+
+    /// A new run: what was said of the last one is over.
+    fn begun(&self, run: u32) -> AnalysisStatus {
+        AnalysisStatus {
+            observed_generation: self.analysis.generation,
+            run,
+            phase: Some(Phase::Starting),
+            progress: self.analysis.spec.progress,
+            restarts: self.analysis.status.restarts,
+            started_at: Some(self.now),
+            ended_at: None,
+            conditions: Vec::new(),
+        }
+    }
+
+    /// The next object of the run that is missing or says something else.
+    fn make(&self) -> Step {
+        let run = Run { analysis: self.analysis.id, number: self.analysis.status.run };
+        let app = run.app();
+        // Two runs at one time would be two analyses.
+        if let Some(step) = self.take_away(|object| app_of(object).is_some_and(|of| of != app), RUN) {
+            return step;
+        }
+        if let Some(missing) = self.missing_secret() {
+            return self.not_ready(
+                "CredentialsMissing",
+                format!("Secret {missing} is not there; who asks for an analysis writes it"),
+            );
+        }
+        let order = Order {
+            run,
+            project: self.analysis.spec.project_id,
+            image: &self.analysis.spec.image,
+            policies: self.policies,
+            settings: self.settings,
+            services: self.services,
+        };
+        let wanted = match objects(&order) {
+            Ok(wanted) => wanted,
+            Err(problems) => return self.not_ready(reason(&problems), told(&problems)),
+        };
+        for object in wanted {
+            let Some(kind) = kind_of(&object) else { continue };
+            let object = self.owned(object);
+            let name = object.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default();
+            let key = (kind, name.to_owned());
+            let stored = self.objects.get(&key).or_else(|| self.common.get(&key));
+            if !stored.is_some_and(|stored| covers(stored, &object)) {
+                return Step::Write(kind, object);
+            }
+        }
+        self.made(&app)
+    }
+
+    /// All of it is there: says so, and whether it runs.
+    fn made(&self, app: &str) -> Step {
+        let available = |name: &str| {
+            let deployment = self.objects.get(&(Kind::Deployment, name.to_owned()));
+            deployment.and_then(|object| object.pointer("/status/availableReplicas")).and_then(Value::as_u64) >= Some(1)
+        };
+        let gateway = crate::isolation::gateway_app(app);
+        let (status, reason, message) = match (available(app), available(&gateway)) {
+            (true, true) => ("True", "Running", "the analysis and its gateway run".to_owned()),
+            (false, _) => {
+                ("False", "AnalysisNotAvailable", format!("Deployment {app} has no available pod; its pods say why"))
+            }
+            (true, false) => {
+                ("False", "GatewayNotAvailable", format!("Deployment {gateway} has no available pod; its pods say why"))
+            }
+        };
+        let phase = match self.analysis.status.phase {
+            None | Some(Phase::Starting) => Some(Phase::Started),
+            phase => phase,
+        };
+        self.told(AnalysisStatus { phase, ..self.analysis.status.clone() }, status, reason, message)
+    }
+
+    fn not_ready(&self, reason: &str, message: String) -> Step {
+        self.told(self.analysis.status.clone(), "False", reason, message)
+    }
+
+    /// This status with the condition `Ready`; nothing to do where that is what it says already.
+    fn told(&self, status: AnalysisStatus, ready: &str, reason: &str, message: String) -> Step {
+        let analysis = self.analysis;
+        let before = status.conditions.iter().find(|condition| condition.kind == READY);
+        let since =
+            before.filter(|before| before.status == ready).map_or(self.now, |before| before.last_transition_time);
+        let condition = Condition {
+            kind: READY.to_owned(),
+            status: ready.to_owned(),
+            reason: reason.to_owned(),
+            message,
+            last_transition_time: since,
+            observed_generation: analysis.generation,
+        };
+        let told = AnalysisStatus { observed_generation: analysis.generation, conditions: vec![condition], ..status };
+        if told == analysis.status { Step::Wait } else { Step::Report(told) }
+    }
+
+    fn missing_secret(&self) -> Option<String> {
+        let id = self.analysis.id;
+        let names = [format!("flame-harbor-{id}"), format!("flame-tokens-{id}")];
+        names.into_iter().find(|name| !self.objects.contains_key(&(Kind::Secret, name.clone())))
+    }
+
+    /// The object with its Analysis as owner, so that it goes with it even where nobody takes it away.
+    fn owned(&self, mut object: Value) -> Value {
+        let metadata = object.get_mut("metadata").and_then(Value::as_object_mut);
+        // What belongs to the namespace carries no analysis's label, and stays.
+        let labelled = |labels: &Value| labels.get(labels::ANALYSIS).is_some();
+        if let Some(metadata) = metadata.filter(|metadata| metadata.get("labels").is_some_and(labelled)) {
+            let owner = json!({
+                "apiVersion": "flamewarden.dev/v1alpha1", "kind": "Analysis",
+                "name": self.analysis.id.to_string(), "uid": self.analysis.uid,
+            });
+            metadata.insert("ownerReferences".to_owned(), json!([owner]));
+        }
+        object
+    }
+
+    /// The next of these objects to go, one kind after the other; none when all are gone. What is on its way is waited
+    /// for before the next kind's turn.
+    fn take_away(&self, goes: impl Fn(&Value) -> bool, order: &[Kind]) -> Option<Step> {
+        for kind in order {
+            let mut of_kind = self.objects.iter().filter(|((of, _), object)| of == kind && goes(object)).peekable();
+            if of_kind.peek().is_none() {
+                continue;
+            }
+            let deletable =
+                |object: &Value| object.pointer("/metadata/deletionTimestamp").is_none() && *kind != Kind::Pod;
+            let next = of_kind.filter(|(_, object)| deletable(object)).max_by_key(|((_, name), _)| is_analysis(name));
+            let delete = next.map(|((_, name), object)| {
+                let uid = object.pointer("/metadata/uid").and_then(Value::as_str).unwrap_or_default();
+                Step::Delete(*kind, name.clone(), uid.to_owned())
+            });
+            return Some(delete.unwrap_or(Step::Wait));
+        }
+        None
+    }
+}
+
+/// The analysis goes before its gateway.
+fn is_analysis(name: &str) -> bool {
+    Run::of_app(name).is_some()
+}
+
+/// The run that an object belongs to, by the `app` that it speaks of.
+fn app_of(object: &Value) -> Option<String> {
+    let name = object.pointer("/metadata/name").and_then(Value::as_str)?;
+    let label = object.pointer("/metadata/labels/app").and_then(Value::as_str);
+    let name = label.or_else(|| name.strip_suffix("-config"))?;
+    let app = name.strip_prefix(labels::GATEWAY_PREFIX).unwrap_or(name);
+    Run::of_app(app).map(|run| run.app())
+}
+
+fn kind_of(object: &Value) -> Option<Kind> {
+    let name = object.get("kind").and_then(Value::as_str)?;
+    MADE.iter().copied().find(|kind| kind.type_names().1 == name)
+}
+
+fn reason(problems: &[BundleProblem]) -> &'static str {
+    match problems.first() {
+        Some(BundleProblem::Image { .. }) => "ImageRefused",
+        Some(BundleProblem::Upstream { .. }) => "UpstreamMissing",
+        Some(BundleProblem::Name(_)) => "NameRefused",
+        Some(BundleProblem::Settings) | None => "NotConfigured",
+    }
+}
+
+fn told(problems: &[BundleProblem]) -> String {
+    problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+}
+
+/// What a bundle consists of.
+const MADE: &[Kind] = &[Kind::Service, Kind::NetworkPolicy, Kind::ConfigMap, Kind::Deployment];
+/// In which order a run goes: what runs first, policies last. Its Secrets stay for the next one.
+const RUN: &[Kind] = &[Kind::Deployment, Kind::Pod, Kind::ConfigMap, Kind::Service, Kind::NetworkPolicy];
+/// In which order all of an analysis goes.
+const END: &[Kind] = &[Kind::Deployment, Kind::Pod, Kind::ConfigMap, Kind::Service, Kind::Secret, Kind::NetworkPolicy];
+const READY: &str = "Ready";

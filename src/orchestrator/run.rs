@@ -1,0 +1,210 @@
+//! Edge: the orchestrator's loop. Changes come in, the plan says what is next, steps are carried out side by side.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep, sleep_until};
+use tracing::{debug, warn};
+
+use super::act::{Outcome, act};
+use super::known::{Concerns, Known};
+use super::plan::{Step, View, plan};
+use super::settings::OrchestratorSettings;
+use super::watches::{News, Watches};
+use crate::model::AnalysisId;
+use crate::policy::PolicySet;
+use crate::telemetry::whole;
+
+/// The orchestrator of one namespace.
+pub struct Orchestration {
+    settings: OrchestratorSettings,
+    places: Arc<Semaphore>,
+}
+
+/// What goes on under one set of policies.
+struct Session {
+    settings: OrchestratorSettings,
+    places: Arc<Semaphore>,
+    policies: Arc<PolicySet>,
+    watches: Watches,
+    known: Known,
+    /// Whose next step is to be decided.
+    stirred: BTreeSet<AnalysisId>,
+    /// Whose step is under way.
+    busy: BTreeSet<AnalysisId>,
+    /// Whose step failed: how often in a row, and until when it rests.
+    failed: BTreeMap<AnalysisId, (u32, Instant)>,
+    steps: JoinSet<(AnalysisId, Outcome)>,
+}
+
+impl Orchestration {
+    /// An orchestrator that knows nothing yet.
+    pub fn new(settings: OrchestratorSettings) -> Self {
+        Orchestration { settings, places: Arc::new(Semaphore::new(PLACES)) }
+    }
+
+    /// Makes analyses until `stop` says so; steps under way are brought to their end.
+    pub async fn run(self, mut stop: watch::Receiver<bool>) {
+        loop {
+            let policies = self.settings.policies.load_full();
+            match Session::of(&self, policies.clone()) {
+                Some(session) => {
+                    if session.run(&mut stop).await == Ended::Stopped {
+                        return;
+                    }
+                }
+                None => tokio::select! {
+                    _ = stop.wait_for(|stop| *stop) => return,
+                    () = self.changed(&policies) => {}
+                },
+            }
+        }
+    }
+
+    /// Waits until other policies are in force.
+    async fn changed(&self, policies: &Arc<PolicySet>) {
+        while Arc::ptr_eq(&self.settings.policies.load(), policies) {
+            sleep(LOOK_AGAIN).await;
+        }
+    }
+}
+
+/// Why a session has ended.
+#[derive(Debug, PartialEq, Eq)]
+enum Ended {
+    /// It was told to.
+    Stopped,
+    /// Other policies are in force.
+    OtherPolicies,
+}
+
+impl Session {
+    /// None where the policies say nothing of an orchestrator.
+    fn of(orchestration: &Orchestration, policies: Arc<PolicySet>) -> Option<Self> {
+        let settings = policies.orchestrator.as_ref()?;
+        let watches = Watches::of(&orchestration.settings.cluster, settings);
+        Some(Session {
+            known: Known::of_namespace(&settings.namespace),
+            settings: orchestration.settings.clone(),
+            places: orchestration.places.clone(),
+            policies,
+            watches,
+            stirred: BTreeSet::new(),
+            busy: BTreeSet::new(),
+            failed: BTreeMap::new(),
+            steps: JoinSet::new(),
+        })
+    }
+
+    async fn run(mut self, stop: &mut watch::Receiver<bool>) -> Ended {
+        let ended = loop {
+            if !Arc::ptr_eq(&self.settings.policies.load(), &self.policies) {
+                break Ended::OtherPolicies;
+            }
+            let next = self.start();
+            tokio::select! {
+                _ = stop.wait_for(|stop| *stop) => break Ended::Stopped,
+                Some(news) = self.watches.next() => {
+                    self.take_in(news);
+                    while let Some(news) = self.watches.waiting() {
+                        self.take_in(news);
+                    }
+                }
+                Some(done) = self.steps.join_next() => match done {
+                    Ok((id, outcome)) => self.finish(id, outcome),
+                    Err(problem) => warn!(%problem, "a step of the orchestrator broke off"),
+                },
+                () = sleep_until(next) => {}
+            }
+        };
+        while self.steps.join_next().await.is_some() {}
+        ended
+    }
+
+    /// Starts the next step of everybody who is stirred; gives the moment at which to look again at the latest.
+    fn start(&mut self) -> Instant {
+        let now = Instant::now();
+        let mut next = now + LOOK_AGAIN;
+        if !self.settings.leadership.holds() || !self.known.has_seen(self.watches.lists()) {
+            return now + LOOK_FOR_LEADERSHIP;
+        }
+        let due: Vec<AnalysisId> = self.stirred.iter().copied().filter(|id| !self.busy.contains(id)).collect();
+        if due.is_empty() {
+            return next;
+        }
+        let services = self.known.services();
+        for id in due {
+            if let Some((_, until)) = self.failed.get(&id).filter(|(_, until)| now < *until) {
+                next = next.min(*until);
+                continue;
+            }
+            self.stirred.remove(&id);
+            let Some((analysis, objects)) = self.known.of(id) else { continue };
+            let Some(settings) = &self.policies.orchestrator else { continue };
+            let view = View {
+                analysis,
+                objects,
+                common: self.known.common(),
+                services: &services,
+                policies: &self.policies,
+                settings,
+                now: Timestamp::now(),
+            };
+            let step = plan(&view);
+            if step == Step::Wait {
+                continue;
+            }
+            debug!(analysis = %id, ?step, "orchestrator acts");
+            self.busy.insert(id);
+            let (cluster, places, analysis) = (self.settings.cluster.clone(), self.places.clone(), analysis.clone());
+            self.steps.spawn(async move {
+                // Never closed; without a place the step would only be one more.
+                let _place = places.acquire().await;
+                (id, act(&cluster, &analysis, step).await)
+            });
+        }
+        next
+    }
+
+    fn take_in(&mut self, (kind, namespace, change): News) {
+        match self.known.observe(kind, &namespace, change) {
+            Concerns::Nobody => {}
+            Concerns::One(id) => {
+                self.stirred.insert(id);
+            }
+            Concerns::All => self.stirred.extend(self.known.ids()),
+        }
+    }
+
+    fn finish(&mut self, id: AnalysisId, outcome: Outcome) {
+        self.busy.remove(&id);
+        match outcome {
+            Outcome::Stored(kind, place, object) => {
+                self.failed.remove(&id);
+                self.known.take(kind, place, object);
+                self.stirred.insert(id);
+            }
+            Outcome::Settling => {
+                self.failed.remove(&id);
+            }
+            Outcome::Failed(problem) => {
+                let failures = self.failed.get(&id).map_or(0, |(failures, _)| *failures).saturating_add(1);
+                let pause = (FIRST_RETRY * 2u32.saturating_pow(failures.min(8))).min(LAST_RETRY);
+                warn!(analysis = %id, problem = %whole(&problem), failures, "a step failed; it is tried again");
+                self.failed.insert(id, (failures, Instant::now() + pause));
+                self.stirred.insert(id);
+            }
+        }
+    }
+}
+
+/// Steps under way at one time; each is one call.
+const PLACES: usize = 16;
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+const LOOK_FOR_LEADERSHIP: Duration = Duration::from_millis(200);
+const FIRST_RETRY: Duration = Duration::from_millis(100);
+const LAST_RETRY: Duration = Duration::from_secs(30);
