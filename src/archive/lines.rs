@@ -6,6 +6,7 @@ use sqlx::AnyConnection;
 use super::clean::bounded;
 use super::runs::unreadable;
 use super::{Archive, ArchiveProblem};
+use crate::model::Run;
 
 /// One line. Texts are kept as printable ASCII, the time to the microsecond.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,16 +28,14 @@ impl Archive {
     ///
     /// # Errors
     /// The run was never recorded, or it is not known how many of the lines were written.
-    pub async fn append_lines(&self, analysis: &str, number: u32, lines: &[LogLine]) -> Result<(), ArchiveProblem> {
-        let doing = format!("write lines of run {number} of analysis {analysis}");
+    pub async fn append_lines(&self, run: Run, lines: &[LogLine]) -> Result<(), ArchiveProblem> {
         let most = usize::try_from(MOST).unwrap_or(usize::MAX);
         let kept = lines.get(lines.len().saturating_sub(most)..).unwrap_or(lines);
         // A few at a time, so that many keep no call longer than any other.
         for few in kept.chunks(FEW) {
-            let (analysis, rows) = (analysis.to_owned(), few.iter().map(row).collect());
-            let written =
-                self.write(doing.clone(), |connection| Box::pin(append(connection, analysis, number.into(), rows)));
-            written.await?;
+            let rows = few.iter().map(row).collect();
+            let doing = format!("write lines of {}", run.app());
+            self.write(doing, |connection| Box::pin(append(connection, run, rows))).await?;
         }
         Ok(())
     }
@@ -45,11 +44,11 @@ impl Archive {
     ///
     /// # Errors
     /// Anything but an answer.
-    pub async fn lines(&self, analysis: &str, number: u32, most: u32) -> Result<Vec<LogLine>, ArchiveProblem> {
-        let (doing, analysis) = (format!("read lines of run {number} of analysis {analysis}"), analysis.to_owned());
-        self.read(doing, |connection| {
+    pub async fn lines(&self, run: Run, most: u32) -> Result<Vec<LogLine>, ArchiveProblem> {
+        self.read(format!("read lines of {}", run.app()), |connection| {
             Box::pin(async move {
-                let newest = sqlx::query_as::<_, Row>(NEWEST).bind(analysis).bind(i64::from(number));
+                let newest = sqlx::query_as::<_, Row>(NEWEST).bind(run.analysis.to_string());
+                let newest = newest.bind(i64::from(run.number));
                 let rows = newest.bind(i64::from(most)).fetch_all(connection).await?;
                 rows.into_iter().rev().map(read).collect()
             })
@@ -73,12 +72,8 @@ fn read((log, log_type, status, progress, written): Row) -> Result<LogLine, sqlx
     Ok(LogLine { log, log_type, status, progress, written })
 }
 
-async fn append(
-    connection: &mut AnyConnection,
-    analysis: String,
-    number: i64,
-    rows: Vec<Row>,
-) -> Result<(), sqlx::Error> {
+async fn append(connection: &mut AnyConnection, run: Run, rows: Vec<Row>) -> Result<(), sqlx::Error> {
+    let (analysis, number) = (run.analysis.to_string(), i64::from(run.number));
     let last = sqlx::query_scalar(LAST).bind(analysis.clone()).bind(number);
     let mut place: i64 = last.fetch_one(&mut *connection).await?;
     for (log, log_type, status, progress, written) in rows {

@@ -7,6 +7,7 @@ use sqlx::AnyConnection;
 use super::chunks::{addition, text};
 use super::clean::clean_log;
 use super::{Archive, ArchiveProblem};
+use crate::model::Run;
 
 /// Whose log it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -32,41 +33,26 @@ impl Archive {
     ///
     /// # Errors
     /// The run was never recorded, or it is not known whether the lines were written.
-    pub async fn append_log(
-        &self,
-        analysis: &str,
-        number: u32,
-        source: LogSource,
-        text: &str,
-    ) -> Result<(), ArchiveProblem> {
-        let (doing, log) = log_of(analysis, number, source);
-        let text = clean_log(text);
-        self.write(doing, |connection| Box::pin(append(connection, log, text))).await
+    pub async fn append_log(&self, run: Run, source: LogSource, text: &str) -> Result<(), ArchiveProblem> {
+        let (log, text) = (Log::of(run, source), clean_log(text));
+        self.write(log.writing(run), |connection| Box::pin(append(connection, log, text))).await
     }
 
     /// Puts a whole log in the place of what was known of it. The same twice is the same as once.
     ///
     /// # Errors
     /// The run was never recorded, or it is not known whether the log was written.
-    pub async fn replace_log(
-        &self,
-        analysis: &str,
-        number: u32,
-        source: LogSource,
-        text: &str,
-    ) -> Result<(), ArchiveProblem> {
-        let (doing, log) = log_of(analysis, number, source);
-        let text = clean_log(text);
-        self.write(doing, |connection| Box::pin(replace(connection, log, text))).await
+    pub async fn replace_log(&self, run: Run, source: LogSource, text: &str) -> Result<(), ArchiveProblem> {
+        let (log, text) = (Log::of(run, source), clean_log(text));
+        self.write(log.writing(run), |connection| Box::pin(replace(connection, log, text))).await
     }
 
-    /// The logs of a run; of a container that wrote nothing there is none.
+    /// The logs of a run; of a container whose log was never written there is none.
     ///
     /// # Errors
     /// Anything but an answer.
-    pub async fn logs(&self, analysis: &str, number: u32) -> Result<BTreeMap<LogSource, String>, ArchiveProblem> {
-        let (doing, analysis) = (format!("read the logs of run {number} of analysis {analysis}"), analysis.to_owned());
-        self.read(doing, |connection| Box::pin(all(connection, analysis, number.into()))).await
+    pub async fn logs(&self, run: Run) -> Result<BTreeMap<LogSource, String>, ArchiveProblem> {
+        self.read(format!("read the logs of {}", run.app()), |connection| Box::pin(all(connection, run))).await
     }
 }
 
@@ -77,9 +63,14 @@ struct Log {
     source: &'static str,
 }
 
-fn log_of(analysis: &str, number: u32, source: LogSource) -> (String, Log) {
-    let log = Log { analysis: analysis.to_owned(), number: number.into(), source: source.name() };
-    (format!("write the {} log of run {number} of analysis {analysis}", log.source), log)
+impl Log {
+    fn of(run: Run, source: LogSource) -> Self {
+        Log { analysis: run.analysis.to_string(), number: run.number.into(), source: source.name() }
+    }
+
+    fn writing(&self, run: Run) -> String {
+        format!("write the {} log of {}", self.source, run.app())
+    }
 }
 
 async fn replace(connection: &mut AnyConnection, log: Log, text: String) -> Result<(), sqlx::Error> {
@@ -101,15 +92,10 @@ async fn append(connection: &mut AnyConnection, log: Log, text: String) -> Resul
     give_up.bind(addition.given_up.start).bind(addition.given_up.end).execute(connection).await.map(drop)
 }
 
-async fn all(
-    connection: &mut AnyConnection,
-    analysis: String,
-    number: i64,
-) -> Result<BTreeMap<LogSource, String>, sqlx::Error> {
+async fn all(connection: &mut AnyConnection, run: Run) -> Result<BTreeMap<LogSource, String>, sqlx::Error> {
     let mut logs = BTreeMap::new();
     for source in [LogSource::Analysis, LogSource::Nginx] {
-        let log = Log { analysis: analysis.clone(), number, source: source.name() };
-        logs.extend(whole(connection, log).await?.map(|text| (source, text)));
+        logs.extend(whole(connection, Log::of(run, source)).await?.map(|text| (source, text)));
     }
     Ok(logs)
 }

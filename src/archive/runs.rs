@@ -1,25 +1,29 @@
 //! Edge: records runs of analyses, finds the latest, forgets what is old.
 
+use std::error::Error;
+
 use jiff::Timestamp;
+use serde::Deserialize as _;
+use serde::de::IntoDeserializer as _;
+use serde::de::value::Error as WordProblem;
 use serde_json::Value;
 use sqlx::{Any, AnyConnection, Encode, Type};
 
 use super::clean::bounded;
 use super::{Archive, ArchiveProblem};
+use crate::model::{AnalysisId, Phase, ProjectId, Run};
 
 /// What is known of one run. Texts are kept as printable ASCII, times to the microsecond.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RunRecord {
-    /// Id of the analysis.
-    pub analysis: String,
-    /// Which of its runs, the first 1.
-    pub number: u32,
-    /// Id of the project.
-    pub project: String,
+    /// Which run.
+    pub run: Run,
+    /// The project that the analysis belongs to.
+    pub project: ProjectId,
     /// The image that it ran, as it was pinned.
     pub image: String,
-    /// Its phase as FLAME names it, such as `executed`.
-    pub phase: String,
+    /// Where in its life it is or ended.
+    pub phase: Phase,
     /// How far it came, in percent.
     pub progress: u8,
     /// Names of its pods.
@@ -38,19 +42,18 @@ impl Archive {
     /// # Errors
     /// It is not known whether it was written.
     pub async fn record(&self, run: &RunRecord) -> Result<(), ArchiveProblem> {
-        let doing = format!("record run {} of analysis {}", run.number, run.analysis);
         let row = row(run);
-        self.write(doing, |connection| Box::pin(record(connection, row))).await
+        self.write(format!("record {}", run.run.app()), |connection| Box::pin(record(connection, row))).await
     }
 
     /// The last run of an analysis.
     ///
     /// # Errors
     /// Anything but an answer.
-    pub async fn latest_run(&self, analysis: &str) -> Result<Option<RunRecord>, ArchiveProblem> {
-        let (doing, analysis) = (format!("find the last run of analysis {analysis}"), analysis.to_owned());
-        self.read(doing, |connection| {
+    pub async fn latest_run(&self, analysis: AnalysisId) -> Result<Option<RunRecord>, ArchiveProblem> {
+        self.read(format!("find the last run of analysis {analysis}"), |connection| {
             Box::pin(async move {
+                let analysis = analysis.to_string();
                 let row = sqlx::query_as::<_, Row>(LATEST_OF_ONE).bind(analysis).fetch_optional(connection).await?;
                 row.map(read).transpose()
             })
@@ -62,7 +65,7 @@ impl Archive {
     ///
     /// # Errors
     /// Anything but an answer.
-    pub async fn latest_runs(&self, phases: &[&str]) -> Result<Vec<RunRecord>, ArchiveProblem> {
+    pub async fn latest_runs(&self, phases: &[Phase]) -> Result<Vec<RunRecord>, ArchiveProblem> {
         let rows = self.read("find the last runs".to_owned(), |connection| {
             Box::pin(async move {
                 let rows = sqlx::query_as::<_, Row>(LATEST_OF_ALL).fetch_all(connection).await?;
@@ -70,7 +73,7 @@ impl Archive {
             })
         });
         let mut runs = rows.await?;
-        runs.retain(|run| phases.is_empty() || phases.contains(&run.phase.as_str()));
+        runs.retain(|run| phases.is_empty() || phases.contains(&run.phase));
         Ok(runs)
     }
 
@@ -78,8 +81,8 @@ impl Archive {
     ///
     /// # Errors
     /// It may be forgotten in part; its last run goes last.
-    pub async fn forget(&self, analysis: &str) -> Result<u64, ArchiveProblem> {
-        self.delete(&format!("forget analysis {analysis}"), FORGET_ONE, analysis.to_owned()).await
+    pub async fn forget(&self, analysis: AnalysisId) -> Result<u64, ArchiveProblem> {
+        self.delete(&format!("forget analysis {analysis}"), FORGET_ONE, analysis.to_string()).await
     }
 
     /// Forgets every run that ended before a moment, the oldest first; tells how many there were.
@@ -112,8 +115,8 @@ impl Archive {
     }
 }
 
-async fn record(connection: &mut AnyConnection, row: Row) -> Result<(), sqlx::Error> {
-    let (analysis, number, project, image, phase, progress, pods, reason, started, ended) = row;
+async fn record(connection: &mut AnyConnection, row: Result<Row, sqlx::Error>) -> Result<(), sqlx::Error> {
+    let (analysis, number, project, image, phase, progress, pods, reason, started, ended) = row?;
     let query = sqlx::query(RECORD).bind(analysis).bind(number).bind(project).bind(image).bind(phase).bind(progress);
     query.bind(pods).bind(reason).bind(started).bind(ended).execute(connection).await.map(drop)
 }
@@ -121,31 +124,32 @@ async fn record(connection: &mut AnyConnection, row: Row) -> Result<(), sqlx::Er
 /// A run as it is stored, in the order of the statements' columns.
 type Row = (String, i64, String, String, String, i64, String, String, Option<i64>, Option<i64>);
 
-fn row(run: &RunRecord) -> Row {
+fn row(run: &RunRecord) -> Result<Row, sqlx::Error> {
     let text = |text: &str| bounded(text, LONGEST);
-    (
-        text(&run.analysis),
-        run.number.into(),
-        text(&run.project),
+    let phase = serde_json::to_value(run.phase).map_err(|cause| sqlx::Error::Encode(Box::new(cause)))?;
+    Ok((
+        run.run.analysis.to_string(),
+        run.run.number.into(),
+        run.project.to_string(),
         text(&run.image),
-        text(&run.phase),
+        phase.as_str().unwrap_or_default().to_owned(),
         run.progress.min(100).into(),
         run.pods.iter().map(|pod| text(pod)).collect::<Value>().to_string(),
         text(&run.reason),
         run.started.map(Timestamp::as_microsecond),
         run.ended.map(Timestamp::as_microsecond),
-    )
+    ))
 }
 
 fn read(row: Row) -> Result<RunRecord, sqlx::Error> {
     let (analysis, number, project, image, phase, progress, pods, reason, started, ended) = row;
     let time = |time: Option<i64>| time.map(Timestamp::from_microsecond).transpose().map_err(unreadable);
+    let number = number.try_into().map_err(unreadable)?;
     Ok(RunRecord {
-        analysis,
-        number: number.try_into().map_err(unreadable)?,
-        project,
+        run: Run { analysis: analysis.parse().map_err(unreadable)?, number },
+        project: project.parse().map_err(unreadable)?,
         image,
-        phase,
+        phase: Phase::deserialize(phase.as_str().into_deserializer()).map_err(unreadable::<WordProblem>)?,
         progress: progress.try_into().map_err(unreadable)?,
         pods: serde_json::from_str(&pods).map_err(unreadable)?,
         reason,
@@ -155,7 +159,7 @@ fn read(row: Row) -> Result<RunRecord, sqlx::Error> {
 }
 
 /// Somebody else wrote into the archive.
-pub(super) fn unreadable(cause: impl std::error::Error + Send + Sync + 'static) -> sqlx::Error {
+pub(super) fn unreadable<E: Error + Send + Sync + 'static>(cause: E) -> sqlx::Error {
     sqlx::Error::Decode(Box::new(cause))
 }
 

@@ -3,23 +3,26 @@
 use std::collections::BTreeMap;
 
 use flamewarden::archive::{LogSource, RunRecord};
+use flamewarden::model::Phase::{self, Executed, Executing, Failed, Started, Starting, Stopped, Stopping, Stuck};
+use sqlx::Executor as _;
 
 use crate::Server;
-use crate::database::{archive, column, line, moment, run};
+use crate::database::{archive, beside, column, line, moment, record, run};
 
 #[tokio::test]
 async fn a_run_is_recorded_once_and_then_updated() {
     let (server, archive) = archive().await;
-    assert_eq!(archive.latest_run("a").await.unwrap(), None);
-    let first = run("a", 1);
+    let analysis = run('a', 1).analysis;
+    assert_eq!(archive.latest_run(analysis).await.unwrap(), None);
+    let first = record(run('a', 1));
     for _ in 0..2 {
         archive.record(&first).await.unwrap();
-        assert_eq!(archive.latest_run("a").await.unwrap(), Some(first.clone()));
+        assert_eq!(archive.latest_run(analysis).await.unwrap(), Some(first.clone()));
     }
     let ended = RunRecord {
-        project: "another".to_owned(),
+        project: "22222222-0000-4000-8000-000000000002".parse().unwrap(),
         image: "b".to_owned(),
-        phase: "executed".to_owned(),
+        phase: Executed,
         progress: 100,
         pods: Vec::new(),
         reason: String::new(),
@@ -28,114 +31,125 @@ async fn a_run_is_recorded_once_and_then_updated() {
         ..first
     };
     archive.record(&ended).await.unwrap();
-    assert_eq!(archive.latest_run("a").await.unwrap(), Some(ended));
-    assert_eq!(column(&server, "SELECT analysis FROM runs").await, ["a"]);
+    assert_eq!(archive.latest_run(analysis).await.unwrap(), Some(ended));
+    assert_eq!(column(&server, "SELECT analysis FROM runs").await, [analysis.to_string()]);
+}
+
+#[tokio::test]
+async fn every_phase_comes_back_and_is_stored_as_flame_names_it() {
+    let (server, archive) = archive().await;
+    let phases = [Starting, Started, Stopping, Stopped, Executing, Executed, Stuck, Failed];
+    for (number, phase) in (1..).zip(phases) {
+        let record = RunRecord { phase, ..record(run('a', number)) };
+        archive.record(&record).await.unwrap();
+        assert_eq!(archive.latest_run(record.run.analysis).await.unwrap(), Some(record));
+    }
+    let names = column(&server, "SELECT phase FROM runs ORDER BY number").await;
+    assert_eq!(names, ["starting", "started", "stopping", "stopped", "executing", "executed", "stuck", "failed"]);
+    beside(&server).await.execute("UPDATE runs SET phase = 'paused'").await.unwrap();
+    let problem = archive.latest_runs(&[]).await.unwrap_err();
+    assert!(!problem.may_pass(), "{problem:?}");
 }
 
 #[tokio::test]
 async fn the_latest_run_counts_by_number_whatever_was_written_last() {
     let (_server, archive) = archive().await;
-    for (analysis, number, phase) in
-        [("a", 10, "failed"), ("a", 9, "executed"), ("b", 1, "stopped"), ("c", 1, "executed"), ("c", 2, "starting")]
+    let with = |letter, number, phase: Phase| RunRecord { phase, ..record(run(letter, number)) };
+    for (letter, number, phase) in
+        [('a', 10, Failed), ('a', 9, Executed), ('b', 1, Stopped), ('c', 1, Executed), ('c', 2, Starting)]
     {
-        archive.record(&RunRecord { phase: phase.to_owned(), ..run(analysis, number) }).await.unwrap();
+        archive.record(&with(letter, number, phase)).await.unwrap();
     }
-    let latest = [
-        RunRecord { phase: "failed".to_owned(), ..run("a", 10) },
-        RunRecord { phase: "stopped".to_owned(), ..run("b", 1) },
-        RunRecord { phase: "starting".to_owned(), ..run("c", 2) },
-    ];
+    let latest = [with('a', 10, Failed), with('b', 1, Stopped), with('c', 2, Starting)];
     for (phases, want) in [
         (vec![], vec![0, 1, 2]),
-        (vec!["failed", "stopped", "executed"], vec![0, 1]),
-        (vec!["starting"], vec![2]),
-        (vec!["stuck"], vec![]),
+        (vec![Failed, Stopped, Executed], vec![0, 1]),
+        (vec![Starting], vec![2]),
+        (vec![Stuck], vec![]),
     ] {
         let want: Vec<_> = want.into_iter().map(|place: usize| latest[place].clone()).collect();
         assert_eq!(archive.latest_runs(&phases).await.unwrap(), want, "{phases:?}");
     }
-    assert_eq!(archive.latest_run("a").await.unwrap().as_ref(), Some(&latest[0]));
+    assert_eq!(archive.latest_run(run('a', 1).analysis).await.unwrap().as_ref(), Some(&latest[0]));
 }
 
 #[tokio::test]
 async fn texts_come_back_as_they_were_whatever_they_would_be_elsewhere() {
     let (_server, archive) = archive().await;
-    for text in HOSTILE {
-        let (mut run, mut line) = (run(text, 1), line(text));
-        for field in [&mut run.project, &mut run.image, &mut run.phase, &mut run.reason] {
-            *field = (*text).to_owned();
-        }
-        run.pods = vec![(*text).to_owned(), "x".to_owned()];
-        line.status = (*text).to_owned();
-        archive.record(&run).await.unwrap();
-        archive.append_log(text, 1, LogSource::Nginx, text).await.unwrap();
-        archive.append_lines(text, 1, std::slice::from_ref(&line)).await.unwrap();
-        assert_eq!(archive.latest_run(text).await.unwrap(), Some(run), "{text}");
-        let logs = BTreeMap::from([(LogSource::Nginx, (*text).to_owned())]);
-        assert_eq!(archive.logs(text, 1).await.unwrap(), logs, "{text}");
-        assert_eq!(archive.lines(text, 1, 10).await.unwrap(), [line], "{text}");
+    for (number, text) in (1..).zip(HOSTILE) {
+        let (run, text) = (run('a', number), (*text).to_owned());
+        let pods = vec![text.clone(), "x".to_owned()];
+        let record = RunRecord { image: text.clone(), reason: text.clone(), pods, ..record(run) };
+        let mut line = line(&text);
+        line.status.clone_from(&text);
+        archive.record(&record).await.unwrap();
+        archive.append_log(run, LogSource::Nginx, &text).await.unwrap();
+        archive.append_lines(run, std::slice::from_ref(&line)).await.unwrap();
+        assert_eq!(archive.latest_run(run.analysis).await.unwrap(), Some(record), "{text}");
+        assert_eq!(archive.lines(run, 10).await.unwrap(), [line], "{text}");
+        assert_eq!(archive.logs(run).await.unwrap(), BTreeMap::from([(LogSource::Nginx, text)]));
     }
-    assert_eq!(archive.latest_runs(&[]).await.unwrap().len(), HOSTILE.len());
 }
 
 #[tokio::test]
 async fn what_is_neither_printable_nor_short_is_made_so() {
     let (_server, archive) = archive().await;
-    let given = RunRecord { reason: "no\0w \u{202e}gr\u{fc}n\r\n".to_owned(), progress: 200, ..run("a", 1) };
+    let run = run('a', 1);
+    let given = RunRecord { reason: "no\0w \u{202e}gr\u{fc}n\r\n".to_owned(), progress: 200, ..record(run) };
     archive.record(&given).await.unwrap();
-    let kept = RunRecord { reason: "now grn\n".to_owned(), progress: 100, ..run("a", 1) };
-    assert_eq!(archive.latest_run("a").await.unwrap(), Some(kept));
-    archive.append_lines("a", 1, &[line(&"x".repeat(5000))]).await.unwrap();
+    let kept = RunRecord { reason: "now grn\n".to_owned(), progress: 100, ..record(run) };
+    assert_eq!(archive.latest_run(run.analysis).await.unwrap(), Some(kept));
+    archive.append_lines(run, &[line(&"x".repeat(5000))]).await.unwrap();
     let kept = line(&format!("{} [904 bytes left out]", "x".repeat(4096)));
-    assert_eq!(archive.lines("a", 1, 10).await.unwrap(), [kept]);
+    assert_eq!(archive.lines(run, 10).await.unwrap(), [kept]);
 }
 
 #[tokio::test]
 async fn what_belongs_to_no_run_is_refused() {
     let (_server, archive) = archive().await;
-    archive.record(&run("a", 1)).await.unwrap();
-    for (analysis, number) in [("a", 2), ("b", 1)] {
-        let log = archive.append_log(analysis, number, LogSource::Analysis, "x").await.unwrap_err();
-        let replaced = archive.replace_log(analysis, number, LogSource::Nginx, "x").await.unwrap_err();
-        let lines = archive.append_lines(analysis, number, &[line("x")]).await.unwrap_err();
+    archive.record(&record(run('a', 1))).await.unwrap();
+    for run in [run('a', 2), run('b', 1)] {
+        let log = archive.append_log(run, LogSource::Analysis, "x").await.unwrap_err();
+        let replaced = archive.replace_log(run, LogSource::Nginx, "x").await.unwrap_err();
+        let lines = archive.append_lines(run, &[line("x")]).await.unwrap_err();
         for problem in [log, replaced, lines] {
             let told = problem.to_string();
             assert!(told.ends_with("it has no such run") && !problem.may_pass(), "{told}");
-            assert!(told.contains(&format!("run {number} of analysis {analysis}")), "{told}");
+            assert!(told.contains(&run.app()), "{told}");
         }
+        assert_eq!(archive.logs(run).await.unwrap(), BTreeMap::new());
+        assert_eq!(archive.lines(run, 10).await.unwrap(), []);
     }
-    assert_eq!(archive.logs("b", 1).await.unwrap(), BTreeMap::new());
-    assert_eq!(archive.lines("b", 1, 10).await.unwrap(), []);
 }
 
 #[tokio::test]
 async fn a_forgotten_analysis_leaves_nothing_and_others_stay() {
     let (server, archive) = archive().await;
-    for (analysis, runs) in [("a", 20), ("b", 1)] {
-        for number in 1..=runs {
-            archive.record(&run(analysis, number)).await.unwrap();
-            archive.append_log(analysis, number, LogSource::Analysis, "x").await.unwrap();
-            archive.append_lines(analysis, number, &[line("x")]).await.unwrap();
+    for (letter, runs) in [('a', 20), ('b', 1)] {
+        for run in (1..=runs).map(|number| run(letter, number)) {
+            archive.record(&record(run)).await.unwrap();
+            archive.append_log(run, LogSource::Analysis, "x").await.unwrap();
+            archive.append_lines(run, &[line("x")]).await.unwrap();
         }
     }
-    assert_eq!(archive.forget("a").await.unwrap(), 20);
-    assert_eq!(archive.forget("a").await.unwrap(), 0);
+    assert_eq!(archive.forget(run('a', 1).analysis).await.unwrap(), 20);
+    assert_eq!(archive.forget(run('a', 1).analysis).await.unwrap(), 0);
     for query in OWNERS {
-        assert_eq!(column(&server, query).await, ["b"], "{query}");
+        assert_eq!(column(&server, query).await, [run('b', 1).analysis.to_string()], "{query}");
     }
 }
 
 #[tokio::test]
 async fn what_ended_before_a_moment_is_forgotten_and_what_runs_is_not() {
     let (_server, archive) = archive().await;
-    let ends = (1..=20).map(|second| (format!("old-{second}"), Some(moment(second))));
-    for (analysis, ended) in ends.chain([("new".to_owned(), Some(moment(21))), ("running".to_owned(), None)]) {
-        archive.record(&RunRecord { ended, ..run(&analysis, 1) }).await.unwrap();
-        archive.append_log(&analysis, 1, LogSource::Analysis, "x").await.unwrap();
+    let ends = ('a'..='t').zip(1..).map(|(letter, second)| (letter, Some(moment(second))));
+    for (letter, ended) in ends.chain([('y', Some(moment(21))), ('z', None)]) {
+        archive.record(&RunRecord { ended, ..record(run(letter, 1)) }).await.unwrap();
+        archive.append_log(run(letter, 1), LogSource::Analysis, "x").await.unwrap();
     }
     assert_eq!(archive.forget_ended_before(moment(21)).await.unwrap(), 20);
-    let left: Vec<_> = archive.latest_runs(&[]).await.unwrap().into_iter().map(|run| run.analysis).collect();
-    assert_eq!(left, ["new", "running"]);
+    let left: Vec<_> = archive.latest_runs(&[]).await.unwrap().into_iter().map(|record| record.run).collect();
+    assert_eq!(left, [run('y', 1), run('z', 1)]);
     assert_eq!(archive.forget_ended_before(moment(21)).await.unwrap(), 0);
 }
 

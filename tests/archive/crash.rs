@@ -4,8 +4,9 @@ use std::io::{self, BufRead as _, BufReader, Write as _};
 use std::process::{Command, Stdio};
 
 use flamewarden::archive::{Archive, LogSource};
+use flamewarden::model::Run;
 
-use crate::database::{archive, run};
+use crate::database::{archive, record, run};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_confirmed_before_a_kill_is_there_and_whole() {
@@ -28,16 +29,16 @@ async fn what_was_confirmed_before_a_kill_is_there_and_whole() {
         let last = numbers.last().unwrap_or(u32::try_from(confirmations).unwrap());
         child.wait().unwrap();
         for number in 1..=last {
-            let analysis = format!("a-{number}");
-            assert_eq!(archive.latest_run(&analysis).await.unwrap(), Some(run(&analysis, 1)));
-            assert_eq!(archive.logs(&analysis, 1).await.unwrap()[&LogSource::Analysis], log(number));
+            let run = nth(number);
+            assert_eq!(archive.latest_run(run.analysis).await.unwrap(), Some(record(run)));
+            assert_eq!(archive.logs(run).await.unwrap()[&LogSource::Analysis], log(number));
         }
         // What was begun and not confirmed is there whole, or not at all.
         for number in last + 1..last + 3 {
-            let logs = archive.logs(&format!("a-{number}"), 1).await.unwrap();
+            let logs = archive.logs(nth(number)).await.unwrap();
             assert!(logs.get(&LogSource::Analysis).is_none_or(|text| *text == log(number)));
         }
-        archive.record(&run("afterwards", 1)).await.unwrap();
+        archive.record(&record(nth(last + 3))).await.unwrap();
     }
 }
 
@@ -45,11 +46,15 @@ async fn what_was_confirmed_before_a_kill_is_there_and_whole() {
 async fn write(url: &str) {
     let (archive, mut parent) = (Archive::open(url).await.unwrap(), io::stdout());
     for number in 1.. {
-        let analysis = format!("a-{number}");
-        archive.record(&run(&analysis, 1)).await.unwrap();
-        archive.append_log(&analysis, 1, LogSource::Analysis, &log(number)).await.unwrap();
+        let run = nth(number);
+        archive.record(&record(run)).await.unwrap();
+        archive.append_log(run, LogSource::Analysis, &log(number)).await.unwrap();
         writeln!(parent, "{CONFIRMED}{number}").unwrap();
     }
+}
+
+fn nth(number: u32) -> Run {
+    run(char::from_u32(number).unwrap(), 1)
 }
 
 /// Longer than a chunk.

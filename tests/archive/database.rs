@@ -1,6 +1,7 @@
 //! What both kinds of databases offer to the tests: a look into them, and a time to wait.
 
 use flamewarden::archive::{Archive, LogLine, RunRecord};
+use flamewarden::model::{Phase, Run};
 use jiff::Timestamp;
 use sqlx::{AnyConnection, Connection as _};
 
@@ -30,14 +31,18 @@ pub(crate) async fn column(server: &Server, query: &'static str) -> Vec<String> 
     sqlx::query_scalar(query).fetch_all(&mut connection).await.unwrap()
 }
 
-/// A run with something in every field.
-pub(crate) fn run(analysis: &str, number: u32) -> RunRecord {
+/// A run of an analysis that a letter stands for.
+pub(crate) fn run(letter: char, number: u32) -> Run {
+    Run { analysis: format!("00000000-0000-4000-8000-{:012x}", u32::from(letter)).parse().unwrap(), number }
+}
+
+/// A record of it with something in every field.
+pub(crate) fn record(run: Run) -> RunRecord {
     RunRecord {
-        analysis: analysis.to_owned(),
-        number,
-        project: "a-project".to_owned(),
+        run,
+        project: "11111111-0000-4000-8000-000000000001".parse().unwrap(),
         image: "harbor.example/node/analysis@sha256:0123".to_owned(),
-        phase: "executing".to_owned(),
+        phase: Phase::Executing,
         progress: 40,
         pods: vec!["pod-1".to_owned(), "pod-2".to_owned()],
         reason: "it answers".to_owned(),

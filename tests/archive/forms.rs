@@ -5,7 +5,7 @@ use futures::future::join_all;
 use sqlx::Executor as _;
 
 use crate::Server;
-use crate::database::{archive, beside, column, line, run};
+use crate::database::{archive, beside, column, line, record, run};
 
 const NUMBERS: &str = "SELECT CAST(number AS TEXT) FROM archive_migrations ORDER BY number";
 
@@ -31,8 +31,8 @@ async fn many_that_open_it_at_once_make_it_once() {
 #[tokio::test]
 async fn an_older_one_is_brought_up_to_date_and_keeps_what_it_has() {
     let (server, archive) = archive().await;
-    archive.record(&run("a", 1)).await.unwrap();
-    archive.append_log("a", 1, LogSource::Analysis, "kept\n").await.unwrap();
+    archive.record(&record(run('a', 1))).await.unwrap();
+    archive.append_log(run('a', 1), LogSource::Analysis, "kept\n").await.unwrap();
     drop(archive);
     let mut connection = beside(&server).await;
     connection.execute("DROP TABLE lines").await.unwrap();
@@ -40,9 +40,9 @@ async fn an_older_one_is_brought_up_to_date_and_keeps_what_it_has() {
     drop(connection);
     let archive = Archive::open(&server.url()).await.unwrap();
     assert_eq!(column(&server, NUMBERS).await, ["1", "2", "3"]);
-    archive.append_lines("a", 1, &[line("new")]).await.unwrap();
-    assert_eq!(archive.latest_run("a").await.unwrap(), Some(run("a", 1)));
-    assert_eq!(archive.logs("a", 1).await.unwrap()[&LogSource::Analysis], "kept\n");
+    archive.append_lines(run('a', 1), &[line("new")]).await.unwrap();
+    assert_eq!(archive.latest_run(run('a', 1).analysis).await.unwrap(), Some(record(run('a', 1))));
+    assert_eq!(archive.logs(run('a', 1)).await.unwrap()[&LogSource::Analysis], "kept\n");
 }
 
 #[tokio::test]

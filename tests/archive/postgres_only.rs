@@ -7,7 +7,7 @@ use flamewarden::archive::{Archive, ArchiveProblem};
 use sqlx::Executor as _;
 
 use crate::Server;
-use crate::database::{beside, column, run};
+use crate::database::{beside, column, record, run};
 use crate::postgres_server::PASSWORD;
 use crate::postgres_server::until;
 
@@ -50,12 +50,12 @@ async fn the_url_says_whether_the_server_must_prove_who_it_is() {
 async fn a_server_that_falls_silent_holds_nobody_up() {
     let mut server = Server::alone().await;
     let archive = Archive::open(&server.url()).await.unwrap();
-    archive.record(&run("a", 1)).await.unwrap();
+    archive.record(&record(run('a', 1))).await.unwrap();
     server.signal("STOP");
     // A backend that is connected answers on; a new one would not come.
     freeze(&server, "STOP");
     let begun = Instant::now();
-    let (reading, writing) = (archive.latest_run("a"), run("a", 2));
+    let (reading, writing) = (archive.latest_run(run('a', 1).analysis), record(run('a', 2)));
     let (read, written) = tokio::join!(reading, archive.record(&writing));
     for problem in [read.map(drop).unwrap_err(), written.unwrap_err()] {
         assert!(matches!(problem, ArchiveProblem::Late { .. }) && problem.may_pass(), "{problem:?}");
@@ -63,8 +63,8 @@ async fn a_server_that_falls_silent_holds_nobody_up() {
     assert!(begun.elapsed() < Duration::from_secs(8), "{:?}", begun.elapsed());
     freeze(&server, "CONT");
     server.signal("CONT");
-    archive.record(&run("a", 2)).await.unwrap();
-    assert_eq!(archive.latest_run("a").await.unwrap(), Some(run("a", 2)));
+    archive.record(&record(run('a', 2))).await.unwrap();
+    assert_eq!(archive.latest_run(run('a', 1).analysis).await.unwrap(), Some(record(run('a', 2))));
 }
 
 #[tokio::test]
@@ -72,11 +72,11 @@ async fn connections_that_the_server_ends_are_made_anew_unseen() {
     let server = Server::shared().await;
     let archive = Archive::open(&server.url()).await.unwrap();
     for number in 1..4 {
-        archive.record(&run("a", number)).await.unwrap();
+        archive.record(&record(run('a', number))).await.unwrap();
         archive.check().await.unwrap();
         beside(&server).await.execute(END_OTHERS).await.unwrap();
     }
-    assert_eq!(archive.latest_run("a").await.unwrap(), Some(run("a", 3)));
+    assert_eq!(archive.latest_run(run('a', 1).analysis).await.unwrap(), Some(record(run('a', 3))));
 }
 
 #[tokio::test]
@@ -85,10 +85,10 @@ async fn a_writer_that_holds_the_archive_is_waited_for_and_not_for_ever() {
     let archive = Archive::open(&server.url()).await.unwrap();
     let mut other = beside(&server).await;
     other.execute("BEGIN; LOCK TABLE runs IN ACCESS EXCLUSIVE MODE").await.unwrap();
-    let problem = archive.record(&run("a", 1)).await.unwrap_err();
+    let problem = archive.record(&record(run('a', 1))).await.unwrap_err();
     assert!(problem.may_pass(), "{problem:?}");
     other.execute("ROLLBACK").await.unwrap();
-    archive.record(&run("a", 1)).await.unwrap();
+    archive.record(&record(run('a', 1))).await.unwrap();
 }
 
 /// Sends a signal to every process of the server's but its first.

@@ -5,12 +5,12 @@ use std::{fs, io};
 
 use flamewarden::archive::{Archive, ArchiveProblem};
 
-use crate::database::{archive, column, run};
+use crate::database::{archive, column, record, run};
 
 #[tokio::test]
 async fn its_files_are_its_owners_alone() {
     let (server, archive) = archive().await;
-    archive.record(&run("a", 1)).await.unwrap();
+    archive.record(&record(run('a', 1))).await.unwrap();
     let mode = |ending: &str| {
         let file = format!("{}{ending}", server.file().display());
         fs::metadata(&file).unwrap().permissions().mode() & 0o777
