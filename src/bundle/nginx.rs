@@ -40,7 +40,9 @@ pub struct Target {
 
 /// The text of `nginx.conf`.
 pub(super) fn configuration(analysis: AnalysisId, project: ProjectId, routes: &Routes) -> String {
-    let mut text = HEAD.replace("{port}", &GATEWAY_PORT.to_string());
+    let mut text = HEAD.to_owned();
+    text.push_str(&listens(routes));
+    text.push_str(SERVER);
     for location in locations(analysis, project, routes) {
         location.write(&mut text);
     }
@@ -48,15 +50,25 @@ pub(super) fn configuration(analysis: AnalysisId, project: ProjectId, routes: &R
     text
 }
 
+/// Where it listens. Pods have the family of addresses that Services have; a machine without IPv6 refuses to listen
+/// there, and NGINX would not start.
+fn listens(routes: &Routes) -> String {
+    let Routes { kong, storage, hub_adapter, message_broker, orchestrator, analysis } = routes;
+    let nodes = [kong, storage, hub_adapter, message_broker, orchestrator].map(|route| &route.target);
+    let is_newer = |target: &&Target| matches!(target.address, Address::Cluster(IpAddr::V6(_)));
+    let newer = nodes.into_iter().chain([analysis]).any(|target| is_newer(&target));
+    let also = if newer { format!("    listen [::]:{GATEWAY_PORT};\n") } else { String::new() };
+    format!("    listen {GATEWAY_PORT};\n{also}")
+}
+
 /// One way through the gateway.
 struct Location<'a> {
     /// How nginx matches it.
     matches: String,
-    /// The methods that may be used; any where the list is empty.
+    /// The methods that may be used; HEAD where GET may.
     methods: &'static [&'static str],
-    /// What is taken from the path before it goes on, as a regular expression with what is kept in its group; the whole
-    /// path goes on where there is none.
-    cut: Option<&'static str>,
+    /// What of the path goes on: the group of this regular expression.
+    kept: &'static str,
     target: &'a Target,
     /// More lines.
     more: &'static [&'static str],
@@ -65,25 +77,22 @@ struct Location<'a> {
 fn locations<'a>(analysis: AnalysisId, project: ProjectId, routes: &'a Routes) -> Vec<Location<'a>> {
     let broker = format!("/message-broker/analyses/{analysis}");
     let exact = |path: &str| format!("= {path}");
-    let location = |matches: String, methods, cut, target| Location { matches, methods, cut, target, more: &[] };
+    let location = |matches: String, methods, kept, target| Location { matches, methods, kept, target, more: &[] };
     let (kong, storage) = (&routes.kong.target, &routes.storage.target);
     let (adapter, messages) = (&routes.hub_adapter.target, &routes.message_broker.target);
     vec![
-        location("^~ /kong/".to_owned(), &[], Some("^/kong(/.*)"), kong),
-        location(STORAGE.to_owned(), &["GET", "PUT"], Some("^/storage(/.*)"), storage),
-        location(
-            exact(&format!("/hub-adapter/kong/datastore/{project}")),
-            &["GET"],
-            Some("^/hub-adapter(/.*)"),
-            adapter,
-        ),
+        // The first regular expression that matches counts. A prefix with a slash at its end would also redirect to it.
+        location(SEARCH.to_owned(), &["GET", "POST"], KONG, kong),
+        location("~ ^/kong/".to_owned(), &["GET"], KONG, kong),
+        location(STORAGE.to_owned(), &["GET", "PUT"], "^/storage(/.*)", storage),
+        location(exact(&format!("/hub-adapter/kong/datastore/{project}")), &["GET"], "^/hub-adapter(/.*)", adapter),
         location(exact("/message-broker/healthz"), &["GET"], BROKER, messages),
         location(exact(&format!("{broker}/participants")), &["GET"], BROKER, messages),
         location(exact(&format!("{broker}/participants/self")), &["GET"], BROKER, messages),
         location(exact(&format!("{broker}/messages")), &["POST"], BROKER, messages),
         location(exact(&format!("{broker}/messages/subscriptions")), &["GET", "POST", "DELETE"], BROKER, messages),
-        Location { more: LOGS, ..location(exact("/po/stream_logs"), &["POST"], None, &routes.orchestrator.target) },
-        location("^~ /analysis/".to_owned(), &["GET", "POST"], Some("^/analysis(/.*)"), &routes.analysis),
+        Location { more: LOGS, ..location(exact("/po/stream_logs"), &["POST"], "^(/.*)", &routes.orchestrator.target) },
+        location("~ ^/analysis/".to_owned(), &["GET", "POST"], "^/analysis(/.*)", &routes.analysis),
     ]
 }
 
@@ -95,16 +104,15 @@ impl Location<'_> {
             Address::Cluster(IpAddr::V4(address)) => format!("{address}:{port}"),
             Address::Name => format!("{host}:{port}"),
         };
-        let mut lines = vec![format!("location {} {{", self.matches)];
-        if !self.methods.is_empty() {
-            lines.push(format!("  limit_except {} {{ deny all; }}", self.methods.join(" ")));
-        }
-        // `.` ends at a newline and `$` also matches before one; such paths were refused above, and `\z` is the end.
-        lines.extend(self.cut.map(|cut| format!(r"  rewrite {cut}\z $1 break;")));
-        // A location that sets one header inherits none, so it sets all of them.
-        lines.push(format!("  proxy_set_header Host {host};"));
-        lines.extend(HEADERS.iter().map(|header| format!("  proxy_set_header {header};")));
-        lines.push(format!("  proxy_pass http://{at};"));
+        let mut lines = vec![
+            format!("location {} {{", self.matches),
+            format!("  limit_except {} {{ deny all; }}", self.methods.join(" ")),
+            format!("  set $service {host};"),
+            // The path goes on as it was matched, decoded and encoded again, so that nobody reads it otherwise.
+            // `.` ends at a newline and `$` also matches before one; such paths were refused above, and `\z` is the end.
+            format!(r"  rewrite {}\z $1 break;", self.kept),
+            format!("  proxy_pass http://{at};"),
+        ];
         lines.extend(self.more.iter().map(|line| format!("  {line}")));
         lines.push("}".to_owned());
         for line in lines {
@@ -114,24 +122,25 @@ impl Location<'_> {
     }
 }
 
-/// What upstreams are told of the caller: the address that it has, whatever it says itself.
-const HEADERS: &[&str] = &[
-    "Connection \"\"",
-    "X-Real-IP $remote_addr",
-    "X-Forwarded-For $remote_addr",
-    "X-Forwarded-Proto $scheme",
-    "X-Forwarded-Host \"\"",
-    "Forwarded \"\"",
-];
+const KONG: &str = "^/kong(/.*)";
+/// The one thing that is asked of the data by POST: a FHIR search whose parameters are too long for an address, or are not
+/// for logs. All else but GET writes: `POST /Patient` stores one, and a bundle posted to the root may do anything. The SDK
+/// only reads, by GET. The Hub adapter gives a route in Kong GET alone unless it is asked for more, which then is no longer
+/// for every analysis to use.
+const SEARCH: &str = r"~ ^/kong/[^/]+/fhir/(?:[^/]+/)*_search\z";
 /// The storage service's paths, with and without something behind them.
 const STORAGE: &str = r"~ ^/storage/(?:final|local|intermediate)(?:/|\z)";
-const BROKER: Option<&str> = Some("^/message-broker(/.*)");
+const BROKER: &str = "^/message-broker(/.*)";
 /// Log lines are few, and what takes them answers at once.
 const LOGS: &[&str] = &["client_max_body_size 1m;"];
 
+/// What is refused before anything is matched. What a map cannot answer is refused, too.
+///
+/// The line as it came has a method, a path and one of two versions: no other host's address (`http://…`), no fragment.
 /// The raw path, before nginx decodes and merges it, is refused where it could be read in two ways: encoded percent
-/// signs, slashes, dots and control characters, semicolons, backslashes, doubled slashes and dot segments. The query is
-/// not looked at: what it says is the upstream's business, and FHIR queries hold addresses.
+/// signs, slashes, dots, semicolons, backslashes and control characters, encodings that are no UTF-8 though a careless
+/// reader takes them for such characters, bytes that are to be encoded, semicolons, backslashes, doubled slashes and dot
+/// segments. The query is not looked at: what it says is the upstream's business, and FHIR queries hold addresses.
 const HEAD: &str = r#"# Made by Flamewarden from the analysis's request. Changes are undone.
 worker_processes 1;
 pid /tmp/nginx.pid;
@@ -145,20 +154,25 @@ http {
   fastcgi_temp_path /tmp/fastcgi;
   uwsgi_temp_path /tmp/uwsgi;
   scgi_temp_path /tmp/scgi;
-  map $request_uri $refused {
-    default 0;
-    "~*^[^?]*%(?:25|2e|2f|3b|5c|0|1|7f)" 1;
-    "~^[^?]*(?:;|\\|//)" 1;
-    "~^[^?]*/\.\.?(?:[/?]|\z)" 1;
-    "~^(?!/)" 1;
+  map $request $refused_line {
+    default 1;
+    "~^[A-Z]+ /[^ #]* HTTP/1\.[01]\z" 0;
   }
-  map $uri $unprintable {
+  map $request_uri $refused_path {
+    default 0;
+    "~*^[^?]*%(?:25|2e|2f|3b|5c|0|1|7f|c[01]|e0%[89]|f0%8|f[5-f])" 1;
+    "~^[^?]*(?:[;\x5c\x80-\xff]|//)" 1;
+    "~^[^?]*/\.\.?(?:[/?]|\z)" 1;
+  }
+  map $uri $refused_characters {
     default 0;
     "~[\x00-\x1f\x7f]" 1;
   }
   server {
-    listen {port};
-    server_name _;
+"#;
+/// Upstreams are told the address that the caller has, whatever it says itself, and nothing else of where it comes from
+/// or what it would rather have called. What they answer does not steer this gateway.
+const SERVER: &str = r#"    server_name _;
     # Results are large; they are passed on as they come.
     client_max_body_size 0;
     proxy_request_buffering off;
@@ -168,8 +182,36 @@ http {
     proxy_connect_timeout 10s;
     proxy_send_timeout 120s;
     proxy_read_timeout 120s;
-    if ($refused) { return 400; }
-    if ($unprintable) { return 400; }
+    proxy_ignore_headers X-Accel-Redirect X-Accel-Expires X-Accel-Limit-Rate X-Accel-Buffering X-Accel-Charset;
+    proxy_headers_hash_max_size 1024;
+    proxy_headers_hash_bucket_size 128;
+    proxy_set_header Host $service;
+    proxy_set_header Connection "";
+    proxy_set_header X-Real-IP $remote_addr;
+    proxy_set_header X-Forwarded-For $remote_addr;
+    proxy_set_header X-Forwarded-Proto $scheme;
+    proxy_set_header X-Forwarded-Host "";
+    proxy_set_header X-Forwarded-Port "";
+    proxy_set_header X-Forwarded-Prefix "";
+    proxy_set_header X-Forwarded-Path "";
+    proxy_set_header X-Forwarded-Server "";
+    proxy_set_header X-Client-IP "";
+    proxy_set_header X-Cluster-Client-IP "";
+    proxy_set_header True-Client-IP "";
+    proxy_set_header Forwarded "";
+    proxy_set_header Via "";
+    proxy_set_header Proxy "";
+    proxy_set_header Proxy-Connection "";
+    proxy_set_header Proxy-Authorization "";
+    proxy_set_header Trailer "";
+    proxy_set_header X-Original-URL "";
+    proxy_set_header X-Rewrite-URL "";
+    proxy_set_header X-HTTP-Method "";
+    proxy_set_header X-HTTP-Method-Override "";
+    proxy_set_header X-Method-Override "";
+    if ($refused_line != 0) { return 400; }
+    if ($refused_path != 0) { return 400; }
+    if ($refused_characters != 0) { return 400; }
     location / { return 404; }
     location = /healthz { return 200 'healthy'; }
 "#;

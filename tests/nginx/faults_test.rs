@@ -1,0 +1,80 @@
+//! A service that is away or silent costs its own route only.
+
+use std::net::SocketAddr;
+
+use tokio::net::TcpListener;
+
+use crate::gateway::Gateway;
+use crate::recorder::{Recorders, listener, record};
+use crate::rendered::{Family, UPSTREAMS};
+use crate::wire::{exchange, statuses};
+
+/// A call for each upstream.
+const CALLS: [&str; 6] = [
+    "GET /kong/x",
+    "GET /storage/local/1",
+    "GET /hub-adapter/kong/datastore/7b1c9d20-5a4e-4f6b-9c3d-2e1f0a9b8c7d",
+    "GET /message-broker/healthz",
+    "POST /po/stream_logs",
+    "GET /analysis/healthz",
+];
+
+#[tokio::test]
+async fn a_service_that_is_away_costs_its_own_route_until_it_is_back() {
+    let upstreams = Recorders::start(Family::Ipv4).await;
+    for away in 0..UPSTREAMS.len() {
+        // An address of its own, so that nobody takes the port meanwhile.
+        let gone = TcpListener::bind("127.0.0.3:0").await.unwrap().local_addr().unwrap();
+        let mut addresses = upstreams.addresses.clone();
+        addresses[away] = gone;
+        let gateway = Gateway::before(&addresses);
+        let mut want = [200; 6];
+        want[away] = 502;
+        assert_eq!(answers(gateway.address).await, want, "{}", UPSTREAMS[away]);
+        let back = TcpListener::bind(gone).await.unwrap();
+        tokio::spawn(record(back, UPSTREAMS[away], String::new(), <_>::default(), <_>::default()));
+        assert_eq!(answers(gateway.address).await, [200; 6], "{} is back", UPSTREAMS[away]);
+    }
+}
+
+#[tokio::test]
+async fn a_service_that_says_nothing_costs_its_own_route() {
+    let upstreams = Recorders::start(Family::Ipv4).await;
+    for silent in 0..UPSTREAMS.len() {
+        // Connections are made, and nobody ever takes them.
+        let nobody = listener(Family::Ipv4).await;
+        let mut addresses = upstreams.addresses.clone();
+        addresses[silent] = nobody.local_addr().unwrap();
+        let patience = ("proxy_read_timeout 120s;", "proxy_read_timeout 300ms;");
+        let gateway = Gateway::changed(Family::Ipv4, &addresses, &[patience]);
+        let mut want = [200; 6];
+        want[silent] = 504;
+        let (all, meanwhile) = tokio::join!(answers(gateway.address), exchange(gateway.address, HEALTHY));
+        assert_eq!((all, statuses(&meanwhile)), (want, vec![200]), "{}", UPSTREAMS[silent]);
+    }
+}
+
+#[tokio::test]
+async fn a_gateway_starts_while_every_service_is_away() {
+    for family in [Family::Ipv4, Family::Ipv6] {
+        let mut addresses = Vec::new();
+        for _ in UPSTREAMS {
+            addresses.push(listener(family).await.local_addr().unwrap());
+        }
+        let gateway = Gateway::before(&addresses);
+        let healthy = exchange(gateway.address, HEALTHY).await;
+        assert_eq!((statuses(&healthy), answers(gateway.address).await), (vec![200], [502; 6]));
+    }
+}
+
+/// What each route answers.
+async fn answers(gateway: SocketAddr) -> [u16; 6] {
+    let mut answers = [0; 6];
+    for (call, answer) in CALLS.iter().zip(&mut answers) {
+        let sent = format!("{call} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+        *answer = statuses(&exchange(gateway, sent.as_bytes()).await)[0];
+    }
+    answers
+}
+
+const HEALTHY: &[u8] = b"GET /healthz HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
