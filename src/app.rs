@@ -1,5 +1,6 @@
 //! Edge: composition of the parts: what is opened, in which order, and how it ends.
 
+mod api;
 mod controller;
 mod parts;
 mod webhook;
@@ -46,6 +47,8 @@ pub struct Settings {
     pub listen: SocketAddr,
     /// Where probes and metrics are answered.
     pub probes: SocketAddr,
+    /// Where the REST API is answered, by the controller and where the policies have one.
+    pub api: SocketAddr,
     /// Authorities of client certificates.
     pub client_authorities: Option<PathBuf>,
     /// Common name of client certificates.
@@ -117,6 +120,13 @@ pub async fn start(settings: &Settings, judge: Judge) -> anyhow::Result<Running>
             controller::start(&settings.controller, policies.set.clone(), metrics.clone(), drain.clone()).await?;
         checks.push(controller.check);
         tasks.spawn(controller.running);
+        if let Some(rest) = api::start(settings, &policies, &metrics, &drain).await? {
+            tracing::info!(rest = %rest.address, "the REST API is answered");
+            tasks.spawn(async move {
+                rest.running.await;
+                Ok(())
+            });
+        }
     }
     let probes = probes(settings, Probes { checks, drain: drain.clone(), metrics: metrics.clone() }).await?;
     let probes_at = probes.listener.local_addr()?;

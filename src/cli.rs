@@ -122,6 +122,9 @@ struct Serve {
     /// Where probes and metrics are answered, without TLS.
     #[arg(long, value_name = "ADDR", default_value = "0.0.0.0:8080")]
     probes: SocketAddr,
+    /// Where the controller answers the REST API, without TLS, where the policies have one.
+    #[arg(long, value_name = "ADDR", default_value = "0.0.0.0:8000")]
+    api: SocketAddr,
     /// Authorities of client certificates (PEM); callers without a certificate of theirs are turned away.
     #[arg(long, value_name = "FILE")]
     client_ca: Option<PathBuf>,
@@ -160,6 +163,7 @@ impl Serve {
             certificates: self.certificates,
             listen: self.listen,
             probes: self.probes,
+            api: self.api,
             client_authorities: self.client_ca,
             client_name: self.client_name,
             look: Duration::from_secs(1),

@@ -5,6 +5,7 @@ mod failure;
 mod foreign;
 mod items;
 mod lease;
+mod logs;
 mod pages;
 mod pieces;
 mod reading;
@@ -306,6 +307,12 @@ impl ClusterProblem {
     /// Whether an object of that name is there already.
     pub fn is_there_already(&self) -> bool {
         self.status().is_some_and(|status| status.reason == "AlreadyExists")
+    }
+
+    /// Whether another has written the object since it was read, so that it is to be read again.
+    pub fn may_be_outdated(&self) -> bool {
+        // 422 is also how a failed `test` of a patch is told.
+        self.status().is_some_and(|status| matches!(status.code, 409 | 422))
     }
 
     /// Whether the same call may succeed a moment later: the API server did not answer, or was too busy to, or

@@ -71,7 +71,7 @@ pub fn manifests(settings: &Settings, policies: &PolicySet) -> Vec<Value> {
     objects.extend(crds::definitions());
     objects.extend(rbac::access(settings, policies));
     objects.extend(certificates::requests(settings));
-    objects.extend(workload::workloads(settings));
+    objects.extend(workload::workloads(settings, policies));
     objects.extend(fallback::fallback(policies));
     objects.extend(admission::configurations(settings, policies));
     objects

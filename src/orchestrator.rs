@@ -1,6 +1,7 @@
-//! Makes analyses: an `Analysis` object and what is there go in, one step at a time goes out.
+//! Makes analyses: an `Analysis` object and what is there go in, one step at a time goes out; and the API that writes them.
 
 mod act;
+mod api;
 mod covers;
 mod known;
 mod plan;
@@ -8,5 +9,6 @@ mod run;
 mod settings;
 mod watches;
 
+pub use api::{Api, ApiParts};
 pub use run::Orchestration;
 pub use settings::OrchestratorSettings;

@@ -1,5 +1,6 @@
 //! What the operator decided: profiles, the modes of their rules, exceptions.
 
+mod api;
 mod checked;
 mod dns;
 mod exception;
@@ -12,6 +13,7 @@ mod reach;
 mod set;
 mod user_rule;
 
+pub use api::{Administrators, ApiSettings, RealmRole};
 pub use checked::{ALWAYS, SOFTER};
 pub use dns::{DnsPeer, DnsPlace};
 pub use exception::Exception;

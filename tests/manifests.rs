@@ -143,6 +143,44 @@ fn the_webhook_may_only_read_two_kinds_and_only_where_it_guards() {
     }
 }
 
+/// With an API the controller listens on one more port; without one nothing of it is printed.
+#[test]
+fn the_rest_api_is_reached_by_a_service_of_its_own_where_there_is_one() {
+    let image = format!("registry.example/nginx@sha256:{}", "1".repeat(64));
+    let installation = FILES[2].1.replace("[\"nginx:latest\",", &format!("[\"{image}\","));
+    let orchestrator = format!(
+        "apiVersion: flamewarden.dev/v1alpha1\nkind: Orchestrator\nspec:\n  namespace: analyses\n  gatewayImage: {image}\n  \
+         upstreams: {{kong: {{service: k}}, storage: {{service: s}}, hubAdapter: {{service: h}}, messageBroker: {{service: m}}}}\n"
+    );
+    let with_api =
+        format!("{orchestrator}  api: {{keycloak: 'http://keycloak', administrators: {{clients: [hub]}}}}\n");
+    for (text, has_api) in [(orchestrator, false), (with_api, true)] {
+        let files = [FILES[0], FILES[1], ("installation.yaml", installation.as_str()), ("o.yaml", text.as_str())];
+        let printed = printed_of(&files, "flamewarden", Certificates::Own);
+        let named = |kind: &str, name: &str| {
+            printed.iter().find(|object| text_is(object, "/kind", kind) && text_is(object, "/metadata/name", name))
+        };
+        let api = named("Service", "flamewarden-orchestrator").map(|service| service["spec"].clone());
+        let wanted = json!({
+            "selector": {"app.kubernetes.io/instance": "flamewarden-controller"},
+            "ports": [{"name": "rest", "port": 8000, "targetPort": "rest", "protocol": "TCP"}],
+        });
+        assert_eq!(api, has_api.then_some(wanted));
+        for (deployment, listens) in [("flamewarden-controller", has_api), ("flamewarden-webhook", false)] {
+            let container = &named("Deployment", deployment).unwrap()["spec"]["template"]["spec"]["containers"][0];
+            let port = container["ports"].as_array().unwrap().contains(&json!({"name": "rest", "containerPort": 8000}));
+            let told = container["args"].as_array().unwrap().contains(&json!("--api=0.0.0.0:8000"));
+            assert_eq!((port, told), (listens, listens), "{deployment}");
+        }
+        let open = &named("NetworkPolicy", "flamewarden").unwrap()["spec"]["ingress"][0]["ports"];
+        assert_eq!(open.as_array().unwrap().contains(&json!({"protocol": "TCP", "port": 8000})), has_api);
+    }
+}
+
+fn text_is(object: &Value, pointer: &str, wanted: &str) -> bool {
+    text(object, pointer) == wanted
+}
+
 /// What differs where somebody else makes the certificate: the right to write any Secret or `caBundle` is gone.
 #[test]
 fn without_certificates_of_its_own_the_controller_asks_for_no_right_to_make_them() {

@@ -1,9 +1,10 @@
-//! The two Deployments, with their Service, ConfigMap, disruption budget and network policy.
+//! The two Deployments, with their Services, ConfigMap, disruption budget and network policy.
 
 use serde_json::{Value, json};
 
 use super::rbac::{CONTROLLER, WEBHOOK};
 use super::{Certificates, Settings};
+use crate::policy::PolicySet;
 
 /// The labels of everything that is ours.
 pub(super) fn labels(component: &str) -> Value {
@@ -22,15 +23,26 @@ pub(super) fn insert(object: &mut Value, key: &str, text: &str) {
 }
 
 /// Everything that runs, the controller first: it makes the certificate that the webhook waits for.
-pub(super) fn workloads(settings: &Settings) -> Vec<Value> {
-    vec![
+pub(super) fn workloads(settings: &Settings, set: &PolicySet) -> Vec<Value> {
+    let has_api = set.orchestrator.as_ref().is_some_and(|orchestrator| orchestrator.api.is_some());
+    let mut objects = vec![
         policies(settings),
-        deployment(settings, &controller(settings)),
-        service(settings),
+        deployment(settings, &controller(settings, has_api)),
+        service(
+            settings,
+            WEBHOOK,
+            WEBHOOK,
+            &json!({"name": "https", "port": 443, "targetPort": "https", "protocol": "TCP"}),
+        ),
         budget(settings),
-        network_policy(settings),
+        network_policy(settings, has_api),
         deployment(settings, &webhook()),
-    ]
+    ];
+    if has_api {
+        let port = json!({"name": "rest", "port": REST_PORT, "targetPort": "rest", "protocol": "TCP"});
+        objects.insert(3, service(settings, API, CONTROLLER, &port));
+    }
+    objects
 }
 
 /// Secrets that the controller makes: the authority, and the webhook's serving certificate.
@@ -43,6 +55,9 @@ pub const SERVING_SECRET: &str = "flamewarden-webhook-tls";
 const POLICIES: &str = "flamewarden-policies";
 const WEBHOOK_PORT: u16 = 9443;
 const PROBE_PORT: u16 = 8080;
+const REST_PORT: u16 = 8000;
+/// The REST API's Service, by which gateways and the Hub adapter call it.
+const API: &str = "flamewarden-orchestrator";
 
 /// What differs between the two Deployments.
 struct Part {
@@ -52,6 +67,7 @@ struct Part {
     secret: Option<&'static str>,
     memory: &'static str,
     grace: u16,
+    has_api: bool,
 }
 
 fn webhook() -> Part {
@@ -66,20 +82,23 @@ fn webhook() -> Part {
         memory: "512Mi",
         // Longer than the drain, which waits for the API server's idle connections (90 s).
         grace: 120,
+        has_api: false,
     }
 }
 
-fn controller(settings: &Settings) -> Part {
+fn controller(settings: &Settings, has_api: bool) -> Part {
     let namespace = format!("--namespace={}", settings.namespace);
     let arguments = ["serve", "--parts=controller", "--policies=/policies"].map(str::to_owned);
     let source = (settings.certificates != Certificates::Own).then(|| "--certificate-source=other".to_owned());
+    let api = has_api.then(|| format!("--api=0.0.0.0:{REST_PORT}"));
     Part {
         name: CONTROLLER,
         replicas: 2,
-        arguments: arguments.into_iter().chain([namespace]).chain(source).collect(),
+        arguments: arguments.into_iter().chain([namespace]).chain(source).chain(api).collect(),
         secret: None,
         memory: "256Mi",
         grace: 30,
+        has_api,
     }
 }
 
@@ -116,6 +135,11 @@ fn pod(settings: &Settings, part: &Part, selector: &Value) -> Value {
     }
     let mut arguments = part.arguments.clone();
     arguments.push(format!("--probes=0.0.0.0:{PROBE_PORT}"));
+    let mut ports = vec![
+        json!({"name": "https", "containerPort": WEBHOOK_PORT}),
+        json!({"name": "probes", "containerPort": PROBE_PORT}),
+    ];
+    ports.extend(part.has_api.then(|| json!({"name": "rest", "containerPort": REST_PORT})));
     let probe = |path: &str| json!({"httpGet": {"path": path, "port": "probes"}, "periodSeconds": 5});
     json!({
         "serviceAccountName": part.name,
@@ -135,7 +159,7 @@ fn pod(settings: &Settings, part: &Part, selector: &Value) -> Value {
             "name": part.name,
             "image": settings.image,
             "args": arguments,
-            "ports": [{"name": "https", "containerPort": WEBHOOK_PORT}, {"name": "probes", "containerPort": PROBE_PORT}],
+            "ports": ports,
             "livenessProbe": probe("/livez"),
             "readinessProbe": probe("/readyz"),
             // No limit on cpu: a throttled webhook is a slow API server.
@@ -149,14 +173,12 @@ fn pod(settings: &Settings, part: &Part, selector: &Value) -> Value {
     })
 }
 
-fn service(settings: &Settings) -> Value {
+/// A Service of that name for the pods of a part.
+fn service(settings: &Settings, name: &str, part: &str, port: &Value) -> Value {
     json!({
         "apiVersion": "v1", "kind": "Service",
-        "metadata": {"name": WEBHOOK, "namespace": settings.namespace, "labels": labels(WEBHOOK)},
-        "spec": {
-            "selector": {"app.kubernetes.io/instance": WEBHOOK},
-            "ports": [{"name": "https", "port": 443, "targetPort": "https", "protocol": "TCP"}],
-        },
+        "metadata": {"name": name, "namespace": settings.namespace, "labels": labels(part)},
+        "spec": {"selector": {"app.kubernetes.io/instance": part}, "ports": [port]},
     })
 }
 
@@ -168,17 +190,18 @@ fn budget(settings: &Settings) -> Value {
     })
 }
 
-/// Only the webhook's port and the probes are open. Who calls cannot be said here: the API server's address
-/// differs by cluster, and often is the node's own.
-fn network_policy(settings: &Settings) -> Value {
-    let port = |port: u16| json!({"protocol": "TCP", "port": port});
+/// Only the webhook's port, the probes and, where there is one, the REST API are open. Who calls cannot be said here:
+/// the API server's address differs by cluster, and often is the node's own; the API asks for tokens.
+fn network_policy(settings: &Settings, has_api: bool) -> Value {
+    let open = [WEBHOOK_PORT, PROBE_PORT].into_iter().chain(has_api.then_some(REST_PORT));
+    let ports: Vec<Value> = open.map(|port| json!({"protocol": "TCP", "port": port})).collect();
     json!({
         "apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy",
         "metadata": {"name": "flamewarden", "namespace": settings.namespace, "labels": labels("network")},
         "spec": {
             "podSelector": {"matchLabels": {"app.kubernetes.io/name": "flamewarden"}},
             "policyTypes": ["Ingress"],
-            "ingress": [{"ports": [port(WEBHOOK_PORT), port(PROBE_PORT)]}],
+            "ingress": [{"ports": ports}],
         },
     })
 }

@@ -18,8 +18,11 @@ use crate::shared::{Cluster, PATIENCE, cluster, wait_until};
 
 #[path = "flamewarden/printed.rs"]
 mod printed;
+#[path = "flamewarden/realm.rs"]
+mod realm;
 
 pub(crate) use printed::{Beside, as_printed};
+pub(crate) use realm::REALM;
 
 /// The shared cluster with Flamewarden installed.
 pub(crate) struct Guarded {
@@ -28,6 +31,8 @@ pub(crate) struct Guarded {
     pub(crate) editor: Caller,
     pub(crate) webhook: Part,
     controller: Part,
+    /// Where the REST API is answered.
+    pub(crate) api: String,
 }
 
 /// Namespaces that the installation guards, shared with other software. A test takes one for itself.
@@ -55,7 +60,9 @@ pub(crate) async fn guarded() -> &'static Guarded {
 async fn install(cluster: &'static Cluster) -> Guarded {
     let folder = cluster.plane.folder().join("flamewarden");
     let prepared = prepare(cluster, &folder, &[]).await;
-    write_policies(&folder.join("controller-policies"), &policy_files(UNATTENDED));
+    let mut files = policy_files(UNATTENDED);
+    files.iter_mut().filter(|(name, _)| name == "orchestrator.yaml").for_each(|(_, text)| text.push_str(&api()));
+    write_policies(&folder.join("controller-policies"), &files);
     for namespace in SHARED.iter().chain(DEDICATED) {
         let bindings = format!("/apis/rbac.authorization.k8s.io/v1/namespaces/{namespace}/rolebindings");
         for role in ["edit", ATTACKER] {
@@ -73,11 +80,14 @@ async fn install(cluster: &'static Cluster) -> Guarded {
     let mut recipe = controller_recipe(cluster, &folder, "controller-policies", "controller");
     // The API server takes no loopback address as an endpoint of a Service.
     recipe.arguments.push(format!("--webhook-address=127.0.0.1:{}", prepared.ports[0]));
+    let [api] = free_ports();
+    recipe.arguments.push(format!("--api=127.0.0.1:{api}"));
     let controller = Part::start(recipe);
     let editor = cluster.plane.caller("editor", None).await;
     answers(&mut webhook, prepared.ports[1]).await;
     apply(cluster, &prepared.configurations).await;
-    let guarded = Guarded { cluster, editor, webhook, controller };
+    let api = format!("http://127.0.0.1:{api}");
+    let guarded = Guarded { cluster, editor, webhook, controller, api };
     guarded.settled().await;
     guarded
 }
@@ -284,6 +294,14 @@ fn orchestrator() -> String {
         "apiVersion: flamewarden.dev/v1alpha1\nkind: Orchestrator\nspec:\n  namespace: {MADE}\n  gatewayImage: {GATEWAY_IMAGE}\n  \
          upstreams:\n{}",
         upstreams.concat()
+    )
+}
+
+/// Whose tokens the REST API accepts.
+fn api() -> String {
+    format!(
+        "  api:\n    keycloak: {}\n    administrators: {{clients: [hub-adapter], roles: [{{name: node-admin}}]}}\n",
+        REALM.address
     )
 }
 

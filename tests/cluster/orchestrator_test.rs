@@ -118,22 +118,8 @@ impl Node {
     async fn of(guarded: &'static Guarded) -> Node {
         let creator =
             guarded.cluster.plane.caller("system:serviceaccount:flame:flame-po", Some("system:masters")).await;
-        let node = Node { guarded, creator };
-        for (name, port) in [
-            ("kong-proxy", 80),
-            ("storage", 8080),
-            ("hub-adapter", 5000),
-            ("message-broker", 80),
-            ("orchestrator", 8000),
-        ] {
-            let service = json!({
-                "apiVersion": "v1", "kind": "Service", "metadata": {"name": name},
-                "spec": {"selector": {"component": format!("flame-{name}")}, "ports": [{"port": port, "targetPort": 3000}]},
-            });
-            // Another test may have made it.
-            let _ = node.admin().create(&node.collection("services"), &service).await;
-        }
-        node
+        services(guarded).await;
+        Node { guarded, creator }
     }
 
     fn admin(&self) -> &'static Caller {
@@ -200,6 +186,20 @@ impl Node {
             found.extend(names.map(|object| format!("{resource} {}", object["metadata"]["name"].as_str().unwrap())));
         }
         found
+    }
+}
+
+/// Makes the node's services that gateways lead to.
+pub(crate) async fn services(guarded: &Guarded) {
+    for (name, port) in
+        [("kong-proxy", 80), ("storage", 8080), ("hub-adapter", 5000), ("message-broker", 80), ("orchestrator", 8000)]
+    {
+        let service = json!({
+            "apiVersion": "v1", "kind": "Service", "metadata": {"name": name},
+            "spec": {"selector": {"component": format!("flame-{name}")}, "ports": [{"port": port, "targetPort": 3000}]},
+        });
+        // Another test may have made it.
+        let _ = guarded.cluster.admin.create(&format!("/api/v1/namespaces/{MADE}/services"), &service).await;
     }
 }
 

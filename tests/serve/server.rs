@@ -72,6 +72,7 @@ impl Place {
             certificates: Some(self.certificates()),
             listen: ([127, 0, 0, 1], 0).into(),
             probes: ([127, 0, 0, 1], 0).into(),
+            api: ([127, 0, 0, 1], 0).into(),
             client_authorities: None,
             client_name: None,
             look: Duration::from_millis(5),

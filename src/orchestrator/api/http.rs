@@ -1,0 +1,189 @@
+//! Edge: the API over HTTP: who asks, what is sent, and the promise that every failure is an answer.
+
+use std::time::Duration;
+
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use hyper::body::{Bytes, Incoming};
+use hyper::header::{ALLOW, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, WWW_AUTHENTICATE};
+use hyper::{Request, Response, StatusCode};
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use tokio::time::timeout;
+use tracing::{debug, warn};
+
+use super::access::{Caller, stranger};
+use super::answer::Answer;
+use super::line::Line;
+use super::operations::Operations;
+use super::route::{Operation, Route, Which, route};
+use super::{Api, Inner};
+use crate::bundle::CreateRequest;
+use crate::cluster::ClusterProblem;
+use crate::model::parse;
+use crate::policy::{ApiSettings, PolicySet};
+use crate::serve::Handler;
+use crate::telemetry::whole;
+
+impl Handler for Api {
+    async fn answer(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
+        let inner = self.inner.clone();
+        // On a task of its own: what was begun is brought to its end though the caller hangs up, and a panic is an answer.
+        let answer = tokio::spawn(async move { inner.answer(request).await }).await.unwrap_or_else(|problem| {
+            warn!(%problem, "a call of the API broke off");
+            Answer::failed("answering")
+        });
+        response(&answer)
+    }
+}
+
+impl Inner {
+    async fn answer(&self, request: Request<Incoming>) -> Answer {
+        let (head, body) = request.into_parts();
+        let path = head.uri.path();
+        let route = match route(head.method.as_str(), path) {
+            Ok(Route { operation: Operation::Healthz, .. }) => return Answer::ok(json!({"status": "ok"})),
+            Ok(route) => route,
+            Err(answer) => return answer,
+        };
+        let policies = self.policies.load_full();
+        let settings = policies.orchestrator.as_ref().and_then(|settings| Some((settings, settings.api.as_ref()?)));
+        let Some((orchestrator, settings)) = settings else {
+            return Answer::detail(503, "the policies in force have no API");
+        };
+        let caller = match self.caller(&head.headers, settings).await {
+            Ok(caller) => caller,
+            Err(answer) => return answer,
+        };
+        let which = caller.may(route.operation).and_then(|()| match route.operation {
+            Operation::Cleanup => Ok(Which::All),
+            _ => route.which(),
+        });
+        let which = match which {
+            Ok(which) => which,
+            Err(answer) => return answer,
+        };
+        let operations = Operations { cluster: &self.cluster, namespace: &orchestrator.namespace };
+        let done = match route.operation {
+            Operation::Create => self.create(&operations, &policies, body).await,
+            Operation::StreamLogs => self.take_line(caller, body).await,
+            Operation::Status => operations.status(which).await,
+            Operation::Logs => {
+                // Never closed.
+                let _turn = self.reading.acquire().await;
+                operations.logs(which).await
+            }
+            // Nothing is kept of what has ended yet.
+            Operation::History => Ok(Answer::ok(json!({"analysis": {}, "nginx": {}}))),
+            Operation::Pods => operations.pods(which).await,
+            Operation::Stop => operations.stop(which).await,
+            Operation::Delete => operations.delete(which).await,
+            Operation::Cleanup => operations.cleanup(&types(route.rest)).await,
+            Operation::Healthz => Ok(Answer::ok(json!({"status": "ok"}))),
+        };
+        let doing = route.operation.doing(which == Which::All);
+        done.unwrap_or_else(|problem| {
+            warn!(problem = %whole(&problem), doing, "a call of the API failed");
+            Answer::failed(doing)
+        })
+    }
+
+    /// Who asks. Why a token counts for nothing is told to the log alone.
+    async fn caller(&self, headers: &HeaderMap, settings: &ApiSettings) -> Result<Caller, Answer> {
+        let token = bearer(headers).ok_or_else(Answer::not_authenticated)?;
+        let realm = self.realms.of(settings).map_err(|problem| {
+            warn!(problem = %whole(&problem), "nobody can be asked for the realm's keys");
+            Answer::detail(503, UNKNOWN)
+        })?;
+        let bearer = realm.check(token, Timestamp::now()).await.map_err(|refusal| {
+            debug!(%refusal, "token refused");
+            if refusal.is_ours() { Answer::detail(503, UNKNOWN) } else { Answer::not_authenticated() }
+        })?;
+        Caller::of(&bearer, &settings.administrators).ok_or_else(stranger)
+    }
+
+    async fn create(
+        &self,
+        operations: &Operations<'_>,
+        policies: &PolicySet,
+        body: Incoming,
+    ) -> Result<Answer, ClusterProblem> {
+        let body = {
+            let _place = self.administrators.acquire().await;
+            match read(body).await {
+                Ok(body) => body,
+                Err(answer) => return Ok(answer),
+            }
+        };
+        match CreateRequest::parse(&body) {
+            Ok(request) => operations.create(&request, policies, &body).await,
+            Err(faults) => Ok(Answer::faults(&faults, &body)),
+        }
+    }
+
+    /// A line that an analysis streams. Nobody keeps it yet.
+    async fn take_line(&self, caller: Caller, body: Incoming) -> Result<Answer, ClusterProblem> {
+        let body = {
+            // Analyses wait for each other, and never an administrator for them.
+            let places = if caller == Caller::Administrator { &self.administrators } else { &self.analyses };
+            let _place = places.acquire().await;
+            match read(body).await {
+                Ok(body) => body,
+                Err(answer) => return Ok(answer),
+            }
+        };
+        let line = match Line::parse(&body) {
+            Ok(line) => line,
+            Err(faults) => return Ok(Answer::faults(&faults, &body)),
+        };
+        if let Err(answer) = caller.may_write_of(line.analysis) {
+            return Ok(answer);
+        }
+        debug!(analysis = %line.analysis, status = ?line.status, progress = line.progress, "a line came");
+        Ok(Answer::ok(Value::Null))
+    }
+}
+
+/// The token, where exactly one is shown.
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let mut shown = headers.get_all(AUTHORIZATION).iter();
+    let (Some(one), None) = (shown.next(), shown.next()) else { return None };
+    let (scheme, token) = one.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
+}
+
+/// The body as JSON: bounded in bytes, depth and time, and with no key twice.
+async fn read(body: Incoming) -> Result<Value, Answer> {
+    let read = timeout(PATIENCE, Limited::new(body, LONGEST).collect()).await;
+    let bytes = match read.map_err(|_| Answer::detail(408, "the body did not come in time"))? {
+        Ok(body) => body.to_bytes(),
+        Err(problem) if problem.is::<LengthLimitError>() => {
+            return Err(Answer::detail(413, "the body has more than 1 MiB"));
+        }
+        Err(_) => return Err(Answer::no_json()),
+    };
+    parse(&bytes).map_err(|_| Answer::no_json())?;
+    serde_json::from_slice(&bytes).map_err(|_| Answer::no_json())
+}
+
+/// Types of a cleanup; clients may write commas otherwise.
+fn types(rest: Option<&str>) -> String {
+    rest.unwrap_or_default().replace("%2C", ",").replace("%2c", ",")
+}
+
+fn response(answer: &Answer) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(Bytes::from(answer.body.to_string())));
+    *response.status_mut() = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    if answer.status == 401 {
+        headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    }
+    if let Some(allow) = answer.allow {
+        headers.insert(ALLOW, HeaderValue::from_static(allow));
+    }
+    response
+}
+
+const LONGEST: usize = 1 << 20;
+const PATIENCE: Duration = Duration::from_secs(10);
+const UNKNOWN: &str = "nobody can say whether the token is good: the realm's keys cannot be fetched";

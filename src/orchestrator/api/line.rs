@@ -1,0 +1,144 @@
+//! A log line as an analysis streams it: FLAME's `CreateLogEntity`.
+
+use serde_json::{Map, Value};
+
+use crate::bundle::Fault;
+use crate::model::{AnalysisId, Phase};
+
+/// One line, and what the analysis says of itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Line {
+    /// Whose line it is said to be.
+    pub(super) analysis: AnalysisId,
+    /// What it says.
+    pub(super) log: String,
+    /// How urgent it is.
+    pub(super) log_type: String,
+    /// How the analysis says it is.
+    pub(super) status: Phase,
+    /// How far it says it is, in percent.
+    pub(super) progress: u8,
+}
+
+impl Line {
+    /// Reads a line.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it.
+    pub(super) fn parse(body: &Value) -> Result<Self, Vec<Fault>> {
+        let Some(fields) = body.as_object() else {
+            let message = "write an object of the fields log, log_type, analysis_id, status and progress".to_owned();
+            return Err(vec![Fault { field: None, kind: "model_attributes_type", message }]);
+        };
+        let log = text(fields, "log");
+        let log_type = text(fields, "log_type").and_then(|given| one_of("log_type", given, LOG_TYPES));
+        let status = text(fields, "status").and_then(|given| phase(&given));
+        let analysis = text(fields, "analysis_id").and_then(|given| {
+            let message = "Input should be a valid UUID".to_owned();
+            given.parse().map_err(|_| Fault { field: Some("analysis_id"), kind: "uuid_parsing", message })
+        });
+        let progress = match fields.get("progress") {
+            None | Some(Value::Null) => Ok(0),
+            Some(given) => {
+                let given = given.as_u64().and_then(|given| u8::try_from(given).ok()).filter(|given| *given <= 100);
+                let message = "Input should be a whole number from 0 to 100".to_owned();
+                given.ok_or(Fault { field: Some("progress"), kind: "int_parsing", message })
+            }
+        };
+        match (analysis, log, log_type, status, progress) {
+            (Ok(analysis), Ok(log), Ok(log_type), Ok(status), Ok(progress)) => {
+                Ok(Line { analysis, log, log_type, status, progress })
+            }
+            (analysis, log, log_type, status, progress) => {
+                let faults = [log.err(), log_type.err(), analysis.err(), status.err(), progress.err()];
+                Err(faults.into_iter().flatten().collect())
+            }
+        }
+    }
+}
+
+fn text(fields: &Map<String, Value>, field: &'static str) -> Result<String, Fault> {
+    let fault = |kind, message: &str| Err(Fault { field: Some(field), kind, message: message.to_owned() });
+    match fields.get(field) {
+        None => fault("missing", "Field required"),
+        Some(Value::String(text)) => Ok(text.clone()),
+        Some(_) => fault("string_type", "Input should be a valid string"),
+    }
+}
+
+fn one_of(field: &'static str, given: String, known: &[&str]) -> Result<String, Fault> {
+    if known.contains(&given.as_str()) {
+        return Ok(given);
+    }
+    let message = format!("Input should be one of {}", known.join(", "));
+    Err(Fault { field: Some(field), kind: "enum", message })
+}
+
+/// What an analysis may say of itself: that it is being started, taken away or was stopped others know better.
+fn phase(given: &str) -> Result<Phase, Fault> {
+    let known = REPORTED.iter().find(|(name, _)| *name == given).map(|(_, phase)| *phase);
+    known.ok_or_else(|| {
+        let names: Vec<&str> = REPORTED.iter().map(|(name, _)| *name).collect();
+        let message = format!("Input should be one of {}", names.join(", "));
+        Fault { field: Some("status"), kind: "enum", message }
+    })
+}
+
+const LOG_TYPES: &[&str] = &["emerg", "alert", "crit", "error", "warn", "notice", "info", "debug"];
+const REPORTED: [(&str, Phase); 5] = [
+    ("started", Phase::Started),
+    ("executing", Phase::Executing),
+    ("stuck", Phase::Stuck),
+    ("executed", Phase::Executed),
+    ("failed", Phase::Failed),
+];
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    const ID: &str = "0d8a1f2e-1c2b-4d3e-8f40-1a2b3c4d5e6f";
+
+    #[test]
+    fn a_line_is_read_strictly() {
+        let whole =
+            json!({"log": "epoch 1", "log_type": "info", "analysis_id": ID, "status": "executing", "progress": 50});
+        let line = Line {
+            analysis: ID.parse().unwrap(),
+            log: "epoch 1".to_owned(),
+            log_type: "info".to_owned(),
+            status: Phase::Executing,
+            progress: 50,
+        };
+        let with = |field: &str, value: Value| {
+            let mut body = whole.clone();
+            body[field] = value;
+            body
+        };
+        assert_eq!(Line::parse(&whole), Ok(line.clone()));
+        assert_eq!(Line::parse(&with("more", json!(1))), Ok(line.clone()));
+        assert_eq!(Line::parse(&with("analysis_id", json!(ID.to_uppercase()))), Ok(line.clone()));
+        assert_eq!(Line::parse(&with("progress", Value::Null)), Ok(Line { progress: 0, ..line }));
+        for (field, value, kind) in [
+            ("log", json!(1), "string_type"),
+            ("log_type", json!("loud"), "enum"),
+            ("analysis_id", json!("x"), "uuid_parsing"),
+            ("status", json!("stopped"), "enum"),
+            ("status", json!("starting"), "enum"),
+            ("status", json!("stopping"), "enum"),
+            ("progress", json!(101), "int_parsing"),
+            ("progress", json!("50"), "int_parsing"),
+        ] {
+            let faults = Line::parse(&with(field, value.clone())).unwrap_err();
+            let told: Vec<_> = faults.iter().map(|fault| (fault.field, fault.kind)).collect();
+            assert_eq!(told, [(Some(field), kind)], "{field}: {value}");
+        }
+        let missing = |field| (Some(field), "missing");
+        let faults = Line::parse(&json!({})).unwrap_err();
+        let told: Vec<_> = faults.iter().map(|fault| (fault.field, fault.kind)).collect();
+        assert_eq!(told, ["log", "log_type", "analysis_id", "status"].map(missing));
+        assert_eq!(Line::parse(&json!([])).unwrap_err()[0].kind, "model_attributes_type");
+    }
+}

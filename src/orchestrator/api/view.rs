@@ -1,0 +1,168 @@
+//! What is told of analyses, in FLAME's forms.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value, json};
+
+use super::route::Which;
+use crate::model::{AnalysisId, AnalysisObject, Phase, Run, WantedState};
+
+/// How an analysis is, as whoever asks is to understand it.
+pub(super) fn present(analysis: &AnalysisObject) -> Phase {
+    let ended = matches!(analysis.status.phase, None | Some(Phase::Stopped | Phase::Executed | Phase::Failed));
+    match analysis.status.phase {
+        _ if analysis.deleting => Phase::Stopping,
+        // Asked for, and not begun yet.
+        _ if starts_again(analysis) && ended => Phase::Starting,
+        Some(phase) => phase,
+        None => Phase::Starting,
+    }
+}
+
+/// Whether a run is wanted that has not begun.
+fn starts_again(analysis: &AnalysisObject) -> bool {
+    analysis.spec.state == WantedState::Running && analysis.spec.run > analysis.status.run
+}
+
+/// `{"<id>": {"status": "executing", "progress": 40}}`
+pub(super) fn status(analyses: &[AnalysisObject]) -> Value {
+    let told = |analysis: &AnalysisObject| json!({"status": present(analysis), "progress": analysis.status.progress});
+    by_id(analyses, told)
+}
+
+/// `{"<id>": "stopped"}`: what each is once it is stopped; what has come to its end before stays as it ended.
+pub(super) fn stopped(analyses: &[AnalysisObject]) -> Value {
+    let told = |analysis: &AnalysisObject| match present(analysis) {
+        ended @ (Phase::Executed | Phase::Failed) => json!(ended),
+        _ => json!(Phase::Stopped),
+    };
+    by_id(analyses, told)
+}
+
+/// `{"<id>": null}`
+pub(super) fn deleted(analyses: &[AnalysisObject]) -> Value {
+    by_id(analyses, |_| Value::Null)
+}
+
+/// `{"<id>": ["[\"<pod>\"]"]}`: FLAME keeps the names of a run's pods as the text of a list.
+pub(super) fn pods(which: Which, analyses: &[AnalysisObject], names: &BTreeMap<String, Vec<String>>) -> Value {
+    let of_run = |analysis: &AnalysisObject| {
+        let app = app(analysis);
+        let names = names.get(&app).filter(|names| !names.is_empty());
+        names.map_or_else(|| json!([]), |names| json!([json!(names).to_string()]))
+    };
+    match (by_id(analyses, of_run), which) {
+        (Value::Object(told), Which::One(id)) if told.is_empty() => json!({id.to_string(): []}),
+        (told, _) => told,
+    }
+}
+
+/// `{"analysis": {…}, "nginx": {…}}`, the texts by the id of the analysis.
+pub(super) fn logs(texts: &BTreeMap<AnalysisId, [Vec<String>; 2]>) -> Value {
+    let side = |of: fn(&[Vec<String>; 2]) -> &Vec<String>| -> Map<String, Value> {
+        texts.iter().map(|(id, both)| (id.to_string(), json!(of(both)))).collect()
+    };
+    json!({"analysis": side(|[analysis, _]| analysis), "nginx": side(|[_, gateway]| gateway)})
+}
+
+/// The name of an analysis's last run.
+pub(super) fn app(analysis: &AnalysisObject) -> String {
+    Run { analysis: analysis.id, number: analysis.status.run }.app()
+}
+
+/// What comes of a cleanup, once it is known which analyses it has deleted.
+pub(super) fn cleaned(types: &str, deleted: usize) -> Value {
+    let mut told = Map::new();
+    for name in types.split(',').map(str::trim) {
+        let text = match name {
+            "all" | "analyzes" => format!("Deleted {deleted} analyzes"),
+            "services" | "mb" | "rs" | "keycloak" => "Nothing deleted: not Flamewarden's to delete".to_owned(),
+            "zombies" => continue,
+            unknown => format!(
+                "Unknown cleanup type: {unknown} (known types: 'zombies', 'all', 'analyzes', 'keycloak', 'services', \
+                 'mb', and 'rs')"
+            ),
+        };
+        told.insert(name.to_owned(), json!(text));
+    }
+    // What belongs to no Analysis goes with its owner, so nobody has to ask for it.
+    told.insert("zombies".to_owned(), json!("Deleted 0 zombie deployments\nDeleted 0 zombie nginx-deployments"));
+    Value::Object(told)
+}
+
+/// Whether a cleanup is to delete analyses.
+pub(super) fn deletes_analyses(types: &str) -> bool {
+    types.split(',').any(|name| matches!(name.trim(), "all" | "analyzes"))
+}
+
+fn by_id(analyses: &[AnalysisObject], told: impl Fn(&AnalysisObject) -> Value) -> Value {
+    Value::Object(analyses.iter().map(|analysis| (analysis.id.to_string(), told(analysis))).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::orchestrator::api::testing::{ID, analysis};
+
+    #[test]
+    fn an_analysis_is_told_as_flame_does() {
+        use Phase::{Executed, Executing, Failed, Started, Starting, Stopped, Stopping, Stuck};
+        use WantedState::{Running, Stopped as Stop};
+        for (phase, wanted, deleting, told_as, ends_as) in [
+            (None, (Running, 1, 0), false, "starting", "stopped"),
+            (Some(Starting), (Running, 1, 1), false, "starting", "stopped"),
+            (Some(Started), (Running, 1, 1), false, "started", "stopped"),
+            (Some(Executing), (Running, 1, 1), false, "executing", "stopped"),
+            (Some(Stuck), (Running, 1, 1), false, "stuck", "stopped"),
+            (Some(Stopping), (Stop, 1, 1), false, "stopping", "stopped"),
+            (Some(Stopped), (Stop, 1, 1), false, "stopped", "stopped"),
+            (Some(Executed), (Running, 1, 1), false, "executed", "executed"),
+            (Some(Failed), (Stop, 1, 1), false, "failed", "failed"),
+            (Some(Failed), (Running, 2, 1), false, "starting", "stopped"),
+            (Some(Executing), (Running, 1, 1), true, "stopping", "stopped"),
+        ] {
+            let one = [analysis(phase, wanted, deleting)];
+            let told = (status(&one), stopped(&one), deleted(&one));
+            let want = (json!({ID: {"status": told_as, "progress": 40}}), json!({ID: ends_as}), json!({ID: null}));
+            assert_eq!(told, want, "{phase:?} {wanted:?}");
+        }
+        assert_eq!((status(&[]), stopped(&[]), deleted(&[])), (json!({}), json!({}), json!({})));
+    }
+
+    #[test]
+    fn pods_are_those_of_the_last_run_and_nobody_has_none() {
+        let one = [analysis(Some(Phase::Executing), (WantedState::Running, 2, 2), false)];
+        let which = Which::One(ID.parse().unwrap());
+        let names = BTreeMap::from([
+            (format!("analysis-{ID}-1"), vec!["old".to_owned()]),
+            (format!("analysis-{ID}-2"), vec!["a".to_owned(), "b".to_owned()]),
+        ]);
+        assert_eq!(pods(which, &one, &names), json!({ID: ["[\"a\",\"b\"]"]}));
+        assert_eq!(pods(Which::All, &one, &names), json!({ID: ["[\"a\",\"b\"]"]}));
+        assert_eq!(pods(which, &one, &BTreeMap::new()), json!({ID: []}));
+        assert_eq!(pods(which, &[], &names), json!({ID: []}));
+        assert_eq!(pods(Which::All, &[], &names), json!({}));
+    }
+
+    #[test]
+    fn logs_and_cleanups_have_flames_form() {
+        let id = ID.parse().unwrap();
+        let texts = BTreeMap::from([(id, [vec!["a".to_owned()], vec!["b".to_owned()]])]);
+        assert_eq!(logs(&texts), json!({"analysis": {ID: ["a"]}, "nginx": {ID: ["b"]}}));
+        assert_eq!(logs(&BTreeMap::new()), json!({"analysis": {}, "nginx": {}}));
+        let zombies = "Deleted 0 zombie deployments\nDeleted 0 zombie nginx-deployments";
+        let left = "Nothing deleted: not Flamewarden's to delete";
+        for (types, deletes, want) in [
+            ("zombies", false, json!({"zombies": zombies})),
+            ("all", true, json!({"all": "Deleted 3 analyzes", "zombies": zombies})),
+            ("mb, analyzes", true, json!({"analyzes": "Deleted 3 analyzes", "mb": left, "zombies": zombies})),
+            (
+                "x",
+                false,
+                json!({"x": "Unknown cleanup type: x (known types: 'zombies', 'all', 'analyzes', 'keycloak', 'services', 'mb', and 'rs')", "zombies": zombies}),
+            ),
+        ] {
+            assert_eq!((deletes_analyses(types), cleaned(types, 3)), (deletes, want), "{types}");
+        }
+    }
+}

@@ -1,0 +1,279 @@
+//! FLAME's REST API: create, status, pods, stop and delete, who may, and what is refused with nothing stored.
+
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
+use base64::Engine;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use flamewarden::model::Secret;
+use flamewarden::remote::{Address, Content, Question, Remote, Ways};
+use futures::future::join_all;
+use http::Method;
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use crate::flamewarden::{Guarded, MADE, REALM, guarded};
+use crate::shared::{PATIENCE, run};
+
+#[test]
+fn an_analysis_is_created_once_told_stopped_started_again_and_deleted() {
+    run(async {
+        let api = Api::of(guarded().await).await;
+        let id = "22222222-0000-4000-8000-000000000001";
+        assert_eq!(api.ask("GET", &format!("/po/status/{id}"), None).await, (200, json!({})));
+        assert_eq!(api.ask("POST", "/po", Some(&request(&id.to_uppercase()))).await, (201, json!({id: "started"})));
+
+        let analysis = api.object("analyses", id).await.unwrap();
+        let spec = json!({"projectId": PROJECT, "image": IMAGE, "state": "Running", "run": 1, "progress": 0});
+        assert_eq!(analysis["spec"], spec);
+        let stored = analysis.to_string();
+        assert!(!stored.contains(PASSWORD) && !stored.contains(KONG), "{stored}");
+        let docker = json!({"auths": {"harbor.example": {
+            "username": "robot$node", "password": PASSWORD, "auth": STANDARD.encode(format!("robot$node:{PASSWORD}")),
+        }}});
+        for (name, kind, key, want) in [
+            ("flame-harbor", "kubernetes.io/dockerconfigjson", ".dockerconfigjson", docker),
+            ("flame-tokens", "Opaque", "DATA_SOURCE_TOKEN", json!(KONG)),
+        ] {
+            let secret = api.object("secrets", &format!("{name}-{id}")).await.unwrap();
+            let text = String::from_utf8(STANDARD.decode(secret["data"][key].as_str().unwrap()).unwrap()).unwrap();
+            let given = serde_json::from_str(&text).unwrap_or(json!(text));
+            let owner = &secret["metadata"]["ownerReferences"][0];
+            assert_eq!((&secret["type"], given, &owner["uid"]), (&json!(kind), want, &analysis["metadata"]["uid"]));
+            assert_eq!(secret["metadata"]["labels"], json!({"flamewarden.dev/analysis": id}));
+        }
+
+        let told = api.ask("POST", "/po/", Some(&request(id))).await;
+        assert!(told == (201, json!({id: "starting"})) || told == (201, json!({id: "started"})), "{told:?}");
+        let again = api.object("analyses", id).await.unwrap();
+        assert_eq!((&again["spec"], &again["metadata"]["uid"]), (&spec, &analysis["metadata"]["uid"]));
+
+        let started = json!({id: {"status": "started", "progress": 0}});
+        api.until("GET", &format!("/po/status/{id}"), |told| *told == started).await;
+        assert_eq!(api.ask("GET", "/po/status", None).await.1[id], started[id]);
+        let pods = api.until("GET", &format!("/po/pods/{id}"), |told| told[id][0].is_string()).await;
+        let names: Vec<String> = serde_json::from_str(pods[id][0].as_str().unwrap()).unwrap();
+        assert!(names.len() == 1 && names[0].starts_with(&format!("analysis-{id}-1-")), "{names:?}");
+
+        assert_eq!(api.ask("PUT", &format!("/po/stop/{id}"), None).await, (200, json!({id: "stopped"})));
+        api.until("GET", &format!("/po/status/{id}"), |told| told[id]["status"] == "stopped").await;
+        assert_eq!(api.ask("POST", "/po", Some(&request(id))).await, (201, json!({id: "started"})));
+        assert_eq!(api.object("analyses", id).await.unwrap()["spec"]["run"], json!(2));
+
+        assert_eq!(api.ask("DELETE", &format!("/po/delete/{id}"), None).await, (200, json!({id: null})));
+        api.until("GET", &format!("/po/status/{id}"), |told| *told == json!({})).await;
+        assert_eq!(api.ask("DELETE", &format!("/po/delete/{id}"), None).await, (200, json!({})));
+        assert_eq!(api.ask("PUT", &format!("/po/stop/{id}"), None).await, (200, json!({})));
+        assert_eq!(api.ask("GET", &format!("/po/pods/{id}"), None).await, (200, json!({id: []})));
+        assert_eq!(api.object("secrets", &format!("flame-harbor-{id}")).await, None);
+    });
+}
+
+#[test]
+fn many_who_create_one_analysis_at_once_make_one_and_each_is_told() {
+    run(async {
+        let api = Api::of(guarded().await).await;
+        let id = "22222222-0000-4000-8000-000000000002";
+        let body = request(id);
+        for (status, told) in join_all((0..20).map(|_| api.ask("POST", "/po", Some(&body)))).await {
+            assert_eq!(status, 201);
+            assert!(["starting", "started"].map(|phase| json!({id: phase})).contains(&told), "{told}");
+        }
+        let analysis = api.object("analyses", id).await.unwrap();
+        assert_eq!(analysis["spec"]["run"], json!(1));
+        api.ask("DELETE", &format!("/po/delete/{id}"), None).await;
+    });
+}
+
+#[test]
+fn what_is_wrong_is_refused_and_nothing_is_stored() {
+    run(async {
+        let api = Api::of(guarded().await).await;
+        let id = "22222222-0000-4000-8000-000000000003";
+        let with = |field: &str, value: Value| {
+            let mut body = request(id);
+            body[field] = value;
+            body
+        };
+        for (body, field) in [
+            (with("project_id", json!("x { allow all; proxy_pass http://evil; } location /y")), "project_id"),
+            (with("analysis_id", json!("../../x")), "analysis_id"),
+            (with("image_url", json!("elsewhere.example/a")), "image_url"),
+            (with("image_url", json!("harbor.example/other/a")), "image_url"),
+            (with("registry_url", json!("elsewhere.example")), "registry_url"),
+            (with("registry_password", json!({"x": PASSWORD})), "registry_password"),
+            (with("kong_token", Value::Null), "kong_token"),
+        ] {
+            let (status, told) = api.ask("POST", "/po", Some(&body)).await;
+            assert_eq!((status, &told["detail"][0]["loc"]), (422, &json!(["body", field])), "{body}: {told}");
+            assert!(!told.to_string().contains(PASSWORD) && !told.to_string().contains(KONG), "{told}");
+        }
+        for (status, detail, body) in [
+            (413, json!("the body has more than 1 MiB"), with("registry_password", json!("x".repeat(1 << 20)))),
+            (422, json!("json_invalid"), nested(200)),
+        ] {
+            let (answered, told) = api.ask("POST", "/po", Some(&body)).await;
+            let said = if status == 413 { &told["detail"] } else { &told["detail"][0]["type"] };
+            assert_eq!((answered, said), (status, &detail));
+        }
+        assert_eq!(api.object("analyses", id).await, None);
+        for name in ["flame-harbor", "flame-tokens"] {
+            assert_eq!(api.object("secrets", &format!("{name}-{id}")).await, None);
+        }
+        let detail = |text: &str| json!({"detail": text});
+        for (method, path, want) in [
+            ("GET", "/po/nothing", (404, detail("Not Found"))),
+            ("GET", "/", (404, detail("Not Found"))),
+            ("POST", "/po/status", (405, detail("Method Not Allowed"))),
+            ("GET", "/po/history", (200, json!({"analysis": {}, "nginx": {}}))),
+            ("GET", &format!("/po/logs/{id}"), (200, json!({"analysis": {}, "nginx": {}}))),
+        ] {
+            assert_eq!(api.ask(method, path, None).await, want, "{method} {path}");
+        }
+        let (status, told) = api.ask("DELETE", "/po/delete/x", None).await;
+        assert_eq!((status, &told["detail"][0]["loc"]), (422, &json!(["path", "analysis_id"])));
+    });
+}
+
+#[test]
+fn a_token_is_good_for_what_the_realm_and_the_settings_say_and_no_more() {
+    run(async {
+        let api = Api::of(guarded().await).await;
+        let (own, other) = ("22222222-0000-4000-8000-000000000004", "22222222-0000-4000-8000-000000000005");
+        let stranger = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).unwrap();
+        let with = |field: &str, value: Value| {
+            let mut claims = claims("hub-adapter");
+            claims[field] = value;
+            token(&REALM.key, &claims)
+        };
+        let now = Timestamp::now().as_second();
+        for (what, shown) in [
+            ("none", None),
+            ("no token", Some("x".to_owned())),
+            ("unsigned", Some("eyJhbGciOiJub25lIn0.e30.".to_owned())),
+            ("another key", Some(token(&stranger, &claims("hub-adapter")))),
+            ("another realm", Some(with("iss", json!(format!("{}/realms/other", REALM.address))))),
+            ("expired", Some(with("exp", json!(now - 60)))),
+            ("not yet", Some(with("nbf", json!(now + 120)))),
+            ("refresh", Some(with("typ", json!("Refresh")))),
+        ] {
+            let told = api.ask_with(shown, "DELETE", "/po/delete", None).await;
+            assert_eq!(told, (401, json!({"detail": "Not authenticated"})), "{what}");
+        }
+        let analysis = || Some(token(&REALM.key, &claims(own)));
+        let nobody = || Some(token(&REALM.key, &claims("somebody")));
+        let line =
+            |id: &str| json!({"log": "x", "log_type": "info", "analysis_id": id, "status": "executing", "progress": 1});
+        let (mine, theirs, body) = (line(own), line(other), request(own));
+        for (shown, method, path, body, want) in [
+            (None, "GET", "/po/healthz", None, 200),
+            (Some(with("azp", json!("x"))), "GET", "/po/status", None, 403),
+            (Some(with("realm_access", json!({"roles": ["node-admin"]}))), "GET", "/po/status", None, 200),
+            (nobody(), "GET", "/po/status", None, 403),
+            (nobody(), "POST", "/po/stream_logs", Some(&mine), 403),
+            (analysis(), "POST", "/po/stream_logs", Some(&mine), 200),
+            (analysis(), "POST", "/po/stream_logs", Some(&theirs), 403),
+            (analysis(), "POST", "/po", Some(&body), 403),
+            (analysis(), "GET", "/po/status", None, 403),
+            (analysis(), "PUT", "/po/stop", None, 403),
+            (analysis(), "DELETE", "/po/delete", None, 403),
+            (analysis(), "DELETE", "/po/cleanup/all", None, 403),
+        ] {
+            let (status, told) = api.ask_with(shown, method, path, body).await;
+            assert_eq!(status, want, "{method} {path}: {told}");
+            if path == "/po/stream_logs" && want == 200 {
+                assert_eq!(told, Value::Null);
+            }
+        }
+    });
+}
+
+/// The API as an administrator sees it.
+struct Api {
+    guarded: &'static Guarded,
+    remote: Remote,
+    token: String,
+}
+
+impl Api {
+    async fn of(guarded: &'static Guarded) -> Api {
+        crate::orchestrator_test::services(guarded).await;
+        let ways = Ways { authorities: None, http_proxy: None, https_proxy: None, patience: PATIENCE };
+        let remote = Remote::new(&ways).unwrap();
+        Api { guarded, remote, token: token(&REALM.key, &claims("hub-adapter")) }
+    }
+
+    async fn ask(&self, method: &str, path: &str, body: Option<&Value>) -> (u16, Value) {
+        self.ask_with(Some(self.token.clone()), method, path, body).await
+    }
+
+    async fn ask_with(&self, token: Option<String>, method: &str, path: &str, body: Option<&Value>) -> (u16, Value) {
+        let bearer = token.map(Secret::new);
+        let segments: Vec<&str> = path.split('/').skip(1).collect();
+        let question = Question {
+            method: Method::from_bytes(method.as_bytes()).unwrap(),
+            address: Address::parse(&self.guarded.api).unwrap().below(&segments),
+            bearer: bearer.as_ref(),
+            content: body.map_or(Content::Nothing, Content::Json),
+            longest: 1 << 20,
+        };
+        let answer = self.remote.ask(question).await.unwrap();
+        (answer.status, serde_json::from_slice(answer.bytes()).unwrap())
+    }
+
+    /// Asks until the answer is as wanted.
+    async fn until(&self, method: &str, path: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+        crate::shared::wait_until(&format!("{method} {path} says so"), PATIENCE, async || {
+            let (status, told) = self.ask(method, path, None).await;
+            assert_eq!(status, 200, "{told}");
+            wanted(&told).then_some(told)
+        })
+        .await
+    }
+
+    async fn object(&self, resource: &str, name: &str) -> Option<Value> {
+        let group = if resource == "analyses" { "/apis/flamewarden.dev/v1alpha1" } else { "/api/v1" };
+        let path = format!("{group}/namespaces/{MADE}/{resource}/{name}");
+        match self.guarded.cluster.admin.get(&path).await {
+            Ok(object) => Some(object),
+            Err(refusal) => {
+                assert_eq!(refusal.code, 404, "{}", refusal.message);
+                None
+            }
+        }
+    }
+}
+
+/// A token of these claims, signed by this key under the name of the realm's.
+fn token(key: &EcdsaKeyPair, claims: &Value) -> String {
+    let header = json!({"alg": "ES256", "typ": "JWT", "kid": "1"});
+    let signed = [&header, claims].map(|part| URL_SAFE_NO_PAD.encode(part.to_string())).join(".");
+    let signature = key.sign(&SystemRandom::new(), signed.as_bytes()).unwrap();
+    format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature.as_ref()))
+}
+
+/// What the realm says of a client.
+fn claims(client: &str) -> Value {
+    let now = Timestamp::now().as_second();
+    json!({
+        "iss": format!("{}/realms/flame", REALM.address), "typ": "Bearer", "azp": client, "sub": client,
+        "iat": now, "exp": now + 300,
+    })
+}
+
+/// As the Hub adapter sends it.
+fn request(id: &str) -> Value {
+    json!({
+        "analysis_id": id, "project_id": PROJECT, "registry_url": "harbor.example", "image_url": IMAGE,
+        "registry_user": "robot$node", "registry_password": PASSWORD, "kong_token": KONG,
+    })
+}
+
+/// So many lists, one in the other.
+fn nested(levels: usize) -> Value {
+    (0..levels).fold(Value::Null, |inner, _| json!([inner]))
+}
+
+const PROJECT: &str = "7b1c9d20-5a4e-4f6b-9c3d-2e1f0a9b8c7d";
+const IMAGE: &str = "harbor.example/node/analysis";
+const PASSWORD: &str = "hunter2-of-the-registry";
+const KONG: &str = "key-of-kong";
