@@ -18,6 +18,8 @@ pub(super) enum Outcome {
     Settling,
     /// It was not done.
     Failed(ClusterProblem),
+    /// Nobody knows whether it was done.
+    BrokeOff,
 }
 
 /// Does what a step says for an analysis.

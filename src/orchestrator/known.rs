@@ -72,8 +72,31 @@ impl Known {
         }
     }
 
-    /// Takes in what a write has stored, before the watch tells of it.
-    pub(super) fn take(&mut self, kind: Kind, place: Place, object: Value) -> Concerns {
+    /// Takes in what a write has stored, unless the watch has told of a later version already: what is taken back then
+    /// would never be told again.
+    pub(super) fn stored(&mut self, kind: Kind, place: Place, object: Value) {
+        let known = match kind {
+            Kind::Analysis => {
+                let analysis = place.name.parse().ok().and_then(|id| self.analyses.get(&id));
+                analysis.map(|analysis| analysis.resource_version.clone())
+            }
+            _ => {
+                let key = (kind, place.name.clone());
+                let mut all = self.objects.values().chain([&self.common]);
+                all.find_map(|objects| objects.get(&key)).and_then(version).map(str::to_owned)
+            }
+        };
+        let number = |version: &str| version.parse::<u64>().ok();
+        let later = match (known.as_deref().and_then(number), version(&object).and_then(number)) {
+            (Some(known), Some(stored)) => known > stored,
+            _ => false,
+        };
+        if !later {
+            self.take(kind, place, object);
+        }
+    }
+
+    fn take(&mut self, kind: Kind, place: Place, object: Value) -> Concerns {
         match kind {
             Kind::Service => {
                 let own = self.take_object(kind, &place, &object);
@@ -180,8 +203,83 @@ impl Known {
     }
 }
 
+fn version(object: &Value) -> Option<&str> {
+    object.pointer("/metadata/resourceVersion").and_then(Value::as_str)
+}
+
 fn service_facts(service: &Value) -> Option<&Value> {
     service.get("spec")
 }
 
 static EMPTY: Objects = Objects::new();
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    const ID: &str = "0d8a1f2e-1c2b-4d3e-8f40-1a2b3c4d5e6f";
+
+    fn place(name: &str) -> Place {
+        Place { namespace: "flame".to_owned(), name: name.to_owned() }
+    }
+
+    fn deployment(version: &str) -> Value {
+        let labels = json!({"flamewarden.dev/analysis": ID});
+        json!({"metadata": {"name": "a", "namespace": "flame", "resourceVersion": version, "labels": labels}})
+    }
+
+    fn known_version(known: &Known) -> Option<&str> {
+        let objects = known.objects.get(&ID.parse().unwrap())?;
+        objects.get(&(Kind::Deployment, "a".to_owned())).and_then(version)
+    }
+
+    #[test]
+    fn what_a_write_stored_does_not_undo_what_the_watch_has_told_since() {
+        let mut known = Known::of_namespace("flame");
+        for (stored, told, want) in
+            [(Some("5"), None, "5"), (None, Some("7"), "7"), (Some("6"), None, "7"), (Some("10"), None, "10")]
+        {
+            if let Some(version) = stored {
+                known.stored(Kind::Deployment, place("a"), deployment(version));
+            }
+            if let Some(version) = told {
+                let change = Change::Seen(place("a"), deployment(version));
+                known.observe(Kind::Deployment, "flame", change);
+            }
+            assert_eq!(known_version(&known), Some(want), "{stored:?} {told:?}");
+        }
+    }
+
+    #[test]
+    fn what_a_whole_list_does_not_show_is_gone_and_a_service_elsewhere_concerns_all() {
+        let mut known = Known::of_namespace("flame");
+        let list = (Kind::Deployment, "flame".to_owned());
+        assert!(!known.has_seen([&list]));
+        known.observe(Kind::Deployment, "flame", Change::Listing);
+        let told = known.observe(Kind::Deployment, "flame", Change::Seen(place("a"), deployment("1")));
+        assert_eq!(told, Concerns::One(ID.parse().unwrap()));
+        assert_eq!(known.observe(Kind::Deployment, "flame", Change::Listed), Concerns::All);
+        assert!(known.has_seen([&list]));
+        assert_eq!(known_version(&known), Some("1"));
+        known.observe(Kind::Deployment, "flame", Change::Listing);
+        known.observe(Kind::Deployment, "flame", Change::Listed);
+        assert_eq!(known_version(&known), None);
+
+        let elsewhere = Place { namespace: "node".to_owned(), name: "kong".to_owned() };
+        let mut kong = json!({
+            "metadata": {"name": "kong", "namespace": "node", "labels": {"flamewarden.dev/analysis": ID}},
+            "spec": {"clusterIP": "10.0.0.1"},
+        });
+        let tell = |known: &mut Known, object: &Value| {
+            known.observe(Kind::Service, "node", Change::Seen(elsewhere.clone(), object.clone()))
+        };
+        assert_eq!(tell(&mut known, &kong), Concerns::All);
+        assert_eq!(tell(&mut known, &kong), Concerns::Nobody, "nothing that matters has changed");
+        kong["spec"]["clusterIP"] = json!("10.0.0.2");
+        assert_eq!(tell(&mut known, &kong), Concerns::All);
+        assert!(known.objects.is_empty(), "whatever it is labelled");
+        assert_eq!(known.observe(Kind::Service, "node", Change::Gone(elsewhere.clone())), Concerns::All);
+    }
+}

@@ -147,7 +147,7 @@ impl View<'_> {
             let name = object.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default();
             let key = (kind, name.to_owned());
             let stored = self.objects.get(&key).or_else(|| self.common.get(&key));
-            if !stored.is_some_and(|stored| covers(stored, &object)) {
+            if !stored.is_some_and(|stored| covers(stored, &content(&object))) {
                 return Step::Write(kind, object);
             }
         }
@@ -253,6 +253,13 @@ fn app_of(object: &Value) -> Option<String> {
     let name = label.or_else(|| name.strip_suffix("-config"))?;
     let app = name.strip_prefix(labels::GATEWAY_PREFIX).unwrap_or(name);
     Run::of_app(app).map(|run| run.app())
+}
+
+/// What an object says besides what it is, which items of lists do not repeat.
+fn content(object: &Value) -> Value {
+    let members = object.as_object().into_iter().flatten();
+    let members = members.filter(|(key, _)| !matches!(key.as_str(), "apiVersion" | "kind"));
+    members.map(|(key, value)| (key.clone(), value.clone())).collect()
 }
 
 fn kind_of(object: &Value) -> Option<Kind> {

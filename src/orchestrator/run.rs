@@ -1,9 +1,11 @@
 //! Edge: the orchestrator's loop. Changes come in, the plan says what is next, steps are carried out side by side.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::FutureExt;
 use jiff::Timestamp;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
@@ -164,7 +166,9 @@ impl Session {
             self.steps.spawn(async move {
                 // Never closed; without a place the step would only be one more.
                 let _place = places.acquire().await;
-                (id, act(&cluster, &analysis, step).await)
+                let acted = AssertUnwindSafe(act(&cluster, &analysis, step)).catch_unwind().await;
+                // Without any outcome the analysis would count as busy for ever.
+                (id, acted.unwrap_or(Outcome::BrokeOff))
             });
         }
         next
@@ -185,20 +189,24 @@ impl Session {
         match outcome {
             Outcome::Stored(kind, place, object) => {
                 self.failed.remove(&id);
-                self.known.take(kind, place, object);
+                self.known.stored(kind, place, object);
                 self.stirred.insert(id);
             }
             Outcome::Settling => {
                 self.failed.remove(&id);
             }
-            Outcome::Failed(problem) => {
-                let failures = self.failed.get(&id).map_or(0, |(failures, _)| *failures).saturating_add(1);
-                let pause = (FIRST_RETRY * 2u32.saturating_pow(failures.min(8))).min(LAST_RETRY);
-                warn!(analysis = %id, problem = %whole(&problem), failures, "a step failed; it is tried again");
-                self.failed.insert(id, (failures, Instant::now() + pause));
-                self.stirred.insert(id);
-            }
+            Outcome::Failed(problem) => self.rest(id, &whole(&problem)),
+            Outcome::BrokeOff => self.rest(id, "it broke off"),
         }
+    }
+
+    /// Leaves an analysis alone for a while, ever longer.
+    fn rest(&mut self, id: AnalysisId, problem: &str) {
+        let failures = self.failed.get(&id).map_or(0, |(failures, _)| *failures).saturating_add(1);
+        let pause = (FIRST_RETRY * 2u32.saturating_pow(failures.min(8))).min(LAST_RETRY);
+        warn!(analysis = %id, problem, failures, "a step failed; it is tried again");
+        self.failed.insert(id, (failures, Instant::now() + pause));
+        self.stirred.insert(id);
     }
 }
 

@@ -63,6 +63,9 @@ struct State {
     /// Whether writes and calls for a lease hang.
     hangs: watch::Sender<bool>,
     writes: Mutex<Vec<Write>>,
+    /// After how many more writes, those for a lease aside, nothing is answered any more.
+    left: Mutex<Option<usize>>,
+    dead: watch::Sender<bool>,
 }
 
 /// A call that would change something.
@@ -100,6 +103,8 @@ impl Faulty {
             lost: AtomicBool::new(false),
             hangs: watch::Sender::new(false),
             writes: Mutex::default(),
+            left: Mutex::default(),
+            dead: watch::Sender::new(false),
         });
         let shared = Arc::clone(&state);
         let task = tokio::spawn(async move {
@@ -111,6 +116,11 @@ impl Faulty {
             }
         });
         Faulty { address, state, task }
+    }
+
+    /// Where it listens.
+    pub(crate) fn address(&self) -> &str {
+        &self.address
     }
 
     /// A kubeconfig file that leads here.
@@ -147,6 +157,17 @@ impl Faulty {
         self.state.hangs.send_replace(hangs);
     }
 
+    /// The caller dies when so many more writes were carried out: of the last it does not hear that it was, and none
+    /// follows.
+    pub(crate) fn dies_after(&self, writes: usize) {
+        *self.state.left.lock().unwrap() = Some(writes);
+    }
+
+    /// Waits until that has happened.
+    pub(crate) async fn dead(&self) {
+        self.state.dead.subscribe().wait_for(|dead| *dead).await.unwrap();
+    }
+
     /// All calls so far that would change something, in the order in which they came.
     pub(crate) fn writes(&self) -> Vec<Write> {
         self.state.writes.lock().unwrap().clone()
@@ -165,6 +186,16 @@ impl Faulty {
     /// How often somebody asked for a list by way of a watch, and was answered 500.
     pub(crate) fn watch_lists(&self) -> usize {
         *self.state.watch_lists.lock().unwrap()
+    }
+}
+
+impl State {
+    /// Whether a write that was carried out was the last.
+    fn is_the_last(&self) -> bool {
+        let mut left = self.left.lock().unwrap();
+        let now = left.map(|left| left.saturating_sub(1));
+        *left = now;
+        now == Some(0)
     }
 }
 
@@ -198,6 +229,7 @@ async fn pass(state: Arc<State>, request: Request<Incoming>) -> Result<Answer, k
     let faults = state.faults.subscribe();
     let of_a_watch = head.uri.query().is_some_and(|query| query.contains("limit="));
     let lost = head.uri.path().ends_with("/pods") && state.lost.load(Ordering::Relaxed);
+    let counts = head.method != Method::GET && !head.uri.path().contains("/leases");
     let mut onward = Request::builder().method(head.method).uri(head.uri);
     for name in ["accept", "content-type"] {
         if let Some(value) = head.headers.get(name) {
@@ -205,6 +237,11 @@ async fn pass(state: Arc<State>, request: Request<Incoming>) -> Result<Answer, k
         }
     }
     let answer = state.client.send(onward.body(Body::from(body.to_vec())).unwrap()).await?;
+    if counts && state.is_the_last() {
+        state.hangs.send_replace(true);
+        state.dead.send_replace(true);
+        std::future::pending::<()>().await;
+    }
     let (mut head, body) = answer.into_parts();
     for name in ["transfer-encoding", "content-length", "connection"] {
         head.headers.remove(name);

@@ -36,10 +36,21 @@ pub(crate) struct Guarded {
 }
 
 /// Namespaces that the installation guards, shared with other software. A test takes one for itself.
-pub(crate) const SHARED: &[&str] =
-    &["flame", "flame-attacks", "flame-bulk", "flame-decisions", "flame-foreign", MADE, "flame-replay", "flame-try"];
+pub(crate) const SHARED: &[&str] = &[
+    "flame",
+    "flame-attacks",
+    "flame-bulk",
+    CRASH,
+    "flame-decisions",
+    "flame-foreign",
+    MADE,
+    "flame-replay",
+    "flame-try",
+];
 /// Namespaces that the installation guards and that hold nothing but analyses.
 pub(crate) const DEDICATED: &[&str] = &["analyses", "analyses-attacks"];
+/// Where orchestrators of a test's own make analyses, and break off.
+pub(crate) const CRASH: &str = "flame-crash";
 /// Where Flamewarden itself makes analyses, next to the node's other services.
 pub(crate) const MADE: &str = "flame-made";
 /// The gateway's image of Flamewarden's own analyses.

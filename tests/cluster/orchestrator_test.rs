@@ -2,15 +2,16 @@
 
 use serde_json::{Value, json};
 
-use crate::caller::{Caller, PatchKind};
-use crate::flamewarden::{Guarded, MADE, guarded};
+use crate::caller::Caller;
+use crate::flamewarden::{MADE, guarded};
+use crate::node::{IMAGE, Node};
 use crate::recording::Recording;
 use crate::shared::{PATIENCE, run, wait_until};
 
 #[test]
 fn an_analysis_is_made_in_order_runs_behind_its_policy_stops_starts_again_and_goes_whole() {
     run(async {
-        let node = Node::of(guarded().await).await;
+        let node = Node::of(guarded().await, MADE).await;
         let id = "11111111-0000-4000-8000-000000000001";
         let made = Recordings::start(node.admin()).await;
         node.ask_for(id, IMAGE).await;
@@ -56,7 +57,7 @@ fn an_analysis_is_made_in_order_runs_behind_its_policy_stops_starts_again_and_go
 #[test]
 fn what_cannot_be_made_is_said_in_the_status_and_nothing_is_made() {
     run(async {
-        let node = Node::of(guarded().await).await;
+        let node = Node::of(guarded().await, MADE).await;
         for (id, image, secrets, reason, said) in [
             (
                 "11111111-0000-4000-8000-000000000002",
@@ -90,7 +91,7 @@ fn what_cannot_be_made_is_said_in_the_status_and_nothing_is_made() {
 #[test]
 fn the_schema_keeps_out_what_makes_no_sense() {
     run(async {
-        let node = Node::of(guarded().await).await;
+        let node = Node::of(guarded().await, MADE).await;
         let id = "11111111-0000-4000-8000-000000000004";
         for (name, spec) in [
             ("analysis", json!({"projectId": id, "image": IMAGE})),
@@ -106,101 +107,6 @@ fn the_schema_keeps_out_what_makes_no_sense() {
             assert_eq!(refusal.code, 422, "{name} {spec}: {}", refusal.message);
         }
     });
-}
-
-/// The namespace where analyses are made, with the node's services in it.
-struct Node {
-    guarded: &'static Guarded,
-    creator: Caller,
-}
-
-impl Node {
-    async fn of(guarded: &'static Guarded) -> Node {
-        let creator =
-            guarded.cluster.plane.caller("system:serviceaccount:flame:flame-po", Some("system:masters")).await;
-        services(guarded).await;
-        Node { guarded, creator }
-    }
-
-    fn admin(&self) -> &'static Caller {
-        &self.guarded.cluster.admin
-    }
-
-    fn collection(&self, resource: &str) -> String {
-        let group = match resource {
-            "analyses" => "/apis/flamewarden.dev/v1alpha1",
-            "deployments" => "/apis/apps/v1",
-            "networkpolicies" => "/apis/networking.k8s.io/v1",
-            _ => "/api/v1",
-        };
-        format!("{group}/namespaces/{MADE}/{resource}")
-    }
-
-    fn at(&self, resource: &str, name: &str) -> String {
-        format!("{}/{name}", self.collection(resource))
-    }
-
-    async fn ask_for(&self, id: &str, image: &str) {
-        self.secrets(id).await;
-        self.analysis(id, image).await;
-    }
-
-    async fn analysis(&self, id: &str, image: &str) {
-        let object = json!({
-            "apiVersion": "flamewarden.dev/v1alpha1", "kind": "Analysis", "metadata": {"name": id},
-            "spec": {"projectId": "7b1c9d20-5a4e-4f6b-9c3d-2e1f0a9b8c7d", "image": image},
-        });
-        self.creator.create(&self.collection("analyses"), &object).await.unwrap();
-    }
-
-    async fn secrets(&self, id: &str) {
-        for (name, data) in [
-            ("flame-harbor", json!({".dockerconfigjson": "{}"})),
-            ("flame-tokens", json!({"DATA_SOURCE_TOKEN": "none_needed", "KEYCLOAK_TOKEN": "x"})),
-        ] {
-            let kind = if name == "flame-harbor" { "kubernetes.io/dockerconfigjson" } else { "Opaque" };
-            let secret = json!({
-                "apiVersion": "v1", "kind": "Secret", "type": kind, "stringData": data,
-                "metadata": {"name": format!("{name}-{id}"), "labels": {"flamewarden.dev/analysis": id}},
-            });
-            self.creator.create(&self.collection("secrets"), &secret).await.unwrap();
-        }
-    }
-
-    async fn wants(&self, id: &str, spec: Value) {
-        self.creator.patch(&self.at("analyses", id), PatchKind::Merge, &json!({"spec": spec})).await.unwrap();
-    }
-
-    async fn status(&self, id: &str, wanted: impl Fn(&Value) -> bool) -> Value {
-        let wanted = |object: &Value| wanted(&object["status"]).then(|| object["status"].clone());
-        self.guarded.cluster.read(&self.at("analyses", id), wanted).await
-    }
-
-    /// All that bears the analysis's label.
-    async fn belongings(&self, id: &str) -> Vec<String> {
-        let mut found = Vec::new();
-        for resource in ["configmaps", "deployments", "networkpolicies", "pods", "secrets", "services"] {
-            let path = format!("{}?labelSelector=flamewarden.dev/analysis={id}", self.collection(resource));
-            let list = self.admin().get(&path).await.unwrap();
-            let names = list["items"].as_array().unwrap().iter();
-            found.extend(names.map(|object| format!("{resource} {}", object["metadata"]["name"].as_str().unwrap())));
-        }
-        found
-    }
-}
-
-/// Makes the node's services that gateways lead to.
-pub(crate) async fn services(guarded: &Guarded) {
-    for (name, port) in
-        [("kong-proxy", 80), ("storage", 8080), ("hub-adapter", 5000), ("message-broker", 80), ("orchestrator", 8000)]
-    {
-        let service = json!({
-            "apiVersion": "v1", "kind": "Service", "metadata": {"name": name},
-            "spec": {"selector": {"component": format!("flame-{name}")}, "ports": [{"port": port, "targetPort": 3000}]},
-        });
-        // Another test may have made it.
-        let _ = guarded.cluster.admin.create(&format!("/api/v1/namespaces/{MADE}/services"), &service).await;
-    }
 }
 
 /// What happens to the objects of a bundle.
@@ -272,5 +178,3 @@ impl Recordings {
         }
     }
 }
-
-const IMAGE: &str = "harbor.example/node/analysis";

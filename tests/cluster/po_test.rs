@@ -196,7 +196,7 @@ struct Api {
 
 impl Api {
     async fn of(guarded: &'static Guarded) -> Api {
-        crate::orchestrator_test::services(guarded).await;
+        crate::node::services(guarded, MADE).await;
         let ways = Ways { authorities: None, http_proxy: None, https_proxy: None, patience: PATIENCE };
         let remote = Remote::new(&ways).unwrap();
         Api { guarded, remote, token: token(&REALM.key, &claims("hub-adapter")) }

@@ -1,0 +1,210 @@
+//! The orchestrator dies after each of its calls, and at random: whoever comes after it ends in the same place.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use flamewarden::cluster::{Cluster, Leadership, LeaseTiming, campaign};
+use flamewarden::facts::Place;
+use flamewarden::orchestrator::{Orchestration, OrchestratorSettings};
+use flamewarden::policy::PolicySet;
+use serde_json::{Value, json};
+use tokio::sync::{Mutex, watch};
+use tokio::task::JoinSet;
+
+use crate::faulty::Faulty;
+use crate::flamewarden::{CONTROLLER, CRASH, MADE, guarded, policy_files};
+use crate::node::{IMAGE, Node};
+use crate::shared::run;
+
+/// One orchestrator at a time works in the namespace, as one leads.
+static TURN: Mutex<()> = Mutex::const_new(());
+
+#[test]
+fn after_a_death_at_any_call_an_analysis_is_made_and_taken_away_all_the_same() {
+    run(async {
+        let _turn = TURN.lock().await;
+        let node = Node::of(guarded().await, CRASH).await;
+        let whole = Instance::start(&node, None).await;
+        let id = id(0);
+        node.ask_for(&id, IMAGE).await;
+        let made = made(&node, &id).await;
+        let creation = whole.writes();
+        taken_away(&node, &id).await;
+        let deletion = whole.writes() - creation;
+        drop(whole);
+        assert!(creation >= 8 && deletion >= 8, "{creation} calls make an analysis, {deletion} take it away");
+
+        let mut deaths = [0, 0];
+        for number in 1..=creation.max(deletion) {
+            let id = self::id(number);
+            let dies = Instance::start(&node, Some(number.min(creation))).await;
+            node.ask_for(&id, IMAGE).await;
+            deaths[0] += usize::from(dies.died().await);
+            let next = Instance::start(&node, None).await;
+            assert_eq!(self::made(&node, &id).await, made, "made after a death at call {number}");
+            drop(next);
+            let dies = Instance::start(&node, Some(number.min(deletion))).await;
+            node.creator.delete(&node.at("analyses", &id), None).await.unwrap();
+            deaths[1] += usize::from(dies.died().await);
+            let next = Instance::start(&node, None).await;
+            taken_away(&node, &id).await;
+            drop(next);
+        }
+        // How often the status is written on the way depends on how soon pods are ready.
+        assert!(deaths[0] >= creation - 2 && deaths[1] >= deletion - 1, "{deaths:?} of {creation} and {deletion}");
+    });
+}
+
+/// How many deaths; `tests/soak` has 200 of them.
+const DEATHS: usize = 50;
+
+#[test]
+fn deaths_at_random_moments_lose_no_analysis_and_leave_nothing_behind() {
+    run(async {
+        let _turn = TURN.lock().await;
+        let node = Node::of(guarded().await, CRASH).await;
+        let deaths = if std::env::var_os("FLAMEWARDEN_SOAK").is_some() { 200 } else { DEATHS };
+        let ids: Vec<String> = (1000..1000 + AT_ONCE).map(id).collect();
+        // The order of numbers is the same in every run; what happens meanwhile is not.
+        let mut died = 0;
+        let mut random: u64 = 0x9E37_79B9_7F4A_7C15;
+        for death in 0..deaths {
+            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            let after = usize::try_from(random >> 33).unwrap() % 24 + 1;
+            let instance = Instance::start(&node, Some(after)).await;
+            // Half of them come, half of them go, whatever the one before has left.
+            for (index, id) in ids.iter().enumerate() {
+                let at = node.at("analyses", id);
+                match (node.creator.get(&at).await, (index + death) % 2 == 0) {
+                    (Err(_), true) => ask_again(&node, id).await,
+                    (Ok(_), false) => drop(node.creator.delete(&at, None).await),
+                    _ => {}
+                }
+            }
+            died += usize::from(instance.died().await);
+        }
+        assert!(died >= deaths / 2, "{died} of {deaths}");
+        let last = Instance::start(&node, None).await;
+        for id in &ids {
+            let at = node.at("analyses", id);
+            let found = node.creator.get(&at).await;
+            let ends = |found: &Value| !found["metadata"]["deletionTimestamp"].is_null();
+            if found.as_ref().is_ok_and(ends) {
+                node.guarded.cluster.gone(&at).await;
+            }
+            if found.is_err() || found.as_ref().is_ok_and(ends) {
+                ask_again(&node, id).await;
+            }
+        }
+        for id in &ids {
+            made(&node, id).await;
+        }
+        for id in &ids {
+            taken_away(&node, id).await;
+        }
+        drop(last);
+    });
+}
+
+/// Analyses that come and go at one time.
+const AT_ONCE: usize = 6;
+
+/// Whoever deletes an Analysis that nobody has taken charge of yet has his Secrets still.
+async fn ask_again(node: &Node, id: &str) {
+    if node.belongings(id).await.is_empty() {
+        node.secrets(id).await;
+    }
+    node.analysis(id, IMAGE).await;
+}
+
+fn id(number: usize) -> String {
+    format!("22222222-0000-4000-8000-{number:012}")
+}
+
+/// Everything of an analysis once it is said to be ready, without what differs between two of the same kind.
+async fn made(node: &Node, id: &str) -> Vec<Value> {
+    let status = node.status(id, |status| status["conditions"][0]["status"] == "True").await;
+    assert_eq!((&status["phase"], &status["run"], &status["restarts"]), (&json!("started"), &json!(1), &json!(0)));
+    let mut made = Vec::new();
+    for resource in ["configmaps", "deployments", "networkpolicies", "services"] {
+        let path = format!("{}?labelSelector=flamewarden.dev/analysis={id}", node.collection(resource));
+        let list = node.creator.get(&path).await.unwrap();
+        for object in list["items"].as_array().unwrap() {
+            let mut object = object.clone();
+            for pointer in ["/spec/clusterIP", "/spec/clusterIPs", "/spec/template/metadata/annotations"] {
+                if let Some(value) = object.pointer_mut(pointer) {
+                    *value = Value::Null;
+                }
+            }
+            let text = json!([object["metadata"]["name"], object["metadata"]["labels"], object["spec"]]).to_string();
+            made.push(serde_json::from_str(&text.replace(id, "ID")).unwrap());
+        }
+    }
+    made
+}
+
+async fn taken_away(node: &Node, id: &str) {
+    let _ = node.creator.delete(&node.at("analyses", id), None).await;
+    node.guarded.cluster.gone(&node.at("analyses", id)).await;
+    assert_eq!(node.belongings(id).await, [""; 0]);
+}
+
+/// An orchestrator in this process, which ends as a killed one does: between two instructions.
+struct Instance {
+    way: Faulty,
+    _tasks: JoinSet<()>,
+    _stop: watch::Sender<bool>,
+}
+
+impl Instance {
+    async fn start(node: &Node, dies_after: Option<usize>) -> Instance {
+        let caller = node.guarded.cluster.plane.caller(CONTROLLER, Some("system:masters")).await;
+        let way = Faulty::open(&caller).await;
+        if let Some(writes) = dies_after {
+            way.dies_after(writes);
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let (leadership, mut tasks) = (Leadership::default(), JoinSet::new());
+        let cluster = connected(&way, folder.path()).await;
+        // Each has a lease of its own: to wait for that of a dead one is another test's.
+        let lease = Place { namespace: "flamewarden-system".to_owned(), name: format!("crash-{}", uuid(&way)) };
+        tasks.spawn(campaign(cluster.clone(), lease, "me".to_owned(), LeaseTiming::default(), leadership.clone()));
+        let (stop, stopped) = watch::channel(false);
+        let settings = OrchestratorSettings {
+            cluster: cluster.led_by(leadership.clone()),
+            leadership,
+            policies: Arc::new(ArcSwap::from_pointee(policies())),
+        };
+        tasks.spawn(Orchestration::new(settings).run(stopped));
+        Instance { way, _tasks: tasks, _stop: stop }
+    }
+
+    /// Waits for its death, in any case ends it: with nothing left to write it would live on.
+    async fn died(self) -> bool {
+        tokio::time::timeout(Duration::from_secs(2), self.way.dead()).await.is_ok()
+    }
+
+    /// How often it has written so far, its lease aside.
+    fn writes(&self) -> usize {
+        self.way.writes().iter().filter(|write| !write.what.contains("/leases")).count()
+    }
+}
+
+async fn connected(way: &Faulty, folder: &Path) -> Cluster {
+    Cluster::connect(Some(&way.kubeconfig(folder)), "flamewarden-controller").await.unwrap()
+}
+
+/// A name that no other instance has: its port.
+fn uuid(way: &Faulty) -> String {
+    way.address().replace([':', '.'], "-")
+}
+
+fn policies() -> PolicySet {
+    let mut files = policy_files(&[]);
+    for (_, text) in files.iter_mut().filter(|(name, _)| name == "orchestrator.yaml") {
+        *text = text.replace(MADE, CRASH);
+    }
+    PolicySet::parse(files.iter().map(|(name, text)| (name.as_str(), text.as_str()))).unwrap()
+}
