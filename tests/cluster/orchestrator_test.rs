@@ -109,6 +109,44 @@ fn the_schema_keeps_out_what_makes_no_sense() {
     });
 }
 
+/// As many as `tests/soak` makes 200 of.
+const AT_ONCE: usize = 40;
+
+#[test]
+fn many_analyses_at_once_are_made_and_taken_away_whole() {
+    run(async {
+        let node = Node::of(guarded().await, MADE).await;
+        let many = if std::env::var_os("FLAMEWARDEN_SOAK").is_some() { 200 } else { AT_ONCE };
+        let ids: Vec<String> = (0..many).map(|number| format!("33333333-0000-4000-8000-{number:012}")).collect();
+        let made = Recordings::start(node.admin()).await;
+        let begun = std::time::Instant::now();
+        futures::future::join_all(ids.iter().map(|id| node.ask_for(id, IMAGE))).await;
+        let asked = begun.elapsed();
+        for id in &ids {
+            node.status(id, |status| status["phase"] == "started").await;
+        }
+        println!("{many} analyses: asked for in {asked:?}, all bundles complete after {:?}", begun.elapsed());
+        for id in &ids {
+            node.status(id, |status| status["conditions"][0]["status"] == "True").await;
+        }
+        println!("all of them run after {:?}", begun.elapsed());
+        for id in &ids {
+            made.expect_isolated(&format!("analysis-{id}-1")).await;
+            assert_eq!(node.belongings(id).await.len(), 2 + 6 + 2, "Secrets, what the orchestrator makes, pods");
+        }
+        let ended = std::time::Instant::now();
+        futures::future::join_all(ids.iter().map(|id| async {
+            node.creator.delete(&node.at("analyses", id), None).await.unwrap();
+        }))
+        .await;
+        for id in &ids {
+            node.guarded.cluster.gone(&node.at("analyses", id)).await;
+            assert_eq!(node.belongings(id).await, [""; 0]);
+        }
+        println!("gone after {:?}", ended.elapsed());
+    });
+}
+
 /// What happens to the objects of a bundle.
 struct Recordings {
     made: Vec<(&'static str, Recording)>,
