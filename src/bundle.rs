@@ -8,6 +8,7 @@ mod default_deny;
 mod gateway;
 mod gateway_policy;
 mod gateway_service;
+mod host;
 mod nginx;
 mod pod;
 mod pull_secret;
@@ -19,6 +20,7 @@ mod token_secret;
 use serde_json::{Value, json};
 
 pub use credentials::{Credentials, Tokens};
+pub use host::Host;
 pub use nginx::{Routes, Target};
 pub use pull_secret::pull_secret;
 pub use request::{CreateRequest, Fault};
@@ -105,7 +107,8 @@ fn routes(order: &Order<'_>) -> Result<Routes, Vec<BundleProblem>> {
     let mut problems = Vec::new();
     problems.extend(image_problem(order.image, order.policies));
     let app = order.app();
-    if order.policies.analysis.analysis_of(&app).is_none() {
+    let analysis = order.services.own(&order.settings.namespace, &app, SERVICE_PORT);
+    if order.policies.analysis.analysis_of(&app).is_none() || analysis.is_none() {
         problems.push(BundleProblem::Name(app.clone()));
     }
     let upstreams = &order.settings.upstreams;
@@ -124,12 +127,10 @@ fn routes(order: &Order<'_>) -> Result<Routes, Vec<BundleProblem>> {
         route("messageBroker", &upstreams.message_broker),
         route("orchestrator", &upstreams.orchestrator),
     );
-    let (Some(kong), Some(storage), Some(hub_adapter), Some(message_broker), Some(orchestrator), true) =
-        (found.0, found.1, found.2, found.3, found.4, problems.is_empty())
-    else {
+    let (Some(kong), Some(storage), Some(hub_adapter), Some(message_broker), Some(orchestrator)) = found else {
         return Err(problems);
     };
-    let analysis = order.services.own(&order.settings.namespace, &app, SERVICE_PORT);
+    let (Some(analysis), true) = (analysis, problems.is_empty()) else { return Err(problems) };
     Ok(Routes { kong, storage, hub_adapter, message_broker, orchestrator, analysis })
 }
 

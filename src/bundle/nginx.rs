@@ -1,12 +1,13 @@
 //! The gateway's nginx.conf: exact ways from the analysis to the node's services and back, and nothing else.
 //!
-//! Everything that is filled in is an id, a number or an address by type, or the name of a Service that the API server
-//! has stored, so no text of a request can reach the file.
+//! Everything that is filled in is an id, a number, an address or a host by type, so no text of a request or of settings
+//! can reach the file. `tests/nginx` holds what is written here against a real nginx, call by call and probe by probe.
 
 use std::fmt::Write;
 use std::net::IpAddr;
 
 use super::GATEWAY_PORT;
+use super::host::Host;
 use super::services::{Address, Route};
 use crate::model::{AnalysisId, ProjectId};
 
@@ -31,7 +32,7 @@ pub struct Routes {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Target {
     /// Its name, which is sent as `Host` whatever the analysis sent.
-    pub host: String,
+    pub host: Host,
     /// Its address.
     pub address: Address,
     /// Its port.

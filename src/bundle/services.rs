@@ -5,6 +5,7 @@ use std::net::IpAddr;
 
 use serde_json::Value;
 
+use super::host::Host;
 use super::nginx::Target;
 use crate::policy::Upstream;
 
@@ -82,7 +83,7 @@ impl Services {
         let pods = known.ports.get(&upstream.port).ok_or("has no such TCP port; name the port that it has")?;
         Ok(Route {
             target: Target {
-                host: host(&upstream.service, namespace),
+                host: Host::of(&upstream.service, namespace).ok_or("has a name that is none; name a Service")?,
                 address: Address::Cluster(address),
                 port: upstream.port,
             },
@@ -93,8 +94,8 @@ impl Services {
     }
 
     /// Where one of the run's own Services is called, whether it exists already or not.
-    pub(super) fn own(&self, namespace: &str, name: &str, port: u16) -> Target {
-        Target { host: host(name, namespace), address: self.own_address(namespace, name), port }
+    pub(super) fn own(&self, namespace: &str, name: &str, port: u16) -> Option<Target> {
+        Some(Target { host: Host::of(name, namespace)?, address: self.own_address(namespace, name), port })
     }
 
     /// Where the run's own Service is.
@@ -102,11 +103,6 @@ impl Services {
         let known = self.0.get(&(namespace.to_owned(), name.to_owned())).and_then(|known| known.address);
         known.map_or(Address::Name, Address::Cluster)
     }
-}
-
-/// The name by which a Service is called in the cluster.
-fn host(service: &str, namespace: &str) -> String {
-    format!("{service}.{namespace}.svc")
 }
 
 fn port(port: &Value) -> Option<(u16, PodPort)> {
@@ -150,7 +146,7 @@ mod tests {
         }
         let route = |service: &str, address: &str, pod_port| Route {
             target: Target {
-                host: format!("{service}.flame.svc"),
+                host: Host::of(service, "flame").unwrap(),
                 address: Address::Cluster(address.parse().unwrap()),
                 port: 80,
             },

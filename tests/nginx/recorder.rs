@@ -39,12 +39,13 @@ impl Recorders {
         Recorders { addresses, arrived, connections }
     }
 
-    /// Starts another in place of one of them, which adds these lines to the head of its answers.
+    /// Starts another in place of one of them, which adds these lines to the head of its answers. `{own}` is its address.
     pub(crate) async fn answering(mut self, upstream: &'static str, lines: &str) -> Recorders {
         let listener = listener(Family::Ipv4).await;
         let place = UPSTREAMS.iter().position(|name| *name == upstream).unwrap();
         self.addresses[place] = listener.local_addr().unwrap();
-        tokio::spawn(record(listener, upstream, lines.to_owned(), self.arrived.clone(), self.connections.clone()));
+        let lines = lines.replace("{own}", &self.addresses[place].to_string());
+        tokio::spawn(record(listener, upstream, lines, self.arrived.clone(), self.connections.clone()));
         self
     }
 

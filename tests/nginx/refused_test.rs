@@ -2,7 +2,7 @@
 
 use crate::gateway::Gateway;
 use crate::recorder::{Arrived, Recorders};
-use crate::rendered::{ANALYSIS, Family, PROJECT};
+use crate::rendered::{ANALYSIS, Family, PROJECT, UPSTREAMS};
 use crate::wire::{exchange, statuses};
 
 /// Why, method and target as bytes, and the answer. `{A}` and `{P}` stand for the ids.
@@ -333,13 +333,23 @@ fn arrived(line: &str, own: &str, body: &str) -> Arrived {
 
 #[tokio::test]
 async fn what_an_upstream_answers_does_not_lead_to_another() {
-    let lines = "X-Accel-Redirect: /storage/local/1\r\nX-Accel-Buffering: yes\r\n";
-    let upstreams = Recorders::start(Family::Ipv4).await.answering("analysis", lines).await;
-    let gateway = Gateway::before(&upstreams.addresses);
-    let call = b"GET /analysis/healthz HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
-    let answer = exchange(gateway.address, call).await;
-    let asked: Vec<&str> = upstreams.take().iter().map(|arrived| arrived.upstream).collect();
-    assert_eq!((statuses(&answer), answer.ends_with(b"\r\n\r\nanalysis"), asked), (vec![200], true, vec!["analysis"]));
+    for (upstream, call) in [("analysis", "GET /analysis/healthz"), ("message-broker", "GET /message-broker/healthz")] {
+        let location = "Location: http://{own}/elsewhere\r\n";
+        let lines = format!("X-Accel-Redirect: /storage/local/1\r\nX-Accel-Buffering: yes\r\n{location}");
+        let upstreams = Recorders::start(Family::Ipv4).await.answering(upstream, &lines).await;
+        let gateway = Gateway::before(&upstreams.addresses);
+        let call = format!("{call} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+        let answer = String::from_utf8(exchange(gateway.address, call.as_bytes()).await).unwrap();
+        let asked: Vec<&str> = upstreams.take().iter().map(|arrived| arrived.upstream).collect();
+        let own = upstreams.addresses[UPSTREAMS.iter().position(|name| *name == upstream).unwrap()];
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        let (date, length) = (head.lines().find(|line| line.starts_with("Date: ")).unwrap(), upstream.len());
+        let want = format!(
+            "HTTP/1.1 200 OK\r\nServer: nginx\r\n{date}\r\nContent-Length: {length}\r\nConnection: close\r\n{}",
+            location.replace("{own}", &own.to_string())
+        );
+        assert_eq!((head, body, asked), (want.trim_end(), upstream, vec![upstream]));
+    }
 }
 
 fn ids(call: &[u8]) -> Vec<u8> {
