@@ -2,9 +2,7 @@
 
 use std::net::SocketAddr;
 
-use tokio::net::TcpListener;
-
-use crate::gateway::Gateway;
+use crate::gateway::{Gateway, kept};
 use crate::recorder::{Recorders, listener, record};
 use crate::rendered::{Family, UPSTREAMS};
 use crate::wire::{exchange, statuses};
@@ -23,15 +21,14 @@ const CALLS: [&str; 6] = [
 async fn a_service_that_is_away_costs_its_own_route_until_it_is_back() {
     let upstreams = Recorders::start(Family::Ipv4).await;
     for away in 0..UPSTREAMS.len() {
-        // An address of its own, so that nobody takes the port meanwhile.
-        let gone = TcpListener::bind("127.0.0.3:0").await.unwrap().local_addr().unwrap();
         let mut addresses = upstreams.addresses.clone();
+        let (port, gone) = kept(Family::Ipv4);
         addresses[away] = gone;
         let gateway = Gateway::before(&addresses);
         let mut want = [200; 6];
         want[away] = 502;
         assert_eq!(answers(gateway.address).await, want, "{}", UPSTREAMS[away]);
-        let back = TcpListener::bind(gone).await.unwrap();
+        let back = port.listen(8).unwrap();
         tokio::spawn(record(back, UPSTREAMS[away], String::new(), <_>::default(), <_>::default()));
         assert_eq!(answers(gateway.address).await, [200; 6], "{} is back", UPSTREAMS[away]);
     }
@@ -57,10 +54,8 @@ async fn a_service_that_says_nothing_costs_its_own_route() {
 #[tokio::test]
 async fn a_gateway_starts_while_every_service_is_away() {
     for family in [Family::Ipv4, Family::Ipv6] {
-        let mut addresses = Vec::new();
-        for _ in UPSTREAMS {
-            addresses.push(listener(family).await.local_addr().unwrap());
-        }
+        let ports = UPSTREAMS.map(|_| kept(family));
+        let addresses = ports.each_ref().map(|(_, address)| *address);
         let gateway = Gateway::before(&addresses);
         let healthy = exchange(gateway.address, HEALTHY).await;
         assert_eq!((statuses(&healthy), answers(gateway.address).await), (vec![200], [502; 6]));

@@ -2,11 +2,13 @@
 //! ends with the test run, however that ends.
 
 use std::fs;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
+
+use tokio::net::TcpSocket;
 
 use crate::part::{Janitor, Part, Recipe, write_file};
 use crate::rendered::{Family, placed, printed};
@@ -18,6 +20,7 @@ pub(crate) struct Gateway {
     folder: PathBuf,
     // Ends before its folder goes.
     part: Part,
+    _port: TcpSocket,
     _janitor: Janitor,
 }
 
@@ -32,7 +35,7 @@ impl Gateway {
     pub(crate) fn changed(family: Family, upstreams: &[SocketAddr], changes: &[(&str, &str)]) -> Gateway {
         let folder = folder();
         let janitor = Janitor::of(&folder);
-        let address = free(family);
+        let (port, address) = kept(family);
         let mut text = placed(&printed(family, &[]), family, address, &folder, upstreams);
         for (old, new) in changes {
             assert!(text.contains(old), "the configuration has no {old}");
@@ -49,7 +52,7 @@ impl Gateway {
             environment: Vec::new(),
             log: folder.join("nginx.log"),
         });
-        let mut gateway = Gateway { address, folder, part, _janitor: janitor };
+        let mut gateway = Gateway { address, folder, part, _port: port, _janitor: janitor };
         gateway.await_start();
         gateway
     }
@@ -93,7 +96,8 @@ impl Gateway {
 pub(crate) fn tried(printed: &str, family: Family, upstreams: &[SocketAddr]) -> Output {
     let folder = folder();
     let _janitor = Janitor::of(&folder);
-    write_file(&folder.join("nginx.conf"), &placed(printed, family, free(family), &folder, upstreams));
+    let (_port, address) = kept(family);
+    write_file(&folder.join("nginx.conf"), &placed(printed, family, address, &folder, upstreams));
     let arguments = call(&folder, &["-t", "-q"]);
     Command::new(&arguments[0]).args(&arguments[1..]).output().unwrap()
 }
@@ -124,13 +128,18 @@ fn is_root() -> bool {
     fs::metadata("/proc/self").unwrap().uid() == 0
 }
 
-/// A port that nobody has. On an address of its own, so that no call of a test takes it meanwhile.
-fn free(family: Family) -> SocketAddr {
-    let address = match family {
-        Family::Ipv4 => IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2)),
-        Family::Ipv6 => IpAddr::V6(Ipv6Addr::LOCALHOST),
+/// A port that is kept for somebody: who listens there must do so by this socket, or allow it to be bound twice, as nginx
+/// does. Until then connections are refused.
+pub(crate) fn kept(family: Family) -> (TcpSocket, SocketAddr) {
+    let (socket, address) = match family {
+        Family::Ipv4 => (TcpSocket::new_v4(), IpAddr::V4(Ipv4Addr::LOCALHOST)),
+        Family::Ipv6 => (TcpSocket::new_v6(), IpAddr::V6(Ipv6Addr::LOCALHOST)),
     };
-    TcpListener::bind((address, 0)).unwrap().local_addr().unwrap()
+    let socket = socket.unwrap();
+    socket.set_reuseaddr(true).unwrap();
+    socket.bind((address, 0).into()).unwrap();
+    let address = socket.local_addr().unwrap();
+    (socket, address)
 }
 
 fn files(folder: &Path) -> Vec<PathBuf> {
