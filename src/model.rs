@@ -19,7 +19,7 @@ pub mod labels;
 
 pub use analysis::{AnalysisId, IdProblem, ProjectId, Run};
 pub use analysis_object::{
-    AnalysisObject, AnalysisProblem, AnalysisSpec, AnalysisStatus, Condition, Phase, WantedState,
+    AnalysisObject, AnalysisProblem, AnalysisSpec, AnalysisStatus, Condition, Phase, Report, WantedState,
 };
 pub use decision::{CONTROLLER_NAME, DECISIONS_PATH, Decision, Decisions, Outcome, Reference};
 pub use finding::{Edit, Finding, Hold, Severity};

@@ -94,11 +94,18 @@ fn status() -> Value {
         "properties": {
             "observedGeneration": {"type": "integer", "format": "int64"},
             "run": number("The number of its last run."),
-            "phase": {
-                "type": "string",
-                "enum": ["starting", "started", "stopping", "stopped", "executing", "executed", "stuck", "failed"],
-            },
+            "phase": {"type": "string", "enum": PHASES},
             "progress": number("In percent."),
+            "reported": {
+                "type": "object",
+                "description": "What the analysis has said of itself by its log lines.",
+                "required": ["run", "phase", "progress"],
+                "properties": {
+                    "run": number("The number of its last run then."),
+                    "phase": {"type": "string", "enum": PHASES},
+                    "progress": number("In percent."),
+                },
+            },
             "restarts": number("How often it was started again because it was stuck."),
             "startedAt": time("When the run began."),
             "endedAt": time("When it ended."),
@@ -126,3 +133,5 @@ fn status() -> Value {
 const ID: &str = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}";
 /// Far more than a restart limit lets one have.
 const MOST_RUNS: u32 = 1_000_000;
+/// As `model::Phase` writes them.
+const PHASES: [&str; 8] = ["starting", "started", "stopping", "stopped", "executing", "executed", "stuck", "failed"];

@@ -64,6 +64,18 @@ pub struct AnalysisStatus {
     pub conditions: Vec<Condition>,
 }
 
+/// What an analysis has said of itself by its log lines. It is nobody's word but its own; the REST API stores it, so that
+/// the controller can decide what comes of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Report {
+    /// The run that was the last one then.
+    pub run: u32,
+    /// How it says it is.
+    pub phase: Phase,
+    /// How far it says it is, in percent.
+    pub progress: u8,
+}
+
 /// Where in its life an analysis is: FLAME's `PodStatus`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -126,6 +138,8 @@ pub struct AnalysisObject {
     pub spec: AnalysisSpec,
     /// How far it has come.
     pub status: AnalysisStatus,
+    /// What it has said of itself last.
+    pub reported: Option<Report>,
 }
 
 /// Why a stored object is no analysis.
@@ -154,8 +168,19 @@ impl AnalysisObject {
             return Err(AnalysisProblem::Name(name));
         }
         let deleting = deletion_timestamp.is_some();
-        let (spec, status) = (stored.spec, stored.status);
-        Ok(AnalysisObject { id, namespace, uid, resource_version, generation, deleting, finalizers, spec, status })
+        let (spec, StoredStatus { status, reported }) = (stored.spec, stored.status);
+        Ok(AnalysisObject {
+            id,
+            namespace,
+            uid,
+            resource_version,
+            generation,
+            deleting,
+            finalizers,
+            spec,
+            status,
+            reported,
+        })
     }
 }
 
@@ -164,7 +189,15 @@ struct Stored {
     metadata: Metadata,
     spec: AnalysisSpec,
     #[serde(default)]
+    status: StoredStatus,
+}
+
+/// The report is no part of the status that the controller writes: whoever writes a field by server-side apply owns it.
+#[derive(Default, Deserialize)]
+struct StoredStatus {
+    #[serde(flatten)]
     status: AnalysisStatus,
+    reported: Option<Report>,
 }
 
 #[derive(Deserialize)]

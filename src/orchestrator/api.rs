@@ -6,18 +6,20 @@ mod creation;
 mod http;
 mod line;
 mod operations;
+mod pace;
 mod realms;
 mod route;
 #[cfg(test)]
 mod testing;
 mod view;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use arc_swap::ArcSwap;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 
+use self::pace::Pace;
 use self::realms::Realms;
 use crate::cluster::Cluster;
 use crate::policy::PolicySet;
@@ -37,6 +39,8 @@ struct Inner {
     administrators: Semaphore,
     /// Bodies of analyses that are read at one time.
     analyses: Semaphore,
+    /// How often analyses may change what is stored of them.
+    pace: Mutex<Pace>,
     /// Answers with logs that are put together at one time.
     reading: Semaphore,
 }
@@ -61,6 +65,7 @@ impl Api {
             realms: Realms::new(metrics),
             administrators: Semaphore::new(BODIES),
             analyses: Semaphore::new(BODIES),
+            pace: Mutex::default(),
             reading: Semaphore::new(READINGS),
         };
         Api { inner: Arc::new(inner) }

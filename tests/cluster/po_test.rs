@@ -54,8 +54,24 @@ fn an_analysis_is_created_once_told_stopped_started_again_and_deleted() {
         let names: Vec<String> = serde_json::from_str(pods[id][0].as_str().unwrap()).unwrap();
         assert!(names.len() == 1 && names[0].starts_with(&format!("analysis-{id}-1-")), "{names:?}");
 
+        // Its own word is stored, and shown as far as it is progress; another's is not.
+        let line = |status: &str, progress: u8| json!({"log": "x", "log_type": "info", "analysis_id": id, "status": status, "progress": progress});
+        let other = Some(token(&REALM.key, &claims("22222222-0000-4000-8000-000000000009")));
+        let own = Some(token(&REALM.key, &claims(id)));
+        let refused = api.ask_with(other, "POST", "/po/stream_logs", Some(&line("failed", 7))).await;
+        assert_eq!((refused.0, &api.object("analyses", id).await.unwrap()["status"]["reported"]), (403, &Value::Null));
+        for (progress, status) in [(1, "executing"), (40, "executing"), (40, "executing")] {
+            let taken = api.ask_with(own.clone(), "POST", "/po/stream_logs", Some(&line(status, progress))).await;
+            assert_eq!(taken, (200, Value::Null));
+        }
+        let reported = json!({"run": 1, "phase": "executing", "progress": 40});
+        assert_eq!(api.object("analyses", id).await.unwrap()["status"]["reported"], reported);
+        assert_eq!(api.ask("GET", &format!("/po/status/{id}"), None).await.1[id]["progress"], json!(40));
+
         assert_eq!(api.ask("PUT", &format!("/po/stop/{id}"), None).await, (200, json!({id: "stopped"})));
         api.until("GET", &format!("/po/status/{id}"), |told| told[id]["status"] == "stopped").await;
+        // The controller has written the status since.
+        assert_eq!(api.object("analyses", id).await.unwrap()["status"]["reported"], reported);
         assert_eq!(api.ask("POST", "/po", Some(&request(id))).await, (201, json!({id: "started"})));
         assert_eq!(api.object("analyses", id).await.unwrap()["spec"]["run"], json!(2));
 

@@ -1,5 +1,6 @@
 //! Edge: the API over HTTP: who asks, what is sent, and the promise that every failure is an answer.
 
+use std::sync::PoisonError;
 use std::time::Duration;
 
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
@@ -8,7 +9,7 @@ use hyper::header::{ALLOW, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, 
 use hyper::{Request, Response, StatusCode};
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep_until, timeout};
 use tracing::{debug, warn};
 
 use super::access::{Caller, stranger};
@@ -65,7 +66,7 @@ impl Inner {
         let operations = Operations { cluster: &self.cluster, namespace: &orchestrator.namespace };
         let done = match route.operation {
             Operation::Create => self.create(&operations, &policies, body).await,
-            Operation::StreamLogs => self.take_line(caller, body).await,
+            Operation::StreamLogs => self.take_line(&operations, caller, body).await,
             Operation::Status => operations.status(which).await,
             Operation::Logs => {
                 // Never closed.
@@ -120,8 +121,13 @@ impl Inner {
         }
     }
 
-    /// A line that an analysis streams. Nobody keeps it yet.
-    async fn take_line(&self, caller: Caller, body: Incoming) -> Result<Answer, ClusterProblem> {
+    /// A line that an analysis streams: what it says of the analysis is stored, the line itself is not kept yet.
+    async fn take_line(
+        &self,
+        operations: &Operations<'_>,
+        caller: Caller,
+        body: Incoming,
+    ) -> Result<Answer, ClusterProblem> {
         let body = {
             // Analyses wait for each other, and never an administrator for them.
             let places = if caller == Caller::Administrator { &self.administrators } else { &self.analyses };
@@ -138,7 +144,16 @@ impl Inner {
         if let Err(answer) = caller.may_write_of(line.analysis) {
             return Ok(answer);
         }
-        debug!(analysis = %line.analysis, status = ?line.status, progress = line.progress, "a line came");
+        // Lines are many, and mostly say of the analysis what is known.
+        if let Some((analysis, report)) = operations.change_of(&line).await? {
+            let turn =
+                self.pace.lock().unwrap_or_else(PoisonError::into_inner).turn(line.analysis, Instant::now().into_std());
+            let Some(turn) = turn else {
+                return Ok(Answer::detail(429, "the analysis changes its status or progress too often"));
+            };
+            sleep_until(turn.into()).await;
+            operations.report(&analysis, report).await?;
+        }
         Ok(Answer::ok(Value::Null))
     }
 }

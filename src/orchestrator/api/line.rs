@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use crate::bundle::Fault;
-use crate::model::{AnalysisId, Phase};
+use crate::model::{AnalysisId, AnalysisObject, Phase, Report, WantedState};
 
 /// One line, and what the analysis says of itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,6 +57,16 @@ impl Line {
     }
 }
 
+impl Line {
+    /// What it changes of what is stored of its analysis; nothing where that has ended, or is to.
+    pub(super) fn report(&self, analysis: &AnalysisObject) -> Option<Report> {
+        let report = Report { run: analysis.status.run, phase: self.status, progress: self.progress };
+        let runs = [Phase::Starting, Phase::Started, Phase::Executing, Phase::Stuck].map(Some);
+        let wanted = analysis.spec.state == WantedState::Running && !analysis.deleting;
+        (wanted && runs.contains(&analysis.status.phase) && analysis.reported != Some(report)).then_some(report)
+    }
+}
+
 fn text(fields: &Map<String, Value>, field: &'static str) -> Result<String, Fault> {
     let fault = |kind, message: &str| Err(Fault { field: Some(field), kind, message: message.to_owned() });
     match fields.get(field) {
@@ -98,8 +108,33 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::orchestrator::api::testing::{ID, analysis};
 
-    const ID: &str = "0d8a1f2e-1c2b-4d3e-8f40-1a2b3c4d5e6f";
+    #[test]
+    fn a_line_changes_what_is_stored_of_an_analysis_that_runs_and_only_if_it_says_something_new() {
+        use Phase::{Executed, Executing, Failed, Started, Starting, Stopped, Stopping, Stuck};
+        use WantedState::{Running, Stopped as Stop};
+        let body = json!({"log": "", "log_type": "info", "analysis_id": ID, "status": "failed", "progress": 50});
+        let line = Line::parse(&body).unwrap();
+        let report = |run| Some(Report { run, phase: Failed, progress: 50 });
+        for (phase, wanted, deleting, reported, want) in [
+            (Some(Starting), (Running, 1, 1), false, None, report(1)),
+            (Some(Started), (Running, 2, 2), false, report(1), report(2)),
+            (Some(Executing), (Running, 1, 1), false, Some(Report { run: 1, phase: Failed, progress: 49 }), report(1)),
+            (Some(Stuck), (Running, 1, 1), false, Some(Report { run: 1, phase: Executed, progress: 50 }), report(1)),
+            (Some(Executing), (Running, 1, 1), false, report(1), None),
+            (Some(Executing), (Running, 1, 1), true, None, None),
+            (Some(Executing), (Stop, 1, 1), false, None, None),
+            (None, (Running, 1, 0), false, None, None),
+            (Some(Stopping), (Running, 1, 1), false, None, None),
+            (Some(Stopped), (Running, 1, 1), false, None, None),
+            (Some(Executed), (Running, 1, 1), false, None, None),
+            (Some(Failed), (Running, 1, 1), false, None, None),
+        ] {
+            let analysis = AnalysisObject { reported, ..analysis(phase, wanted, deleting) };
+            assert_eq!(line.report(&analysis), want, "{analysis:?}");
+        }
+    }
 
     #[test]
     fn a_line_is_read_strictly() {

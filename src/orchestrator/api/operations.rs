@@ -10,6 +10,7 @@ use tracing::{info, warn};
 
 use super::answer::Answer;
 use super::creation::{Creation, created, decide, object, problem, secrets};
+use super::line::Line;
 use super::route::Which;
 use super::view;
 use crate::archive::clean_log;
@@ -17,7 +18,7 @@ use crate::bundle::CreateRequest;
 use crate::cluster::{Cluster, ClusterProblem, Kind, List};
 use crate::facts::Place;
 use crate::isolation::gateway_app;
-use crate::model::{AnalysisId, AnalysisObject, AnalysisSpec, Phase, WantedState, labels};
+use crate::model::{AnalysisId, AnalysisObject, AnalysisSpec, Phase, Report, WantedState, labels};
 use crate::policy::PolicySet;
 use crate::telemetry::whole;
 
@@ -187,6 +188,27 @@ impl Operations<'_> {
     pub(super) async fn cleanup(&self, types: &str) -> Result<Answer, ClusterProblem> {
         let deleted = if view::deletes_analyses(types) { self.delete_objects(Which::All).await?.len() } else { 0 };
         Ok(Answer::ok(view::cleaned(types, deleted)))
+    }
+
+    /// What a line changes of what is stored of its analysis.
+    pub(super) async fn change_of(&self, line: &Line) -> Result<Option<(AnalysisObject, Report)>, ClusterProblem> {
+        let analysis = self.read(line.analysis).await?;
+        Ok(analysis.and_then(|analysis| line.report(&analysis).map(|report| (analysis, report))))
+    }
+
+    /// Stores what an analysis says of itself, where the controller sees it.
+    pub(super) async fn report(&self, analysis: &AnalysisObject, report: Report) -> Result<(), ClusterProblem> {
+        let id = analysis.id.to_string();
+        let object = json!({
+            "apiVersion": "flamewarden.dev/v1alpha1", "kind": "Analysis",
+            // Of this object, and of none that was made under its name since.
+            "metadata": {"name": id, "namespace": self.namespace, "uid": analysis.uid},
+            "status": {"reported": report},
+        });
+        match self.cluster.apply_status(Kind::Analysis, &self.place(id), &object).await {
+            Err(problem) if !problem.is_gone() => Err(problem),
+            _ => Ok(()),
+        }
     }
 
     async fn delete_objects(&self, which: Which) -> Result<Vec<AnalysisObject>, ClusterProblem> {

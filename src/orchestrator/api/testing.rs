@@ -19,5 +19,6 @@ pub(super) fn analysis(phase: Option<Phase>, wanted: (WantedState, u32, u32), de
         finalizers: Vec::new(),
         spec: AnalysisSpec { project_id: PROJECT.parse().unwrap(), image, state, run, progress: 0 },
         status: AnalysisStatus { run: last, phase, progress: 40, ..AnalysisStatus::default() },
+        reported: None,
     }
 }

@@ -19,6 +19,12 @@ pub(super) fn present(analysis: &AnalysisObject) -> Phase {
     }
 }
 
+/// How far it has come, in percent: as it says itself, of its last run.
+fn progress(analysis: &AnalysisObject) -> u8 {
+    let reported = analysis.reported.filter(|reported| reported.run == analysis.status.run);
+    reported.map_or(analysis.status.progress, |reported| reported.progress)
+}
+
 /// Whether a run is wanted that has not begun.
 fn starts_again(analysis: &AnalysisObject) -> bool {
     analysis.spec.state == WantedState::Running && analysis.spec.run > analysis.status.run
@@ -26,7 +32,7 @@ fn starts_again(analysis: &AnalysisObject) -> bool {
 
 /// `{"<id>": {"status": "executing", "progress": 40}}`
 pub(super) fn status(analyses: &[AnalysisObject]) -> Value {
-    let told = |analysis: &AnalysisObject| json!({"status": present(analysis), "progress": analysis.status.progress});
+    let told = |analysis: &AnalysisObject| json!({"status": present(analysis), "progress": progress(analysis)});
     by_id(analyses, told)
 }
 
@@ -102,6 +108,7 @@ fn by_id(analyses: &[AnalysisObject], told: impl Fn(&AnalysisObject) -> Value) -
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::Report;
     use crate::orchestrator::api::testing::{ID, analysis};
 
     #[test]
@@ -125,6 +132,11 @@ mod tests {
             let told = (status(&one), stopped(&one), deleted(&one));
             let want = (json!({ID: {"status": told_as, "progress": 40}}), json!({ID: ends_as}), json!({ID: null}));
             assert_eq!(told, want, "{phase:?} {wanted:?}");
+        }
+        for (run, progress) in [(1, 40), (2, 60)] {
+            let reported = Some(Report { run, phase: Executed, progress: 60 });
+            let one = AnalysisObject { reported, ..analysis(Some(Executing), (Running, 2, 2), false) };
+            assert_eq!(status(&[one]), json!({ID: {"status": "executing", "progress": progress}}));
         }
         assert_eq!((status(&[]), stopped(&[]), deleted(&[])), (json!({}), json!({}), json!({})));
     }
