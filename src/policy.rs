@@ -14,6 +14,7 @@ mod set;
 mod user_rule;
 
 pub use api::{Administrators, ApiSettings, RealmRole};
+pub(crate) use checked::is_label;
 pub use checked::{ALWAYS, SOFTER};
 pub use dns::{DnsPeer, DnsPlace};
 pub use exception::Exception;

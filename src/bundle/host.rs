@@ -2,6 +2,8 @@
 
 use std::fmt::{Display, Formatter, Result};
 
+use crate::policy::is_label;
+
 /// `SERVICE.NAMESPACE.svc`, of DNS labels.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Host(String);
@@ -18,11 +20,6 @@ impl Display for Host {
     fn fmt(&self, to: &mut Formatter<'_>) -> Result {
         to.write_str(&self.0)
     }
-}
-
-fn is_label(text: &str) -> bool {
-    let fits = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-    (1..=63).contains(&text.len()) && text.bytes().all(fits) && !text.starts_with('-') && !text.ends_with('-')
 }
 
 #[cfg(test)]

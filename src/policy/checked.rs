@@ -237,7 +237,7 @@ pub(super) fn wrong<E: Error>(what: &str, value: &str, problem: impl Display) ->
 }
 
 /// A DNS label.
-pub(super) fn is_label(text: &str) -> bool {
+pub(crate) fn is_label(text: &str) -> bool {
     let fits = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
     (1..=63).contains(&text.len()) && text.bytes().all(fits) && !text.starts_with('-') && !text.ends_with('-')
 }
