@@ -71,9 +71,7 @@ pub(crate) async fn guarded() -> &'static Guarded {
 async fn install(cluster: &'static Cluster) -> Guarded {
     let folder = cluster.plane.folder().join("flamewarden");
     let prepared = prepare(cluster, &folder, &[]).await;
-    let mut files = policy_files(UNATTENDED);
-    files.iter_mut().filter(|(name, _)| name == "orchestrator.yaml").for_each(|(_, text)| text.push_str(&api()));
-    write_policies(&folder.join("controller-policies"), &files);
+    write_policies(&folder.join("controller-policies"), &with_api(policy_files(UNATTENDED)));
     for namespace in SHARED.iter().chain(DEDICATED) {
         let bindings = format!("/apis/rbac.authorization.k8s.io/v1/namespaces/{namespace}/rolebindings");
         for role in ["edit", ATTACKER] {
@@ -308,12 +306,14 @@ fn orchestrator() -> String {
     )
 }
 
-/// Whose tokens the REST API accepts.
-fn api() -> String {
-    format!(
+/// The same policies with a REST API, which accepts the tests' own realm.
+pub(crate) fn with_api(mut files: Vec<(String, String)>) -> Vec<(String, String)> {
+    let api = format!(
         "  api:\n    keycloak: {}\n    administrators: {{clients: [hub-adapter], roles: [{{name: node-admin}}]}}\n",
         REALM.address
-    )
+    );
+    files.iter_mut().filter(|(name, _)| name == "orchestrator.yaml").for_each(|(_, text)| text.push_str(&api));
+    files
 }
 
 /// The program under test. Cargo tells it to tests; to examples it does not.

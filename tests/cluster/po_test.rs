@@ -1,17 +1,28 @@
 //! FLAME's REST API: create, status, pods, stop and delete, who may, and what is refused with nothing stored.
 
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use flamewarden::cluster::Cluster;
 use flamewarden::model::Secret;
+use flamewarden::orchestrator::{self, ApiParts};
+use flamewarden::policy::PolicySet;
 use flamewarden::remote::{Address, Content, Question, Remote, Ways};
+use flamewarden::serve::{ConnectionLimits, Drain};
+use flamewarden::telemetry::Metrics;
 use futures::future::join_all;
 use http::Method;
 use jiff::Timestamp;
+use regex::Regex;
 use serde_json::{Value, json};
+use tokio::net::TcpListener;
 
-use crate::flamewarden::{Guarded, MADE, REALM, guarded};
+use crate::flamewarden::{Guarded, MADE, REALM, guarded, policy_files, with_api};
 use crate::shared::{PATIENCE, run};
 
 #[test]
@@ -203,9 +214,53 @@ fn a_token_is_good_for_what_the_realm_and_the_settings_say_and_no_more() {
     });
 }
 
+#[test]
+fn while_the_api_server_is_down_each_call_is_answered_as_flame_does() {
+    run(async {
+        let guarded = guarded().await;
+        let folder = guarded.cluster.plane.folder().join("without-api-server");
+        std::fs::create_dir_all(&folder).unwrap();
+        let text = std::fs::read_to_string(guarded.cluster.plane.kubeconfig("nobody", None)).unwrap();
+        let server = Regex::new("https://127.0.0.1:[0-9]+").unwrap();
+        std::fs::write(folder.join("kubeconfig"), server.replace_all(&text, "https://127.0.0.1:1").as_ref()).unwrap();
+        let files = with_api(policy_files(&[]));
+        let policies = PolicySet::parse(files.iter().map(|(name, text)| (name.as_str(), text.as_str()))).unwrap();
+        let parts = ApiParts {
+            cluster: Cluster::connect(Some(&folder.join("kubeconfig")), "test").await.unwrap(),
+            policies: Arc::new(ArcSwap::from_pointee(policies)),
+            metrics: Arc::new(Metrics::new()),
+        };
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = format!("http://{}", listener.local_addr().unwrap());
+        let drain = Drain::default();
+        let limits = ConnectionLimits { linger: Duration::ZERO, drain: Duration::ZERO, ..ConnectionLimits::default() };
+        let running = tokio::spawn(orchestrator::Api::new(parts).run(listener, limits, drain.clone()));
+        let api = Api { address, ..Api::of(guarded).await };
+        let id = "22222222-0000-4000-8000-000000000006";
+        let body = request(id);
+        for (method, path, body, doing) in [
+            ("POST", "/po".to_owned(), Some(&body), "creating analysis"),
+            ("GET", "/po/status".to_owned(), None, "retrieving ALL status data"),
+            ("GET", format!("/po/status/{id}"), None, "retrieving status data"),
+            ("GET", format!("/po/logs/{id}"), None, "retrieving logs data"),
+            ("GET", "/po/pods".to_owned(), None, "retrieving ALL pod names"),
+            ("PUT", format!("/po/stop/{id}"), None, "stopping analysis"),
+            ("DELETE", "/po/delete".to_owned(), None, "deleting ALL analyzes"),
+            ("DELETE", "/po/cleanup/all".to_owned(), None, "cleaning up"),
+        ] {
+            let want = (500, json!({"detail": format!("Error {doing} (see po logs).")}));
+            assert_eq!(api.ask(method, &path, body).await, want, "{method} {path}");
+        }
+        assert_eq!(api.ask("GET", "/po/healthz", None).await, (200, json!({"status": "ok"})));
+        drain.begin();
+        running.await.unwrap();
+    });
+}
+
 /// The API as an administrator sees it.
 struct Api {
     guarded: &'static Guarded,
+    address: String,
     remote: Remote,
     token: String,
 }
@@ -215,7 +270,7 @@ impl Api {
         crate::node::services(guarded, MADE).await;
         let ways = Ways { authorities: None, http_proxy: None, https_proxy: None, patience: PATIENCE };
         let remote = Remote::new(&ways).unwrap();
-        Api { guarded, remote, token: token(&REALM.key, &claims("hub-adapter")) }
+        Api { guarded, address: guarded.api.clone(), remote, token: token(&REALM.key, &claims("hub-adapter")) }
     }
 
     async fn ask(&self, method: &str, path: &str, body: Option<&Value>) -> (u16, Value) {
@@ -227,7 +282,7 @@ impl Api {
         let segments: Vec<&str> = path.split('/').skip(1).collect();
         let question = Question {
             method: Method::from_bytes(method.as_bytes()).unwrap(),
-            address: Address::parse(&self.guarded.api).unwrap().below(&segments),
+            address: Address::parse(&self.address).unwrap().below(&segments),
             bearer: bearer.as_ref(),
             content: body.map_or(Content::Nothing, Content::Json),
             longest: 1 << 20,
