@@ -116,6 +116,9 @@ struct Serve {
     /// Who makes the webhook's certificate.
     #[arg(long, value_enum, default_value = "own")]
     certificate_source: app::CertificateSource,
+    /// The secret of the Keycloak client that makes the analyses' clients, for an Orchestrator with a section `tokens`.
+    #[arg(long, value_name = "FILE")]
+    keycloak_secret: Option<PathBuf>,
     /// Where the API server calls.
     #[arg(long, value_name = "ADDR", default_value = "0.0.0.0:9443")]
     listen: SocketAddr,
@@ -176,6 +179,7 @@ impl Serve {
                 timing: LeaseTiming::default(),
                 webhook_addresses: self.webhook_address,
                 certificates: self.certificate_source,
+                keycloak_secret: self.keycloak_secret,
             },
         })
     }

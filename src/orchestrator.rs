@@ -7,6 +7,7 @@ mod known;
 mod plan;
 mod run;
 mod settings;
+mod tokens;
 mod watches;
 
 pub use api::{Api, ApiParts};

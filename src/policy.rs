@@ -11,6 +11,7 @@ mod profile;
 mod quantity;
 mod reach;
 mod set;
+mod tokens;
 mod user_rule;
 
 pub use api::{Administrators, ApiSettings, RealmRole};
@@ -27,4 +28,5 @@ pub use profile::{
 };
 pub use quantity::Quantity;
 pub use set::{ALSO, PolicyProblem, PolicySet};
+pub use tokens::TokenSettings;
 pub use user_rule::{FailurePolicy, MatchConstraints, Named, Reason, ResourceRule, RuleSpec, Validation};

@@ -36,6 +36,8 @@ pub struct ControllerSettings {
     pub webhook_addresses: Vec<SocketAddr>,
     /// Whether the webhook's certificate is ours to make; not where cert-manager or files bring it.
     pub certificates: CertificateSource,
+    /// The file with the secret of the Keycloak client that makes the analyses' clients.
+    pub keycloak_secret: Option<PathBuf>,
 }
 
 /// Who makes the webhook's certificate.
@@ -81,9 +83,7 @@ pub(super) async fn start(
         metrics: metrics.clone(),
     };
     loops.spawn(Guard::new(guard).run(stopped.clone(), synced));
-    let orchestrator =
-        OrchestratorSettings { cluster: cluster.clone(), leadership: leadership.clone(), policies: policies.clone() };
-    loops.spawn(Orchestration::new(orchestrator).run(stopped.clone()));
+    loops.spawn(orchestration(settings, &cluster, &leadership, &policies).run(stopped.clone()));
     let endings = Endings { cluster: cluster.clone(), leadership: leadership.clone(), policies: policies.clone() };
     loops.spawn(endings.run(stopped.clone()));
     let (bundle, known) = watch::channel(Bundle::default());
@@ -121,6 +121,20 @@ pub(super) async fn start(
         done
     });
     Ok(Controller { running, check: watches(knows) })
+}
+
+fn orchestration(
+    settings: &ControllerSettings,
+    cluster: &Cluster,
+    leadership: &Leadership,
+    policies: &Arc<ArcSwap<PolicySet>>,
+) -> Orchestration {
+    Orchestration::new(OrchestratorSettings {
+        cluster: cluster.clone(),
+        leadership: leadership.clone(),
+        policies: policies.clone(),
+        keycloak_secret: settings.keycloak_secret.clone(),
+    })
 }
 
 /// Not ready before every guarded namespace was seen whole.

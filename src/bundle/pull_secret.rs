@@ -21,6 +21,6 @@ pub fn pull_secret(analysis: AnalysisId, namespace: &str, credentials: &Credenti
 }
 
 /// The name of an analysis's pull secret.
-pub(super) fn name(analysis: AnalysisId) -> String {
+pub fn name(analysis: AnalysisId) -> String {
     format!("flame-harbor-{analysis}")
 }

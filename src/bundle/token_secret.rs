@@ -1,6 +1,7 @@
 //! The Secret that holds what the analysis shows to the node's services.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
+use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use super::Tokens;
@@ -22,8 +23,20 @@ pub fn token_secret(analysis: AnalysisId, namespace: &str, tokens: &Tokens) -> V
     })
 }
 
+/// What is added to the Secret of that uid: the token of the analysis's Keycloak client, and when to renew it.
+pub fn keycloak_token(analysis: AnalysisId, namespace: &str, uid: &str, token: &str, renew_after: Timestamp) -> Value {
+    json!({
+        "apiVersion": "v1", "kind": "Secret",
+        "metadata": {
+            "name": name(analysis), "namespace": namespace, "uid": uid,
+            "annotations": {labels::RENEW_TOKEN: renew_after.to_string()},
+        },
+        "data": {KEYCLOAK: STANDARD.encode(token)},
+    })
+}
+
 /// The name of an analysis's token Secret.
-pub(super) fn name(analysis: AnalysisId) -> String {
+pub fn name(analysis: AnalysisId) -> String {
     format!("flame-tokens-{analysis}")
 }
 

@@ -6,6 +6,8 @@ pub const COMPONENT: &str = "component";
 pub const APP: &str = "app";
 /// Which analysis an object belongs to, by id; set on all that Flamewarden's orchestrator makes.
 pub const ANALYSIS: &str = "flamewarden.dev/analysis";
+/// The annotation of an analysis's token Secret that says from when on its token is renewed.
+pub const RENEW_TOKEN: &str = "flamewarden.dev/renew-token-after";
 /// What stands before an analysis's name in the `app` of its gateway.
 pub const GATEWAY_PREFIX: &str = "nginx-";
 /// The scheduling gate that only the guard lifts.

@@ -5,9 +5,13 @@ use json_patch::{AddOperation, Patch, PatchOperation, RemoveOperation, TestOpera
 use serde_json::{Value, json};
 
 use super::plan::Step;
-use crate::cluster::{Cluster, ClusterProblem, Kind};
+use super::tokens::Tokens;
+use crate::bundle::token_secret_name;
+use crate::cluster::{Cluster, Kind};
 use crate::facts::Place;
+use crate::keycloak::KeycloakProblem;
 use crate::model::{AnalysisObject, AnalysisStatus, labels};
+use crate::telemetry::whole;
 
 /// What a step has changed in what is known.
 #[derive(Debug)]
@@ -16,14 +20,12 @@ pub(super) enum Outcome {
     Stored(Kind, Place, Value),
     /// Its effect will be told by the watch.
     Settling,
-    /// It was not done.
-    Failed(ClusterProblem),
-    /// Nobody knows whether it was done.
-    BrokeOff,
+    /// It was not done, or nobody knows whether it was; says why.
+    NotDone(String),
 }
 
 /// Does what a step says for an analysis.
-pub(super) async fn act(cluster: &Cluster, analysis: &AnalysisObject, step: Step) -> Outcome {
+pub(super) async fn act(cluster: &Cluster, tokens: Option<&Tokens>, analysis: &AnalysisObject, step: Step) -> Outcome {
     let own = Place { namespace: analysis.namespace.clone(), name: analysis.id.to_string() };
     let done = match step {
         Step::Wait => return Outcome::Settling,
@@ -37,22 +39,41 @@ pub(super) async fn act(cluster: &Cluster, analysis: &AnalysisObject, step: Step
             let stored = cluster.apply_status(Kind::Analysis, &own, &reported(analysis, &status)).await;
             stored.map(|stored| Outcome::Stored(Kind::Analysis, own, stored))
         }
+        Step::Token(uid) => {
+            let Some(tokens) = tokens else { return Outcome::NotDone(NO_TOKENS.to_owned()) };
+            let secret = match tokens.secret(analysis, &uid).await {
+                Ok(secret) => secret,
+                Err(problem) => return Outcome::NotDone(whole(&problem)),
+            };
+            let place = Place { namespace: own.namespace.clone(), name: token_secret_name(analysis.id) };
+            cluster.apply(Kind::Secret, &place, &secret).await.map(|_| Outcome::Settling)
+        }
         Step::Delete(kind, name, uid) => {
             let place = Place { namespace: own.namespace.clone(), name };
             cluster.delete(kind, &place, &uid).await.map(|()| Outcome::Settling)
         }
         Step::Hold => cluster.change(Kind::Analysis, &own, hold(analysis)).await.map(|()| Outcome::Settling),
-        Step::LetGo => match let_go(analysis) {
-            Some(patch) => cluster.change(Kind::Analysis, &own, patch).await.map(|()| Outcome::Settling),
-            None => Ok(Outcome::Settling),
-        },
+        Step::LetGo => {
+            // What is left in Keycloak then would be left for ever.
+            if let Some(Err(problem)) = forgotten(tokens, analysis).await {
+                return Outcome::NotDone(whole(&problem));
+            }
+            match let_go(analysis) {
+                Some(patch) => cluster.change(Kind::Analysis, &own, patch).await.map(|()| Outcome::Settling),
+                None => Ok(Outcome::Settling),
+            }
+        }
     };
     match done {
         Ok(outcome) => outcome,
         // Gone in the meantime, which the watch tells.
         Err(problem) if problem.is_gone() => Outcome::Settling,
-        Err(problem) => Outcome::Failed(problem),
+        Err(problem) => Outcome::NotDone(whole(&problem)),
     }
+}
+
+async fn forgotten(tokens: Option<&Tokens>, analysis: &AnalysisObject) -> Option<Result<(), KeycloakProblem>> {
+    Some(tokens?.forget(analysis).await)
 }
 
 fn reported(analysis: &AnalysisObject, status: &AnalysisStatus) -> Value {
@@ -87,3 +108,5 @@ fn same_version(analysis: &AnalysisObject) -> PatchOperation {
 fn at(keys: &[&str]) -> PointerBuf {
     PointerBuf::from_tokens(keys.iter().copied())
 }
+
+const NO_TOKENS: &str = "there are no tokens for analyses; the log of the start says why";

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::covers::covers;
 use super::known::Objects;
-use crate::bundle::{BundleProblem, Order, Services, objects};
+use crate::bundle::{BundleProblem, Order, Services, objects, pull_secret_name, token_secret_name};
 use crate::cluster::Kind;
 use crate::model::{AnalysisObject, AnalysisStatus, Condition, Phase, Run, WantedState, labels};
 use crate::policy::{Orchestrator, PolicySet};
@@ -35,6 +35,8 @@ pub(super) enum Step {
     Hold,
     /// Write an object.
     Write(Kind, Value),
+    /// Put a token into the analysis's Secret of that uid.
+    Token(String),
     /// Delete an object: kind, name, uid.
     Delete(Kind, String, String),
     /// Write the status.
@@ -143,6 +145,11 @@ impl View<'_> {
         };
         for object in wanted {
             let Some(kind) = kind_of(&object) else { continue };
+            // The analysis reads its token when it starts.
+            let is_analysis = object.pointer("/metadata/name").is_some_and(|name| *name == app);
+            if let Some(step) = self.token().filter(|_| kind == Kind::Deployment && is_analysis) {
+                return step;
+            }
             let object = self.owned(object);
             let name = object.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default();
             let key = (kind, name.to_owned());
@@ -199,9 +206,29 @@ impl View<'_> {
         if told == analysis.status { Step::Wait } else { Step::Report(told) }
     }
 
+    /// A token where there is none yet, or where half of its time is over.
+    fn token(&self) -> Option<Step> {
+        let secret = self.token_secret().filter(|_| self.settings.tokens.is_some())?;
+        if renewal(secret).is_some_and(|renewal| self.now < renewal) {
+            return None;
+        }
+        let uid = secret.pointer("/metadata/uid").and_then(Value::as_str).unwrap_or_default();
+        Some(Step::Token(uid.to_owned()))
+    }
+
+    fn token_secret(&self) -> Option<&Value> {
+        self.objects.get(&(Kind::Secret, token_secret_name(self.analysis.id)))
+    }
+
+    /// When there is something to do though nothing changes.
+    pub(super) fn next_look(&self) -> Option<Timestamp> {
+        let runs = self.analysis.spec.state == WantedState::Running && !self.analysis.deleting;
+        self.token_secret().filter(|_| runs && self.settings.tokens.is_some()).and_then(renewal)
+    }
+
     fn missing_secret(&self) -> Option<String> {
         let id = self.analysis.id;
-        let names = [format!("flame-harbor-{id}"), format!("flame-tokens-{id}")];
+        let names = [pull_secret_name(id), token_secret_name(id)];
         names.into_iter().find(|name| !self.objects.contains_key(&(Kind::Secret, name.clone())))
     }
 
@@ -239,6 +266,11 @@ impl View<'_> {
         }
         None
     }
+}
+
+fn renewal(secret: &Value) -> Option<Timestamp> {
+    let annotations = secret.pointer("/metadata/annotations")?;
+    annotations.get(labels::RENEW_TOKEN)?.as_str()?.parse().ok()
 }
 
 /// The analysis goes before its gateway.

@@ -16,6 +16,7 @@ use super::act::{Outcome, act};
 use super::known::{Concerns, Known};
 use super::plan::{Step, View, plan};
 use super::settings::OrchestratorSettings;
+use super::tokens::Tokens;
 use super::watches::{News, Watches};
 use crate::model::AnalysisId;
 use crate::policy::PolicySet;
@@ -34,6 +35,10 @@ struct Session {
     policies: Arc<PolicySet>,
     watches: Watches,
     known: Known,
+    /// None where the settings say nothing of tokens, or nothing that can be used.
+    tokens: Option<Arc<Tokens>>,
+    /// Who is to be looked at again at a moment though nothing changes.
+    later: BTreeMap<AnalysisId, Timestamp>,
     /// Whose next step is to be decided.
     stirred: BTreeSet<AnalysisId>,
     /// Whose step is under way.
@@ -89,12 +94,22 @@ impl Session {
     fn of(orchestration: &Orchestration, policies: Arc<PolicySet>) -> Option<Self> {
         let settings = policies.orchestrator.as_ref()?;
         let watches = Watches::of(&orchestration.settings.cluster, settings);
+        let file = orchestration.settings.keycloak_secret.as_deref();
+        let tokens = settings.tokens.as_ref().and_then(|tokens| match Tokens::of(tokens, file) {
+            Ok(tokens) => Some(Arc::new(tokens)),
+            Err(problem) => {
+                warn!(problem = %whole(&problem), "no tokens for analyses");
+                None
+            }
+        });
         Some(Session {
             known: Known::of_namespace(&settings.namespace),
             settings: orchestration.settings.clone(),
             places: orchestration.places.clone(),
             policies,
             watches,
+            tokens,
+            later: BTreeMap::new(),
             stirred: BTreeSet::new(),
             busy: BTreeSet::new(),
             failed: BTreeMap::new(),
@@ -134,6 +149,9 @@ impl Session {
         if !self.settings.leadership.holds() || !self.known.has_seen(self.watches.lists()) {
             return now + LOOK_FOR_LEADERSHIP;
         }
+        let moment = Timestamp::now();
+        let due = self.later.extract_if(.., |_, at| *at <= moment).map(|(id, _)| id);
+        self.stirred.extend(due);
         let due: Vec<AnalysisId> = self.stirred.iter().copied().filter(|id| !self.busy.contains(id)).collect();
         if due.is_empty() {
             return next;
@@ -154,21 +172,24 @@ impl Session {
                 services: &services,
                 policies: &self.policies,
                 settings,
-                now: Timestamp::now(),
+                now: moment,
             };
             let step = plan(&view);
+            self.later.remove(&id);
+            self.later.extend(view.next_look().map(|at| (id, at)));
             if step == Step::Wait {
                 continue;
             }
             debug!(analysis = %id, ?step, "orchestrator acts");
             self.busy.insert(id);
             let (cluster, places, analysis) = (self.settings.cluster.clone(), self.places.clone(), analysis.clone());
+            let tokens = self.tokens.clone();
             self.steps.spawn(async move {
                 // Never closed; without a place the step would only be one more.
                 let _place = places.acquire().await;
-                let acted = AssertUnwindSafe(act(&cluster, &analysis, step)).catch_unwind().await;
+                let acted = AssertUnwindSafe(act(&cluster, tokens.as_deref(), &analysis, step)).catch_unwind().await;
                 // Without any outcome the analysis would count as busy for ever.
-                (id, acted.unwrap_or(Outcome::BrokeOff))
+                (id, acted.unwrap_or_else(|_| Outcome::NotDone("it broke off".to_owned())))
             });
         }
         next
@@ -195,8 +216,7 @@ impl Session {
             Outcome::Settling => {
                 self.failed.remove(&id);
             }
-            Outcome::Failed(problem) => self.rest(id, &whole(&problem)),
-            Outcome::BrokeOff => self.rest(id, "it broke off"),
+            Outcome::NotDone(problem) => self.rest(id, &problem),
         }
     }
 

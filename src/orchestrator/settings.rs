@@ -1,5 +1,6 @@
 //! What the orchestrator was told.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
@@ -16,4 +17,6 @@ pub struct OrchestratorSettings {
     pub leadership: Leadership,
     /// The policies in force, the orchestrator's own settings among them.
     pub policies: Arc<ArcSwap<PolicySet>>,
+    /// The file with the secret of the Keycloak client that makes the analyses' clients.
+    pub keycloak_secret: Option<PathBuf>,
 }

@@ -51,12 +51,12 @@ pub struct RealmRole {
     pub name: String,
 }
 
-fn flame() -> String {
+pub(super) fn flame() -> String {
     "flame".to_owned()
 }
 
 /// `http://` or `https://`, a host, perhaps a port and a path. The text itself is not shown: it may hold a password.
-fn address<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
+pub(super) fn address<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
     let text = String::deserialize(from)?;
     let is_address = |uri: &Uri| {
         let known = [Some(&Scheme::HTTP), Some(&Scheme::HTTPS)].contains(&uri.scheme());
@@ -73,7 +73,7 @@ fn maybe_address<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D
     address(from).map(Some)
 }
 
-fn word<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
+pub(super) fn word<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
     let text = String::deserialize(from)?;
     if text.is_empty() || text.chars().any(char::is_whitespace) {
         return Err(D::Error::custom(format!("`{text}` is no name; write one word")));

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error};
 
-use super::{ApiSettings, checked};
+use super::{ApiSettings, TokenSettings, checked};
 use crate::model::ImageRef;
 
 /// What the orchestrator needs to know of the node. Written as `kind: Orchestrator`; without it nothing is made.
@@ -25,6 +25,9 @@ pub struct Orchestrator {
     /// The REST API; none where nothing is said.
     #[serde(default)]
     pub api: Option<ApiSettings>,
+    /// How analyses come to their tokens; their creators bring them where nothing is said.
+    #[serde(default)]
+    pub tokens: Option<TokenSettings>,
 }
 
 /// The node's services that gateways lead to, each by the name of its Service.

@@ -1,25 +1,11 @@
 //! The orchestrator dies after each of its calls, and at random: whoever comes after it ends in the same place.
 
-use std::path::Path;
-use std::sync::Arc;
-use std::time::Duration;
-
-use arc_swap::ArcSwap;
-use flamewarden::cluster::{Cluster, Leadership, LeaseTiming, campaign};
-use flamewarden::facts::Place;
-use flamewarden::orchestrator::{Orchestration, OrchestratorSettings};
-use flamewarden::policy::PolicySet;
 use serde_json::{Value, json};
-use tokio::sync::{Mutex, watch};
-use tokio::task::JoinSet;
 
-use crate::faulty::Faulty;
-use crate::flamewarden::{CONTROLLER, CRASH, MADE, guarded, policy_files};
+use crate::flamewarden::{CRASH, guarded};
+use crate::instance::{Instance, TURN};
 use crate::node::{IMAGE, Node};
 use crate::shared::run;
-
-/// One orchestrator at a time works in the namespace, as one leads.
-static TURN: Mutex<()> = Mutex::const_new(());
 
 #[test]
 fn after_a_death_at_any_call_an_analysis_is_made_and_taken_away_all_the_same() {
@@ -149,62 +135,4 @@ async fn taken_away(node: &Node, id: &str) {
     let _ = node.creator.delete(&node.at("analyses", id), None).await;
     node.guarded.cluster.gone(&node.at("analyses", id)).await;
     assert_eq!(node.belongings(id).await, [""; 0]);
-}
-
-/// An orchestrator in this process, which ends as a killed one does: between two instructions.
-struct Instance {
-    way: Faulty,
-    _tasks: JoinSet<()>,
-    _stop: watch::Sender<bool>,
-}
-
-impl Instance {
-    async fn start(node: &Node, dies_after: Option<usize>) -> Instance {
-        let caller = node.guarded.cluster.plane.caller(CONTROLLER, Some("system:masters")).await;
-        let way = Faulty::open(&caller).await;
-        if let Some(writes) = dies_after {
-            way.dies_after(writes);
-        }
-        let folder = tempfile::tempdir().unwrap();
-        let (leadership, mut tasks) = (Leadership::default(), JoinSet::new());
-        let cluster = connected(&way, folder.path()).await;
-        // Each has a lease of its own: to wait for that of a dead one is another test's.
-        let lease = Place { namespace: "flamewarden-system".to_owned(), name: format!("crash-{}", uuid(&way)) };
-        tasks.spawn(campaign(cluster.clone(), lease, "me".to_owned(), LeaseTiming::default(), leadership.clone()));
-        let (stop, stopped) = watch::channel(false);
-        let settings = OrchestratorSettings {
-            cluster: cluster.led_by(leadership.clone()),
-            leadership,
-            policies: Arc::new(ArcSwap::from_pointee(policies())),
-        };
-        tasks.spawn(Orchestration::new(settings).run(stopped));
-        Instance { way, _tasks: tasks, _stop: stop }
-    }
-
-    /// Waits for its death, in any case ends it: with nothing left to write it would live on.
-    async fn died(self) -> bool {
-        tokio::time::timeout(Duration::from_secs(2), self.way.dead()).await.is_ok()
-    }
-
-    /// How often it has written so far, its lease aside.
-    fn writes(&self) -> usize {
-        self.way.writes().iter().filter(|write| !write.what.contains("/leases")).count()
-    }
-}
-
-async fn connected(way: &Faulty, folder: &Path) -> Cluster {
-    Cluster::connect(Some(&way.kubeconfig(folder)), "flamewarden-controller").await.unwrap()
-}
-
-/// A name that no other instance has: its port.
-fn uuid(way: &Faulty) -> String {
-    way.address().replace([':', '.'], "-")
-}
-
-fn policies() -> PolicySet {
-    let mut files = policy_files(&[]);
-    for (_, text) in files.iter_mut().filter(|(name, _)| name == "orchestrator.yaml") {
-        *text = text.replace(MADE, CRASH);
-    }
-    PolicySet::parse(files.iter().map(|(name, text)| (name.as_str(), text.as_str()))).unwrap()
 }

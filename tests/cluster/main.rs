@@ -28,6 +28,10 @@ mod foreign_kinds;
 mod foreign_test;
 mod guard_test;
 mod identity_test;
+mod instance;
+#[path = "../keycloak/server.rs"]
+#[expect(dead_code, clippy::print_stdout, reason = "the file is of another target, which uses and tells more")]
+mod keycloak;
 mod killed;
 mod kubelet;
 mod lab;
@@ -48,4 +52,5 @@ mod recording;
 mod removal_test;
 mod shared;
 mod side_by_side_test;
+mod tokens_test;
 mod user_rules_test;

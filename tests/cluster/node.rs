@@ -52,10 +52,12 @@ impl Node {
     }
 
     pub(crate) async fn secrets(&self, id: &str) {
-        for (name, data) in [
-            ("flame-harbor", json!({".dockerconfigjson": "{}"})),
-            ("flame-tokens", json!({"DATA_SOURCE_TOKEN": "none_needed", "KEYCLOAK_TOKEN": "x"})),
-        ] {
+        self.secrets_with(id, json!({"DATA_SOURCE_TOKEN": "none_needed", "KEYCLOAK_TOKEN": "x"})).await;
+    }
+
+    /// The pull secret, and a token Secret that holds this.
+    pub(crate) async fn secrets_with(&self, id: &str, tokens: Value) {
+        for (name, data) in [("flame-harbor", json!({".dockerconfigjson": "{}"})), ("flame-tokens", tokens)] {
             let kind = if name == "flame-harbor" { "kubernetes.io/dockerconfigjson" } else { "Opaque" };
             let secret = json!({
                 "apiVersion": "v1", "kind": "Secret", "type": kind, "stringData": data,

@@ -85,6 +85,7 @@ impl Place {
                 timing: LeaseTiming::default(),
                 webhook_addresses: Vec::new(),
                 certificates: CertificateSource::Other,
+                keycloak_secret: None,
             },
         }
     }

@@ -1,0 +1,90 @@
+//! Orchestrators of a test's own in the namespace `CRASH`, which a test ends when it likes.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use flamewarden::cluster::{Cluster, Leadership, LeaseTiming, campaign};
+use flamewarden::facts::Place;
+use flamewarden::orchestrator::{Orchestration, OrchestratorSettings};
+use flamewarden::policy::PolicySet;
+use tokio::sync::{Mutex, watch};
+use tokio::task::JoinSet;
+
+use crate::faulty::Faulty;
+use crate::flamewarden::{CONTROLLER, CRASH, MADE, policy_files};
+use crate::node::Node;
+
+/// One orchestrator at a time works in the namespace, as one leads.
+pub(crate) static TURN: Mutex<()> = Mutex::const_new(());
+
+/// An orchestrator in this process, which ends as a killed one does: between two instructions.
+pub(crate) struct Instance {
+    way: Faulty,
+    _tasks: JoinSet<()>,
+    _stop: watch::Sender<bool>,
+}
+
+impl Instance {
+    /// One that dies after so many writes, or never.
+    pub(crate) async fn start(node: &Node, dies_after: Option<usize>) -> Instance {
+        Self::with(node, dies_after, "", None).await
+    }
+
+    /// One with this section in its Orchestrator document, and the file with Keycloak's secret.
+    pub(crate) async fn with(
+        node: &Node,
+        dies_after: Option<usize>,
+        section: &str,
+        keycloak_secret: Option<PathBuf>,
+    ) -> Instance {
+        let caller = node.guarded.cluster.plane.caller(CONTROLLER, Some("system:masters")).await;
+        let way = Faulty::open(&caller).await;
+        if let Some(writes) = dies_after {
+            way.dies_after(writes);
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let (leadership, mut tasks) = (Leadership::default(), JoinSet::new());
+        let cluster = connected(&way, folder.path()).await;
+        // Each has a lease of its own: to wait for that of a dead one is another test's.
+        let lease = Place { namespace: "flamewarden-system".to_owned(), name: format!("crash-{}", uuid(&way)) };
+        tasks.spawn(campaign(cluster.clone(), lease, "me".to_owned(), LeaseTiming::default(), leadership.clone()));
+        let (stop, stopped) = watch::channel(false);
+        let settings = OrchestratorSettings {
+            cluster: cluster.led_by(leadership.clone()),
+            leadership,
+            policies: Arc::new(ArcSwap::from_pointee(policies(section))),
+            keycloak_secret,
+        };
+        tasks.spawn(Orchestration::new(settings).run(stopped));
+        Instance { way, _tasks: tasks, _stop: stop }
+    }
+
+    /// Waits for its death, in any case ends it: with nothing left to write it would live on.
+    pub(crate) async fn died(self) -> bool {
+        tokio::time::timeout(Duration::from_secs(2), self.way.dead()).await.is_ok()
+    }
+
+    /// How often it has written so far, its lease aside.
+    pub(crate) fn writes(&self) -> usize {
+        self.way.writes().iter().filter(|write| !write.what.contains("/leases")).count()
+    }
+}
+
+async fn connected(way: &Faulty, folder: &Path) -> Cluster {
+    Cluster::connect(Some(&way.kubeconfig(folder)), "flamewarden-controller").await.unwrap()
+}
+
+/// A name that no other instance has: its port.
+fn uuid(way: &Faulty) -> String {
+    way.address().replace([':', '.'], "-")
+}
+
+fn policies(section: &str) -> PolicySet {
+    let mut files = policy_files(&[]);
+    for (_, text) in files.iter_mut().filter(|(name, _)| name == "orchestrator.yaml") {
+        *text = text.replace(MADE, CRASH) + section;
+    }
+    PolicySet::parse(files.iter().map(|(name, text)| (name.as_str(), text.as_str()))).unwrap()
+}

@@ -1,0 +1,76 @@
+//! Tokens of analyses, on a real Keycloak: into the Secret before the analysis starts, renewed, gone at the end.
+
+use base64::{
+    Engine,
+    engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
+};
+use http::Method;
+use serde_json::{Value, json};
+
+use crate::flamewarden::{CRASH, guarded};
+use crate::instance::{Instance, TURN};
+use crate::keycloak::{Server, flame_realm};
+use crate::node::{IMAGE, Node};
+use crate::shared::{PATIENCE, run, wait_until};
+
+#[test]
+fn an_analysis_has_a_token_of_its_own_before_it_starts_and_its_client_goes_with_it() {
+    run(async {
+        let _turn = TURN.lock().await;
+        let node = Node::of(guarded().await, CRASH).await;
+        let mut realm = flame_realm(&[]);
+        // Renewed after half of it.
+        realm["accessTokenLifespan"] = json!(20);
+        let server = Server::start(&[realm]).await;
+        let folder = tempfile::tempdir().unwrap();
+        let (secret, wrong) = (folder.path().join("secret"), folder.path().join("wrong"));
+        std::fs::write(&secret, format!("{}\n", server.settings().secret.reveal())).unwrap();
+        std::fs::write(&wrong, "not the secret").unwrap();
+        let section = format!("  tokens: {{keycloak: {}}}\n", server.address().as_str());
+        let id = "44444444-0000-4000-8000-000000000001";
+
+        // Keycloak does not let it in: all but the analysis is made, nothing runs without its token.
+        let refused = Instance::with(&node, None, &section, Some(wrong)).await;
+        node.secrets_with(id, json!({"DATA_SOURCE_TOKEN": "key"})).await;
+        node.analysis(id, IMAGE).await;
+        let gateway = node.at("deployments", &format!("nginx-analysis-{id}-1"));
+        node.guarded.cluster.read(&gateway, |_| Some(())).await;
+        let made = node.belongings(id).await;
+        assert!(!made.contains(&format!("deployments analysis-{id}-1")), "{made:?}");
+        drop(refused);
+
+        let instance = Instance::with(&node, None, &section, Some(secret)).await;
+        node.status(id, |status| status["conditions"][0]["status"] == "True").await;
+        let stored = node.guarded.cluster.admin.get(&node.at("secrets", &format!("flame-tokens-{id}"))).await.unwrap();
+        assert_eq!(stored["data"]["DATA_SOURCE_TOKEN"], STANDARD.encode("key"), "what was there stays");
+        let first = token(&stored);
+        assert_eq!(claims(&first)["azp"], *id);
+        let deployment = node.at("deployments", &format!("analysis-{id}-1"));
+        let deployment = node.guarded.cluster.admin.get(&deployment).await.unwrap().to_string();
+        assert!(!deployment.contains(&first) && deployment.contains("secretKeyRef"));
+        let renewed = |secret: &Value| (token(secret) != first).then(|| token(secret));
+        let second = node.guarded.cluster.read(&node.at("secrets", &format!("flame-tokens-{id}")), renewed).await;
+        assert_eq!(claims(&second)["azp"], *id);
+
+        node.creator.delete(&node.at("analyses", id), None).await.unwrap();
+        node.guarded.cluster.gone(&node.at("analyses", id)).await;
+        let clients = wait_until("the client is gone", PATIENCE, async || {
+            let (_, clients) = server.administer(Method::GET, &["flame", "clients"], None).await;
+            let clients = clients.as_array()?.clone();
+            (!clients.iter().any(|client| client["clientId"] == *id)).then_some(clients)
+        })
+        .await;
+        assert!(clients.iter().any(|client| client["clientId"] == "service1"));
+        drop(instance);
+    });
+}
+
+fn token(secret: &Value) -> String {
+    let text = secret["data"]["KEYCLOAK_TOKEN"].as_str().unwrap_or_default();
+    String::from_utf8(STANDARD.decode(text).unwrap()).unwrap()
+}
+
+fn claims(token: &str) -> Value {
+    let payload = token.split('.').nth(1).unwrap();
+    serde_json::from_slice(&URL_SAFE_NO_PAD.decode(payload).unwrap()).unwrap()
+}
