@@ -177,6 +177,36 @@ fn the_rest_api_is_reached_by_a_service_of_its_own_where_there_is_one() {
     }
 }
 
+/// The secret is mounted into the controller alone, and only where tokens are asked for.
+#[test]
+fn the_keycloak_secret_is_the_controllers_where_analyses_get_tokens() {
+    let image = format!("registry.example/nginx@sha256:{}", "1".repeat(64));
+    let installation = FILES[2].1.replace("[\"nginx:latest\",", &format!("[\"{image}\","));
+    let orchestrator = format!(
+        "apiVersion: flamewarden.dev/v1alpha1\nkind: Orchestrator\nspec:\n  namespace: analyses\n  gatewayImage: {image}\n  \
+         upstreams: {{kong: {{service: k}}, storage: {{service: s}}, hubAdapter: {{service: h}}, messageBroker: {{service: m}}}}\n"
+    );
+    let with_tokens = format!("{orchestrator}  tokens: {{keycloak: 'http://keycloak'}}\n");
+    for (text, has_tokens) in [(orchestrator, false), (with_tokens, true)] {
+        let files = [FILES[0], FILES[1], ("installation.yaml", installation.as_str()), ("o.yaml", text.as_str())];
+        let printed = printed_of(&files, "flamewarden", Certificates::Own);
+        for (name, wanted) in [("flamewarden-controller", has_tokens), ("flamewarden-webhook", false)] {
+            let found = printed
+                .iter()
+                .find(|object| text_is(object, "/kind", "Deployment") && text_is(object, "/metadata/name", name));
+            let pod = &found.unwrap()["spec"]["template"]["spec"];
+            let volume =
+                json!({"name": "keycloak", "secret": {"secretName": "flamewarden-keycloak", "defaultMode": 0o440}});
+            let mount = json!({"name": "keycloak", "mountPath": "/keycloak", "readOnly": true});
+            let holds = |list: &Value, one: Value| list.as_array().unwrap().contains(&one);
+            let container = &pod["containers"][0];
+            let told = holds(&container["args"], json!("--keycloak-secret=/keycloak/client-secret"));
+            let given = (holds(&pod["volumes"], volume), holds(&container["volumeMounts"], mount), told);
+            assert_eq!(given, (wanted, wanted, wanted), "{name}");
+        }
+    }
+}
+
 fn text_is(object: &Value, pointer: &str, wanted: &str) -> bool {
     text(object, pointer) == wanted
 }

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::rbac::{CONTROLLER, WEBHOOK};
 use super::{Certificates, Settings};
-use crate::policy::PolicySet;
+use crate::policy::{Orchestrator, PolicySet};
 
 /// The labels of everything that is ours.
 pub(super) fn labels(component: &str) -> Value {
@@ -24,10 +24,11 @@ pub(super) fn insert(object: &mut Value, key: &str, text: &str) {
 
 /// Everything that runs, the controller first: it makes the certificate that the webhook waits for.
 pub(super) fn workloads(settings: &Settings, set: &PolicySet) -> Vec<Value> {
-    let has_api = set.orchestrator.as_ref().is_some_and(|orchestrator| orchestrator.api.is_some());
+    let orchestrator = set.orchestrator.as_ref();
+    let has_api = orchestrator.is_some_and(|orchestrator| orchestrator.api.is_some());
     let mut objects = vec![
         policies(settings),
-        deployment(settings, &controller(settings, has_api)),
+        deployment(settings, &controller(settings, orchestrator)),
         service(
             settings,
             WEBHOOK,
@@ -52,6 +53,8 @@ pub const AUTHORITY_SECRET: &str = "flamewarden-authority";
 /// What the webhook serves; mounted into it.
 pub const SERVING_SECRET: &str = "flamewarden-webhook-tls";
 
+/// Key `client-secret`: the secret of the Keycloak client that makes the analyses' clients. The operator makes it.
+const KEYCLOAK_SECRET: &str = "flamewarden-keycloak";
 const POLICIES: &str = "flamewarden-policies";
 const WEBHOOK_PORT: u16 = 9443;
 const PROBE_PORT: u16 = 8080;
@@ -64,10 +67,17 @@ struct Part {
     name: &'static str,
     replicas: u8,
     arguments: Vec<String>,
-    secret: Option<&'static str>,
+    secret: Option<Mounted>,
     memory: &'static str,
     grace: u16,
     has_api: bool,
+}
+
+/// A Secret as a folder.
+struct Mounted {
+    volume: &'static str,
+    secret: &'static str,
+    path: &'static str,
 }
 
 fn webhook() -> Part {
@@ -77,7 +87,7 @@ fn webhook() -> Part {
         name: WEBHOOK,
         replicas: 2,
         arguments: arguments.map(str::to_owned).into(),
-        secret: Some(SERVING_SECRET),
+        secret: Some(Mounted { volume: "certificates", secret: SERVING_SECRET, path: "/certificates" }),
         // 150 MiB of its own and room for the bodies in flight.
         memory: "512Mi",
         // Longer than the drain, which waits for the API server's idle connections (90 s).
@@ -86,16 +96,19 @@ fn webhook() -> Part {
     }
 }
 
-fn controller(settings: &Settings, has_api: bool) -> Part {
+fn controller(settings: &Settings, orchestrator: Option<&Orchestrator>) -> Part {
+    let has_api = orchestrator.is_some_and(|orchestrator| orchestrator.api.is_some());
+    let has_tokens = orchestrator.is_some_and(|orchestrator| orchestrator.tokens.is_some());
     let namespace = format!("--namespace={}", settings.namespace);
     let arguments = ["serve", "--parts=controller", "--policies=/policies"].map(str::to_owned);
     let source = (settings.certificates != Certificates::Own).then(|| "--certificate-source=other".to_owned());
     let api = has_api.then(|| format!("--api=0.0.0.0:{REST_PORT}"));
+    let tokens = has_tokens.then(|| "--keycloak-secret=/keycloak/client-secret".to_owned());
     Part {
         name: CONTROLLER,
         replicas: 2,
-        arguments: arguments.into_iter().chain([namespace]).chain(source).chain(api).collect(),
-        secret: None,
+        arguments: arguments.into_iter().chain([namespace]).chain(source).chain(api).chain(tokens).collect(),
+        secret: has_tokens.then_some(Mounted { volume: "keycloak", secret: KEYCLOAK_SECRET, path: "/keycloak" }),
         memory: "256Mi",
         grace: 30,
         has_api,
@@ -129,9 +142,9 @@ fn deployment(settings: &Settings, part: &Part) -> Value {
 fn pod(settings: &Settings, part: &Part, selector: &Value) -> Value {
     let mut volumes = vec![json!({"name": "policies", "configMap": {"name": POLICIES}})];
     let mut mounts = vec![json!({"name": "policies", "mountPath": "/policies", "readOnly": true})];
-    if let Some(secret) = part.secret {
-        volumes.push(json!({"name": "certificates", "secret": {"secretName": secret, "defaultMode": 0o440}}));
-        mounts.push(json!({"name": "certificates", "mountPath": "/certificates", "readOnly": true}));
+    if let Some(Mounted { volume, secret, path }) = &part.secret {
+        volumes.push(json!({"name": volume, "secret": {"secretName": secret, "defaultMode": 0o440}}));
+        mounts.push(json!({"name": volume, "mountPath": path, "readOnly": true}));
     }
     let mut arguments = part.arguments.clone();
     arguments.push(format!("--probes=0.0.0.0:{PROBE_PORT}"));
