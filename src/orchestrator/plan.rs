@@ -257,7 +257,9 @@ impl View<'_> {
             }
             let deletable =
                 |object: &Value| object.pointer("/metadata/deletionTimestamp").is_none() && *kind != Kind::Pod;
-            let next = of_kind.filter(|(_, object)| deletable(object)).max_by_key(|((_, name), _)| is_analysis(name));
+            // The last that was made: of Deployments the analysis, of Services the gateway's.
+            let is_last = |name: &str| is_analysis(name) == (*kind == Kind::Deployment);
+            let next = of_kind.filter(|(_, object)| deletable(object)).max_by_key(|((_, name), _)| is_last(name));
             let delete = next.map(|((_, name), object)| {
                 let uid = object.pointer("/metadata/uid").and_then(Value::as_str).unwrap_or_default();
                 Step::Delete(*kind, name.clone(), uid.to_owned())
@@ -273,7 +275,7 @@ fn renewal(secret: &Value) -> Option<Timestamp> {
     annotations.get(labels::RENEW_TOKEN)?.as_str()?.parse().ok()
 }
 
-/// The analysis goes before its gateway.
+/// Whether a name is the analysis's own, and not its gateway's.
 fn is_analysis(name: &str) -> bool {
     Run::of_app(name).is_some()
 }
@@ -319,3 +321,6 @@ const RUN: &[Kind] = &[Kind::Deployment, Kind::Pod, Kind::ConfigMap, Kind::Servi
 /// In which order all of an analysis goes.
 const END: &[Kind] = &[Kind::Deployment, Kind::Pod, Kind::ConfigMap, Kind::Service, Kind::Secret, Kind::NetworkPolicy];
 const READY: &str = "Ready";
+
+#[cfg(test)]
+mod tests;
