@@ -143,20 +143,25 @@ fn the_webhook_may_only_read_two_kinds_and_only_where_it_guards() {
     }
 }
 
-/// With an API the controller listens on one more port; without one nothing of it is printed.
-#[test]
-fn the_rest_api_is_reached_by_a_service_of_its_own_where_there_is_one() {
+/// What is printed where an Orchestrator document has that section.
+fn printed_with(section: &str) -> Vec<Value> {
     let image = format!("registry.example/nginx@sha256:{}", "1".repeat(64));
     let installation = FILES[2].1.replace("[\"nginx:latest\",", &format!("[\"{image}\","));
     let orchestrator = format!(
         "apiVersion: flamewarden.dev/v1alpha1\nkind: Orchestrator\nspec:\n  namespace: analyses\n  gatewayImage: {image}\n  \
-         upstreams: {{kong: {{service: k}}, storage: {{service: s}}, hubAdapter: {{service: h}}, messageBroker: {{service: m}}}}\n"
+         upstreams: {{kong: {{service: k}}, storage: {{service: s}}, hubAdapter: {{service: h}}, messageBroker: {{service: m}}}}\n\
+         {section}"
     );
-    let with_api =
-        format!("{orchestrator}  api: {{keycloak: 'http://keycloak', administrators: {{clients: [hub]}}}}\n");
-    for (text, has_api) in [(orchestrator, false), (with_api, true)] {
-        let files = [FILES[0], FILES[1], ("installation.yaml", installation.as_str()), ("o.yaml", text.as_str())];
-        let printed = printed_of(&files, "flamewarden", Certificates::Own);
+    let files = [FILES[0], FILES[1], ("installation.yaml", installation.as_str()), ("o.yaml", orchestrator.as_str())];
+    printed_of(&files, "flamewarden", Certificates::Own)
+}
+
+/// With an API the controller listens on one more port; without one nothing of it is printed.
+#[test]
+fn the_rest_api_is_reached_by_a_service_of_its_own_where_there_is_one() {
+    let api = "  api: {keycloak: 'http://keycloak', administrators: {clients: [hub]}}\n";
+    for (section, has_api) in [("", false), (api, true)] {
+        let printed = printed_with(section);
         let named = |kind: &str, name: &str| {
             printed.iter().find(|object| text_is(object, "/kind", kind) && text_is(object, "/metadata/name", name))
         };
@@ -180,16 +185,8 @@ fn the_rest_api_is_reached_by_a_service_of_its_own_where_there_is_one() {
 /// The secret is mounted into the controller alone, and only where tokens are asked for.
 #[test]
 fn the_keycloak_secret_is_the_controllers_where_analyses_get_tokens() {
-    let image = format!("registry.example/nginx@sha256:{}", "1".repeat(64));
-    let installation = FILES[2].1.replace("[\"nginx:latest\",", &format!("[\"{image}\","));
-    let orchestrator = format!(
-        "apiVersion: flamewarden.dev/v1alpha1\nkind: Orchestrator\nspec:\n  namespace: analyses\n  gatewayImage: {image}\n  \
-         upstreams: {{kong: {{service: k}}, storage: {{service: s}}, hubAdapter: {{service: h}}, messageBroker: {{service: m}}}}\n"
-    );
-    let with_tokens = format!("{orchestrator}  tokens: {{keycloak: 'http://keycloak'}}\n");
-    for (text, has_tokens) in [(orchestrator, false), (with_tokens, true)] {
-        let files = [FILES[0], FILES[1], ("installation.yaml", installation.as_str()), ("o.yaml", text.as_str())];
-        let printed = printed_of(&files, "flamewarden", Certificates::Own);
+    for (section, has_tokens) in [("", false), ("  tokens: {keycloak: 'http://keycloak'}\n", true)] {
+        let printed = printed_with(section);
         for (name, wanted) in [("flamewarden-controller", has_tokens), ("flamewarden-webhook", false)] {
             let found = printed
                 .iter()
