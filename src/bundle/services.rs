@@ -56,16 +56,28 @@ pub enum Address {
 }
 
 impl Services {
-    /// Takes a Service as the API server stores it, in place of one of the same name.
-    pub fn learn(&mut self, service: &Value) {
+    /// Takes a Service as the API server stores it, in place of one of the same name; says whether that is news.
+    pub fn learn(&mut self, service: &Value) -> bool {
         let text = |pointer: &str| service.pointer(pointer).and_then(Value::as_str);
-        let (Some(namespace), Some(name)) = (text("/metadata/namespace"), text("/metadata/name")) else { return };
+        let (Some(namespace), Some(name)) = (text("/metadata/namespace"), text("/metadata/name")) else { return false };
         let address = text("/spec/clusterIP").and_then(|address| address.parse().ok());
         let selector = service.pointer("/spec/selector").and_then(Value::as_object).into_iter().flatten();
         let selector = selector.filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned()))).collect();
         let ports = service.pointer("/spec/ports").and_then(Value::as_array).into_iter().flatten();
         let ports = ports.filter_map(port).collect();
-        self.0.insert((namespace.to_owned(), name.to_owned()), Known { address, selector, ports });
+        let known = Known { address, selector, ports };
+        let before = self.0.insert((namespace.to_owned(), name.to_owned()), known.clone());
+        before != Some(known)
+    }
+
+    /// A Service is gone; says whether it was known.
+    pub fn forget(&mut self, namespace: &str, name: &str) -> bool {
+        self.0.remove(&(namespace.to_owned(), name.to_owned())).is_some()
+    }
+
+    /// The names of those in a namespace.
+    pub fn names_in(&self, namespace: &str) -> impl Iterator<Item = &str> {
+        self.0.keys().filter(move |(of, _)| of == namespace).map(|(_, name)| name.as_str())
     }
 
     /// How an upstream is reached, and by which pods it is answered; what is wrong with it otherwise.

@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::slice;
 
 use anyhow::{Context, anyhow, bail};
 use clap::Args;
@@ -88,10 +89,13 @@ fn read_services(file: &Path) -> anyhow::Result<Services> {
     for document in yaml_documents(&text) {
         let object: Value =
             serde_saphyr::from_str(&document).with_context(|| format!("{} is no YAML", file.display()))?;
-        match (object.get("kind").and_then(Value::as_str), object.get("items").and_then(Value::as_array)) {
-            (_, Some(items)) => items.iter().for_each(|item| services.learn(item)),
-            (Some("Service"), None) => services.learn(&object),
+        let listed = match (object.get("kind").and_then(Value::as_str), object.get("items").and_then(Value::as_array)) {
+            (_, Some(items)) => items.as_slice(),
+            (Some("Service"), None) => slice::from_ref(&object),
             _ => bail!("{}: holds something else than Services", file.display()),
+        };
+        for service in listed {
+            services.learn(service);
         }
     }
     Ok(services)

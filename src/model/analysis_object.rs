@@ -154,6 +154,13 @@ pub enum AnalysisProblem {
 }
 
 impl AnalysisObject {
+    /// The owner reference of what belongs to it, so that this goes with it even where nobody takes it away.
+    pub fn owner_reference(&self) -> serde_json::Value {
+        serde_json::json!({
+            "apiVersion": "flamewarden.dev/v1alpha1", "kind": "Analysis", "name": self.id.to_string(), "uid": self.uid,
+        })
+    }
+
     /// Reads an object as the API server stores it.
     ///
     /// # Errors

@@ -19,7 +19,7 @@ pub(super) struct Known {
     objects: BTreeMap<AnalysisId, Objects>,
     /// What belongs to the namespace.
     common: Objects,
-    services: BTreeMap<Place, Value>,
+    services: Services,
     /// What a list that is under way has shown so far.
     listed: BTreeMap<(Kind, String), BTreeSet<Place>>,
     /// The lists that were seen whole once.
@@ -100,8 +100,7 @@ impl Known {
         match kind {
             Kind::Service => {
                 let own = self.take_object(kind, &place, &object);
-                let news = self.services.insert(place, object.clone()).as_ref().map(service_facts)
-                    != Some(service_facts(&object));
+                let news = self.services.learn(&object);
                 match (own, news) {
                     (Concerns::Nobody, true) => Concerns::All,
                     (own, _) => own,
@@ -146,7 +145,7 @@ impl Known {
         }
         let here = place.namespace == self.namespace;
         let own = if here { self.forget(kind, &place.name) } else { Concerns::Nobody };
-        if kind == Kind::Service && self.services.remove(place).is_some() && own == Concerns::Nobody {
+        if kind == Kind::Service && self.services.forget(&place.namespace, &place.name) && own == Concerns::Nobody {
             return Concerns::All;
         }
         own
@@ -166,7 +165,7 @@ impl Known {
         let place = |name: String| Place { namespace: namespace.to_owned(), name };
         match kind {
             Kind::Analysis => self.analyses.keys().map(|id| place(id.to_string())).collect(),
-            Kind::Service => self.services.keys().filter(|place| place.namespace == namespace).cloned().collect(),
+            Kind::Service => self.services.names_in(namespace).map(|name| place(name.to_owned())).collect(),
             _ => {
                 let owned = self.objects.values().flat_map(BTreeMap::keys);
                 let keys = owned.chain(self.common.keys()).filter(|(of, _)| *of == kind);
@@ -196,19 +195,13 @@ impl Known {
     }
 
     /// Every Service that is known.
-    pub(super) fn services(&self) -> Services {
-        let mut services = Services::default();
-        self.services.values().for_each(|service| services.learn(service));
-        services
+    pub(super) fn services(&self) -> &Services {
+        &self.services
     }
 }
 
 fn version(object: &Value) -> Option<&str> {
     object.pointer("/metadata/resourceVersion").and_then(Value::as_str)
-}
-
-fn service_facts(service: &Value) -> Option<&Value> {
-    service.get("spec")
 }
 
 static EMPTY: Objects = Objects::new();

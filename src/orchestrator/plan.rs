@@ -232,17 +232,13 @@ impl View<'_> {
         names.into_iter().find(|name| !self.objects.contains_key(&(Kind::Secret, name.clone())))
     }
 
-    /// The object with its Analysis as owner, so that it goes with it even where nobody takes it away.
+    /// The object with its Analysis as owner.
     fn owned(&self, mut object: Value) -> Value {
         let metadata = object.get_mut("metadata").and_then(Value::as_object_mut);
         // What belongs to the namespace carries no analysis's label, and stays.
         let labelled = |labels: &Value| labels.get(labels::ANALYSIS).is_some();
         if let Some(metadata) = metadata.filter(|metadata| metadata.get("labels").is_some_and(labelled)) {
-            let owner = json!({
-                "apiVersion": "flamewarden.dev/v1alpha1", "kind": "Analysis",
-                "name": self.analysis.id.to_string(), "uid": self.analysis.uid,
-            });
-            metadata.insert("ownerReferences".to_owned(), json!([owner]));
+            metadata.insert("ownerReferences".to_owned(), json!([self.analysis.owner_reference()]));
         }
         object
     }

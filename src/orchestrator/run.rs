@@ -156,7 +156,6 @@ impl Session {
         if due.is_empty() {
             return next;
         }
-        let services = self.known.services();
         for id in due {
             if let Some((_, until)) = self.failed.get(&id).filter(|(_, until)| now < *until) {
                 next = next.min(*until);
@@ -169,7 +168,7 @@ impl Session {
                 analysis,
                 objects,
                 common: self.known.common(),
-                services: &services,
+                services: self.known.services(),
                 policies: &self.policies,
                 settings,
                 now: moment,

@@ -85,9 +85,7 @@ pub(super) fn object(request: &CreateRequest, namespace: &str, spec: &AnalysisSp
 
 /// The two Secrets, owned by their Analysis, so that they go with it.
 pub(super) fn secrets(request: &CreateRequest, owner: &AnalysisObject) -> [Value; 2] {
-    let reference = json!([{
-        "apiVersion": "flamewarden.dev/v1alpha1", "kind": "Analysis", "name": owner.id.to_string(), "uid": owner.uid,
-    }]);
+    let reference = json!([owner.owner_reference()]);
     let both = [
         pull_secret(request.analysis, &owner.namespace, &request.credentials),
         token_secret(request.analysis, &owner.namespace, &request.tokens),

@@ -35,7 +35,9 @@ impl World {
         .unwrap();
         let listed: Value = serde_saphyr::from_str(include_str!("../../../tests/bundle/services.yaml")).unwrap();
         let mut services = Services::default();
-        listed["items"].as_array().unwrap().iter().for_each(|service| services.learn(service));
+        for service in listed["items"].as_array().unwrap() {
+            services.learn(service);
+        }
         let mut objects = Objects::new();
         for name in [format!("flame-harbor-{ID}"), format!("flame-tokens-{ID}")] {
             let secret = json!({"metadata": {"name": name, "uid": format!("uid of {name}")}});
