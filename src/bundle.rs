@@ -25,7 +25,7 @@ pub use nginx::{Routes, Target};
 pub use pull_secret::{name as pull_secret_name, pull_secret};
 pub use request::{CreateRequest, Fault};
 pub use services::{Address, Known, PodPort, Route, Services};
-pub use token_secret::{keycloak_token, name as token_secret_name, token_secret};
+pub use token_secret::{keycloak_token, name as token_secret_name, token_in, token_secret};
 
 use crate::isolation;
 use crate::model::{ImageRef, ProjectId, Run, labels};

@@ -8,6 +8,7 @@ mod plan;
 mod run;
 mod settings;
 mod tokens;
+mod visits;
 mod watches;
 
 pub use api::{Api, ApiParts};

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use super::Tokens;
-use crate::model::{AnalysisId, labels};
+use crate::model::{AnalysisId, Secret, labels};
 
 /// `flame-tokens-<id>`, with a key for each environment variable of the same name.
 pub fn token_secret(analysis: AnalysisId, namespace: &str, tokens: &Tokens) -> Value {
@@ -33,6 +33,12 @@ pub fn keycloak_token(analysis: AnalysisId, namespace: &str, uid: &str, token: &
         },
         "data": {KEYCLOAK: STANDARD.encode(token)},
     })
+}
+
+/// The token that stands in a stored Secret.
+pub fn token_in(secret: &Value) -> Option<Secret> {
+    let text = STANDARD.decode(secret.pointer("/data")?.get(KEYCLOAK)?.as_str()?).ok()?;
+    String::from_utf8(text).ok().map(Secret::new)
 }
 
 /// The name of an analysis's token Secret.

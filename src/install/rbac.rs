@@ -60,7 +60,8 @@ fn orchestration(settings: &Settings, policies: &PolicySet) -> Vec<Value> {
     let rules = json!([
         {"apiGroups": ["flamewarden.dev"], "resources": ["analyses"], "verbs": ["get", "list", "watch", "create", "patch", "delete"]},
         {"apiGroups": ["flamewarden.dev"], "resources": ["analyses/status"], "verbs": ["patch"]},
-        {"apiGroups": [""], "resources": ["services", "configmaps", "secrets"], "verbs": make},
+        {"apiGroups": [""], "resources": ["services", "configmaps"], "verbs": make},
+        {"apiGroups": [""], "resources": ["secrets"], "verbs": ["get", "list", "watch", "create", "patch", "delete"]},
         {"apiGroups": ["apps"], "resources": ["deployments"], "verbs": make},
         {"apiGroups": [""], "resources": ["pods/log"], "verbs": ["get"]},
     ]);

@@ -1,13 +1,21 @@
 //! What is to be done next for one analysis. One step is at most one call, so that an end between any two loses nothing.
 
+mod conditions;
+mod health;
+mod removal;
+
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use self::conditions::{ready, reason, text};
+use self::removal::{END, RUN, app_of};
 use super::covers::covers;
 use super::known::Objects;
-use crate::bundle::{BundleProblem, Order, Services, objects, pull_secret_name, token_secret_name};
+use super::visits::Heard;
+use crate::bundle::{Order, Services, objects, pull_secret_name, token_secret_name};
 use crate::cluster::Kind;
-use crate::model::{AnalysisObject, AnalysisStatus, Condition, Phase, Run, WantedState, labels};
+use crate::isolation::gateway_app;
+use crate::model::{AnalysisObject, AnalysisStatus, Phase, Run, WantedState, labels};
 use crate::policy::{Orchestrator, PolicySet};
 
 /// What is known when a step is decided.
@@ -24,6 +32,8 @@ pub(super) struct View<'a> {
     pub(super) policies: &'a PolicySet,
     /// The orchestrator's settings among them.
     pub(super) settings: &'a Orchestrator,
+    /// What its run has answered last.
+    pub(super) heard: Option<&'a Heard>,
     /// The time.
     pub(super) now: Timestamp,
 }
@@ -69,6 +79,7 @@ pub(super) fn plan(view: &View<'_>) -> Step {
     }
     match analysis.status.phase {
         Some(Phase::Stopped | Phase::Executed | Phase::Failed) => view.take_away(|_| true, RUN).unwrap_or(Step::Wait),
+        Some(Phase::Stuck) => view.start_again(),
         // Stopped and wanted again before it had come to its end.
         Some(Phase::Stopping) => Step::Report(view.begun(analysis.status.run.saturating_add(1))),
         _ => view.make(),
@@ -81,7 +92,7 @@ impl View<'_> {
         let ended = matches!(status.phase, None | Some(Phase::Stopped | Phase::Executed | Phase::Failed));
         if !ended && status.phase != Some(Phase::Stopping) {
             let stopping = AnalysisStatus { phase: Some(Phase::Stopping), ..status.clone() };
-            return self.told(stopping, "False", "Stopping", "its pods are taken away".to_owned());
+            return self.told(self.over(stopping, "Stopping", "its pods are taken away".to_owned()));
         }
         match (self.take_away(|_| true, RUN), status.phase) {
             (Some(step), _) => step,
@@ -89,7 +100,7 @@ impl View<'_> {
             (None, phase) => {
                 let ended_at = if phase == Some(Phase::Stopped) { status.ended_at } else { Some(self.now) };
                 let stopped = AnalysisStatus { phase: Some(Phase::Stopped), ended_at, ..status.clone() };
-                self.told(stopped, "False", "Stopped", "it was stopped".to_owned())
+                self.told(self.over(stopped, "Stopped", "it was stopped".to_owned()))
             }
         }
     }
@@ -110,7 +121,7 @@ impl View<'_> {
             run,
             phase: Some(Phase::Starting),
             progress: self.analysis.spec.progress,
-            restarts: self.analysis.status.restarts,
+            restarts: 0,
             started_at: Some(self.now),
             ended_at: None,
             conditions: Vec::new(),
@@ -141,7 +152,7 @@ impl View<'_> {
         };
         let wanted = match objects(&order) {
             Ok(wanted) => wanted,
-            Err(problems) => return self.not_ready(reason(&problems), told(&problems)),
+            Err(problems) => return self.not_ready(reason(&problems), text(&problems)),
         };
         for object in wanted {
             let Some(kind) = kind_of(&object) else { continue };
@@ -167,7 +178,7 @@ impl View<'_> {
             let deployment = self.objects.get(&(Kind::Deployment, name.to_owned()));
             deployment.and_then(|object| object.pointer("/status/availableReplicas")).and_then(Value::as_u64) >= Some(1)
         };
-        let gateway = crate::isolation::gateway_app(app);
+        let gateway = gateway_app(app);
         let (status, reason, message) = match (available(app), available(&gateway)) {
             (true, true) => ("True", "Running", "the analysis and its gateway run".to_owned()),
             (false, _) => {
@@ -177,33 +188,7 @@ impl View<'_> {
                 ("False", "GatewayNotAvailable", format!("Deployment {gateway} has no available pod; its pods say why"))
             }
         };
-        let phase = match self.analysis.status.phase {
-            None | Some(Phase::Starting) => Some(Phase::Started),
-            phase => phase,
-        };
-        self.told(AnalysisStatus { phase, ..self.analysis.status.clone() }, status, reason, message)
-    }
-
-    fn not_ready(&self, reason: &str, message: String) -> Step {
-        self.told(self.analysis.status.clone(), "False", reason, message)
-    }
-
-    /// This status with the condition `Ready`; nothing to do where that is what it says already.
-    fn told(&self, status: AnalysisStatus, ready: &str, reason: &str, message: String) -> Step {
-        let analysis = self.analysis;
-        let before = status.conditions.iter().find(|condition| condition.kind == READY);
-        let since =
-            before.filter(|before| before.status == ready).map_or(self.now, |before| before.last_transition_time);
-        let condition = Condition {
-            kind: READY.to_owned(),
-            status: ready.to_owned(),
-            reason: reason.to_owned(),
-            message,
-            last_transition_time: since,
-            observed_generation: analysis.generation,
-        };
-        let told = AnalysisStatus { observed_generation: analysis.generation, conditions: vec![condition], ..status };
-        if told == analysis.status { Step::Wait } else { Step::Report(told) }
+        self.told(self.judged(self.with(self.analysis.status.clone(), ready(status, reason, message))))
     }
 
     /// A token where there is none yet, or where half of its time is over.
@@ -223,7 +208,8 @@ impl View<'_> {
     /// When there is something to do though nothing changes.
     pub(super) fn next_look(&self) -> Option<Timestamp> {
         let runs = self.analysis.spec.state == WantedState::Running && !self.analysis.deleting;
-        self.token_secret().filter(|_| runs && self.settings.tokens.is_some()).and_then(renewal)
+        let token = self.token_secret().filter(|_| self.settings.tokens.is_some()).and_then(renewal);
+        token.into_iter().chain(self.again_at()).filter(|_| runs).min()
     }
 
     fn missing_secret(&self) -> Option<String> {
@@ -242,47 +228,11 @@ impl View<'_> {
         }
         object
     }
-
-    /// The next of these objects to go, one kind after the other; none when all are gone. What is on its way is waited
-    /// for before the next kind's turn.
-    fn take_away(&self, goes: impl Fn(&Value) -> bool, order: &[Kind]) -> Option<Step> {
-        for kind in order {
-            let mut of_kind = self.objects.iter().filter(|((of, _), object)| of == kind && goes(object)).peekable();
-            if of_kind.peek().is_none() {
-                continue;
-            }
-            let deletable =
-                |object: &Value| object.pointer("/metadata/deletionTimestamp").is_none() && *kind != Kind::Pod;
-            // The last that was made: of Deployments the analysis, of Services the gateway's.
-            let is_last = |name: &str| is_analysis(name) == (*kind == Kind::Deployment);
-            let next = of_kind.filter(|(_, object)| deletable(object)).max_by_key(|((_, name), _)| is_last(name));
-            let delete = next.map(|((_, name), object)| {
-                let uid = object.pointer("/metadata/uid").and_then(Value::as_str).unwrap_or_default();
-                Step::Delete(*kind, name.clone(), uid.to_owned())
-            });
-            return Some(delete.unwrap_or(Step::Wait));
-        }
-        None
-    }
 }
 
 fn renewal(secret: &Value) -> Option<Timestamp> {
     let annotations = secret.pointer("/metadata/annotations")?;
     annotations.get(labels::RENEW_TOKEN)?.as_str()?.parse().ok()
-}
-
-/// Whether a name is the analysis's own, and not its gateway's.
-fn is_analysis(name: &str) -> bool {
-    Run::of_app(name).is_some()
-}
-
-/// The run that an object belongs to, by the `app` that it speaks of.
-fn app_of(object: &Value) -> Option<String> {
-    let name = object.pointer("/metadata/name").and_then(Value::as_str)?;
-    let label = object.pointer("/metadata/labels/app").and_then(Value::as_str);
-    let name = label.or_else(|| name.strip_suffix("-config"))?;
-    let app = name.strip_prefix(labels::GATEWAY_PREFIX).unwrap_or(name);
-    Run::of_app(app).map(|run| run.app())
 }
 
 /// What an object says besides what it is, which items of lists do not repeat.
@@ -297,26 +247,10 @@ fn kind_of(object: &Value) -> Option<Kind> {
     MADE.iter().copied().find(|kind| kind.type_names().1 == name)
 }
 
-fn reason(problems: &[BundleProblem]) -> &'static str {
-    match problems.first() {
-        Some(BundleProblem::Image { .. }) => "ImageRefused",
-        Some(BundleProblem::Upstream { .. }) => "UpstreamMissing",
-        Some(BundleProblem::Name(_)) => "NameRefused",
-        Some(BundleProblem::Settings) | None => "NotConfigured",
-    }
-}
-
-fn told(problems: &[BundleProblem]) -> String {
-    problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
-}
-
 /// What a bundle consists of.
 const MADE: &[Kind] = &[Kind::Service, Kind::NetworkPolicy, Kind::ConfigMap, Kind::Deployment];
-/// In which order a run goes: what runs first, policies last. Its Secrets stay for the next one.
-const RUN: &[Kind] = &[Kind::Deployment, Kind::Pod, Kind::ConfigMap, Kind::Service, Kind::NetworkPolicy];
-/// In which order all of an analysis goes.
-const END: &[Kind] = &[Kind::Deployment, Kind::Pod, Kind::ConfigMap, Kind::Service, Kind::Secret, Kind::NetworkPolicy];
-const READY: &str = "Ready";
 
+#[cfg(test)]
+mod health_tests;
 #[cfg(test)]
 mod tests;

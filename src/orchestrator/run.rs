@@ -17,6 +17,7 @@ use super::known::{Concerns, Known};
 use super::plan::{Step, View, plan};
 use super::settings::OrchestratorSettings;
 use super::tokens::Tokens;
+use super::visits::Visits;
 use super::watches::{News, Watches};
 use crate::model::AnalysisId;
 use crate::policy::PolicySet;
@@ -35,6 +36,7 @@ struct Session {
     policies: Arc<PolicySet>,
     watches: Watches,
     known: Known,
+    visits: Visits,
     /// None where the settings say nothing of tokens, or nothing that can be used.
     tokens: Option<Arc<Tokens>>,
     /// Who is to be looked at again at a moment though nothing changes.
@@ -102,7 +104,11 @@ impl Session {
                 None
             }
         });
+        let cluster = orchestration.settings.cluster.clone();
+        let visits = Visits::new(cluster, &settings.namespace, settings.health.period())
+            .inspect_err(|problem| warn!(problem = %whole(problem), "nobody can be asked, so nothing is made"));
         Some(Session {
+            visits: visits.ok()?,
             known: Known::of_namespace(&settings.namespace),
             settings: orchestration.settings.clone(),
             places: orchestration.places.clone(),
@@ -131,6 +137,9 @@ impl Session {
                         self.take_in(news);
                     }
                 }
+                id = self.visits.next() => {
+                    self.stirred.insert(id);
+                }
                 Some(done) = self.steps.join_next() => match done {
                     Ok((id, outcome)) => self.finish(id, outcome),
                     Err(problem) => warn!(%problem, "a step of the orchestrator broke off"),
@@ -149,6 +158,7 @@ impl Session {
         if !self.settings.leadership.holds() || !self.known.has_seen(self.watches.lists()) {
             return now + LOOK_FOR_LEADERSHIP;
         }
+        next = self.visits.begin().map_or(next, |at| next.min(at));
         let moment = Timestamp::now();
         let due = self.later.extract_if(.., |_, at| *at <= moment).map(|(id, _)| id);
         self.stirred.extend(due);
@@ -162,7 +172,10 @@ impl Session {
                 continue;
             }
             self.stirred.remove(&id);
-            let Some((analysis, objects)) = self.known.of(id) else { continue };
+            let Some((analysis, objects)) = self.known.of(id) else {
+                self.visits.want(id, None);
+                continue;
+            };
             let Some(settings) = &self.policies.orchestrator else { continue };
             let view = View {
                 analysis,
@@ -171,11 +184,14 @@ impl Session {
                 services: self.known.services(),
                 policies: &self.policies,
                 settings,
+                heard: self.visits.heard(id),
                 now: moment,
             };
             let step = plan(&view);
+            let call = view.call();
             self.later.remove(&id);
             self.later.extend(view.next_look().map(|at| (id, at)));
+            self.visits.want(id, call);
             if step == Step::Wait {
                 continue;
             }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error};
 
-use super::{ApiSettings, TokenSettings, checked};
+use super::{ApiSettings, HealthSettings, TokenSettings, checked};
 use crate::model::ImageRef;
 
 /// What the orchestrator needs to know of the node. Written as `kind: Orchestrator`; without it nothing is made.
@@ -22,6 +22,9 @@ pub struct Orchestrator {
     pub network_statistics_image: Option<String>,
     /// The node's services that gateways lead to.
     pub upstreams: Upstreams,
+    /// How running analyses are looked after.
+    #[serde(default)]
+    pub health: HealthSettings,
     /// The REST API; none where nothing is said.
     #[serde(default)]
     pub api: Option<ApiSettings>,

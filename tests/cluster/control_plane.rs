@@ -192,7 +192,7 @@ pub(crate) fn free_ports<const N: usize>() -> [u16; N] {
 }
 
 fn write_keys(folder: &Path, authority: &Authority) {
-    let serving = authority.serving(&["127.0.0.1", "10.0.0.1", "localhost", "kubernetes.default.svc"]);
+    let serving = authority.serving(&["127.0.0.1", "localhost", "kubernetes.default.svc"]);
     write_file(&folder.join("ca.crt"), &authority.certificate);
     write_file(&folder.join("serving.crt"), &serving.certificate);
     write_file(&folder.join("serving.key"), &serving.key);
@@ -230,7 +230,8 @@ fn api_arguments(folder: &Path, etcd: u16, port: u16) -> Vec<String> {
         ("service-account-key-file", &file("accounts.crt")),
         ("service-account-signing-key-file", &file("accounts.key")),
         ("service-account-issuer", "https://kubernetes.default.svc"),
-        ("service-cluster-ip-range", "10.0.0.0/16"),
+        // Of this machine, so that who listens at a Service's address is that Service; another for each control plane.
+        ("service-cluster-ip-range", &format!("127.{}.0.0/16", 64 + port % 64)),
         ("authorization-mode", "Node,RBAC"),
         ("enable-admission-plugins", "NodeRestriction"),
         ("enable-aggregator-routing", "true"),

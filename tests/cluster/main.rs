@@ -26,7 +26,9 @@ mod flamewarden;
 mod flamewarden_test;
 mod foreign_kinds;
 mod foreign_test;
+mod gateway;
 mod guard_test;
+mod health_test;
 mod identity_test;
 mod instance;
 #[path = "../keycloak/server.rs"]

@@ -8,6 +8,7 @@ use http::Method;
 use serde_json::{Value, json};
 
 use crate::flamewarden::{CRASH, guarded};
+use crate::gateway::{Gateway, Manner};
 use crate::instance::{Instance, TURN};
 use crate::keycloak::{Server, flame_realm};
 use crate::node::{IMAGE, Node};
@@ -39,7 +40,9 @@ fn an_analysis_has_a_token_of_its_own_before_it_starts_and_its_client_goes_with_
         assert!(!made.contains(&format!("deployments analysis-{id}-1")), "{made:?}");
         drop(refused);
 
+        let section = section + "  health: {periodSeconds: 1}\n";
         let instance = Instance::with(&node, None, &section, Some(secret)).await;
+        let gateway = Gateway::of(&node, &format!("analysis-{id}-1"), Manner::Says("executing")).await;
         node.status(id, |status| status["conditions"][0]["status"] == "True").await;
         let stored = node.guarded.cluster.admin.get(&node.at("secrets", &format!("flame-tokens-{id}"))).await.unwrap();
         assert_eq!(stored["data"]["DATA_SOURCE_TOKEN"], STANDARD.encode("key"), "what was there stays");
@@ -51,6 +54,10 @@ fn an_analysis_has_a_token_of_its_own_before_it_starts_and_its_client_goes_with_
         let renewed = |secret: &Value| (token(secret) != first).then(|| token(secret));
         let second = node.guarded.cluster.read(&node.at("secrets", &format!("flame-tokens-{id}")), renewed).await;
         assert_eq!(claims(&second)["azp"], *id);
+        wait_until("the analysis is given the new token", PATIENCE, async || {
+            gateway.posted("token_refresh").contains(&json!({"token": second})).then_some(())
+        })
+        .await;
 
         node.creator.delete(&node.at("analyses", id), None).await.unwrap();
         node.guarded.cluster.gone(&node.at("analyses", id)).await;

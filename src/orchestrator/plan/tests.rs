@@ -6,24 +6,25 @@ use serde_json::json;
 use super::*;
 use crate::model::AnalysisSpec;
 
-const ID: &str = "0d8a1f2e-1c2b-4d3e-8f40-1a2b3c4d5e6f";
+pub(super) const ID: &str = "0d8a1f2e-1c2b-4d3e-8f40-1a2b3c4d5e6f";
 const NOW: &str = "2026-11-21T12:00:00Z";
 
 /// What the API server would hold.
 #[derive(Clone)]
-struct World {
-    analysis: AnalysisObject,
-    objects: Objects,
+pub(super) struct World {
+    pub(super) analysis: AnalysisObject,
+    pub(super) objects: Objects,
     services: Services,
     policies: PolicySet,
-    now: Timestamp,
+    pub(super) heard: Option<Heard>,
+    pub(super) now: Timestamp,
     /// Every step that was carried out, in short.
     done: Vec<String>,
 }
 
 impl World {
     /// An analysis that was just asked for, with its Secrets, among the node's services.
-    fn new(section: &str) -> World {
+    pub(super) fn new(section: &str) -> World {
         let orchestrator =
             include_str!("../../../tests/bundle/orchestrator.yaml").replace("analyses", "flame") + section;
         let policies = PolicySet::parse([
@@ -61,24 +62,29 @@ impl World {
             status: AnalysisStatus::default(),
             reported: None,
         };
-        World { analysis, objects, services, policies, now: NOW.parse().unwrap(), done: Vec::new() }
+        World { analysis, objects, services, policies, heard: None, now: NOW.parse().unwrap(), done: Vec::new() }
     }
 
-    fn plan(&self) -> (Step, Option<Timestamp>) {
-        let view = View {
-            analysis: &self.analysis,
-            objects: &self.objects,
-            common: &Objects::new(),
-            services: &self.services,
-            policies: &self.policies,
-            settings: self.policies.orchestrator.as_ref().unwrap(),
-            now: self.now,
-        };
+    pub(super) fn plan(&self) -> (Step, Option<Timestamp>) {
+        let view = self.view();
         (plan(&view), view.next_look())
     }
 
+    pub(super) fn view(&self) -> View<'_> {
+        View {
+            analysis: &self.analysis,
+            objects: &self.objects,
+            common: &NOTHING,
+            services: &self.services,
+            policies: &self.policies,
+            settings: self.policies.orchestrator.as_ref().unwrap(),
+            heard: self.heard.as_ref(),
+            now: self.now,
+        }
+    }
+
     /// Carries out one step; none is left where it waits.
-    fn step(&mut self) -> Option<()> {
+    pub(super) fn step(&mut self) -> Option<()> {
         let (step, _) = self.plan();
         let told = match step {
             Step::Wait => return None,
@@ -129,7 +135,7 @@ impl World {
     }
 
     /// Carries out steps until there is nothing to do; gives what was done.
-    fn settle(&mut self) -> Vec<String> {
+    pub(super) fn settle(&mut self) -> Vec<String> {
         for _ in 0..100 {
             if self.step().is_none() {
                 return std::mem::take(&mut self.done);
@@ -138,6 +144,8 @@ impl World {
         panic!("no end: {:?}", self.done);
     }
 }
+
+static NOTHING: Objects = Objects::new();
 
 fn reason_of(status: &AnalysisStatus) -> String {
     status.conditions.first().map(|condition| condition.reason.clone()).unwrap_or_default()
@@ -160,7 +168,7 @@ const MADE: [&str; 10] = [
     "report Started Running",
     "",
 ];
-const TAKEN_AWAY: [&str; 6] = [
+pub(super) const TAKEN_AWAY: [&str; 6] = [
     "delete Deployment analysis-ID-1",
     "delete Deployment nginx-analysis-ID-1",
     "delete ConfigMap nginx-analysis-ID-1-config",
@@ -169,11 +177,11 @@ const TAKEN_AWAY: [&str; 6] = [
     "delete NetworkPolicy flamewarden-nginx-analysis-ID-1",
 ];
 
-fn made() -> Vec<&'static str> {
+pub(super) fn made() -> Vec<&'static str> {
     MADE.into_iter().filter(|step| !step.is_empty()).collect()
 }
 
-fn running() -> World {
+pub(super) fn running() -> World {
     let mut world = World::new("");
     world.settle();
     world

@@ -1,0 +1,155 @@
+//! What comes of what an analysis answers, and of what it says of itself by its log lines.
+
+use std::net::IpAddr;
+
+use jiff::{SignedDuration, Timestamp};
+use serde_json::Value;
+
+use super::conditions::{HEALTHY, READY, Said};
+use super::removal::RUN;
+use super::{Step, View};
+use crate::cluster::Kind;
+use crate::isolation::gateway_app;
+use crate::model::{AnalysisStatus, Phase, Run, WantedState};
+use crate::orchestrator::visits::{Answer, Call};
+
+/// What is to come of a run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Verdict {
+    /// It goes on, in this phase.
+    On(Phase),
+    /// It does not go on and is started again; why, in a word and in a sentence.
+    Again(&'static str, &'static str),
+    /// It has come to this end.
+    End(Phase, &'static str, &'static str),
+}
+
+impl View<'_> {
+    /// Where in its life the run is, once all of it is there: of this status, with what comes of its answers.
+    pub(super) fn judged(&self, status: AnalysisStatus) -> AnalysisStatus {
+        let status = AnalysisStatus { progress: self.progress(&status), ..status };
+        let status = self.heard_of(status);
+        match self.verdict(&status) {
+            Verdict::On(phase) => AnalysisStatus { phase: Some(phase), ..status },
+            Verdict::End(phase, reason, message) => self.ended(status, phase, reason, message.to_owned()),
+            Verdict::Again(reason, why) => {
+                let most = self.settings.health.restarts;
+                if status.restarts >= most {
+                    let message = format!("{why}, and it was started again {most} times");
+                    return self.ended(status, Phase::Failed, reason, message);
+                }
+                let message = format!("{why}; it is started again, {} of {most} times", status.restarts + 1);
+                self.ended(status, Phase::Stuck, reason, message)
+            }
+        }
+    }
+
+    fn ended(&self, status: AnalysisStatus, phase: Phase, reason: &str, message: String) -> AnalysisStatus {
+        let status = AnalysisStatus { phase: Some(phase), ended_at: Some(self.now), ..status };
+        self.over(status, reason, message)
+    }
+
+    fn verdict(&self, status: &AnalysisStatus) -> Verdict {
+        let phase = if status.phase == Some(Phase::Executing) { Phase::Executing } else { Phase::Started };
+        let reported = self.analysis.reported.filter(|reported| reported.run == status.run);
+        let says = match self.answer() {
+            Some(Answer::Says(says)) => Some(*says),
+            _ => None,
+        };
+        // The end of a run may be said by either, since nobody may be left to be asked.
+        let end =
+            reported.map(|reported| reported.phase).filter(|phase| matches!(phase, Phase::Executed | Phase::Failed));
+        match (phase, end.or(says)) {
+            (_, Some(Phase::Executed)) => {
+                Verdict::End(Phase::Executed, "Executed", "it says that it has done its work")
+            }
+            (Phase::Executing, Some(Phase::Failed)) => {
+                Verdict::End(Phase::Failed, "Failed", "it says that it has failed")
+            }
+            (_, Some(Phase::Failed)) => Verdict::Again("FailedAtStart", "it says that it has failed before it began"),
+            (_, Some(Phase::Stopped)) => Verdict::End(Phase::Stopped, "Stopped", "it says that it has stopped"),
+            (_, Some(Phase::Stuck)) => Verdict::Again("Stuck", "it says that it is stuck"),
+            (_, Some(Phase::Executing)) => Verdict::On(Phase::Executing),
+            (Phase::Executing, _) if self.silence() >= Some(self.settings.health.silence()) => {
+                Verdict::End(Phase::Failed, "Silent", "it worked and does not answer any more")
+            }
+            (Phase::Executing, _) => Verdict::On(Phase::Executing),
+            (_, _) if self.waited(status) >= Some(self.settings.health.start()) => {
+                Verdict::Again("TookTooLong", "it runs and does not answer that it works")
+            }
+            (_, _) => Verdict::On(Phase::Started),
+        }
+    }
+
+    /// How long its gateway has got no answer from it. None where its gateway says nothing: then nobody knows.
+    fn silence(&self) -> Option<SignedDuration> {
+        let since = self.heard.filter(|heard| heard.run == self.analysis.status.run)?.silent_since?;
+        Some(self.now.duration_since(since))
+    }
+
+    /// How long it has been there without a word that it works, if its gateway has been asked.
+    fn waited(&self, status: &AnalysisStatus) -> Option<SignedDuration> {
+        self.answer().filter(|answer| !matches!(answer, Answer::Unreachable))?;
+        let ready = status.conditions.iter().find(|condition| condition.kind == READY && condition.status == "True")?;
+        Some(self.now.duration_since(ready.last_transition_time))
+    }
+
+    fn answer(&self) -> Option<&Answer> {
+        self.heard.filter(|heard| heard.run == self.analysis.status.run).map(|heard| &heard.answer)
+    }
+
+    fn progress(&self, status: &AnalysisStatus) -> u8 {
+        let reported = self.analysis.reported.filter(|reported| reported.run == status.run);
+        reported.map_or(status.progress, |reported| reported.progress.min(100))
+    }
+
+    fn heard_of(&self, status: AnalysisStatus) -> AnalysisStatus {
+        let (is, reason, message) = match self.answer() {
+            None => return status,
+            Some(Answer::Says(Phase::Executing)) => ("True", "Executing", "it answers that it works"),
+            Some(Answer::Says(_)) => ("False", "NotExecuting", "it answers, and not that it works"),
+            Some(Answer::Silent) => ("False", "Silent", "its gateway gets no answer from it that can be read"),
+            Some(Answer::Unreachable) => ("Unknown", "GatewayUnreachable", "its gateway does not answer"),
+        };
+        self.with(status, Said { kind: HEALTHY, status: is, reason, message: message.to_owned() })
+    }
+
+    /// A run that was stuck is taken away, and after a pause there is another.
+    pub(super) fn start_again(&self) -> Step {
+        if let Some(step) = self.take_away(|_| true, RUN) {
+            return step;
+        }
+        if self.again_at().is_some_and(|at| self.now < at) {
+            return Step::Wait;
+        }
+        let status = &self.analysis.status;
+        let begun = self.begun(status.run.saturating_add(1));
+        Step::Report(AnalysisStatus { restarts: status.restarts.saturating_add(1), progress: 0, ..begun })
+    }
+
+    /// When a stuck analysis is started again: twice as long after each time.
+    pub(super) fn again_at(&self) -> Option<Timestamp> {
+        let status = &self.analysis.status;
+        let stuck = status.phase == Some(Phase::Stuck);
+        let pause = FIRST_PAUSE * 2i32.saturating_pow(status.restarts.min(8));
+        status.ended_at.filter(|_| stuck).and_then(|ended| ended.checked_add(pause.min(LONGEST_PAUSE)).ok())
+    }
+
+    /// Where it is asked how it is; none while there is nobody to ask.
+    pub(in crate::orchestrator) fn call(&self) -> Option<Call> {
+        let analysis = self.analysis;
+        let lives = matches!(analysis.status.phase, Some(Phase::Started | Phase::Executing));
+        if analysis.deleting || analysis.spec.state == WantedState::Stopped || !lives {
+            return None;
+        }
+        let run = Run { analysis: analysis.id, number: analysis.status.run };
+        let gateway = self.objects.get(&(Kind::Service, gateway_app(&run.app())))?;
+        let address: IpAddr = gateway.pointer("/spec/clusterIP")?.as_str()?.parse().ok()?;
+        let secret = self.token_secret().filter(|_| self.settings.tokens.is_some());
+        let token = secret.and_then(|secret| secret.pointer("/metadata/resourceVersion")).and_then(Value::as_str);
+        Some(Call { run, address, token: token.map(str::to_owned) })
+    }
+}
+
+const FIRST_PAUSE: SignedDuration = SignedDuration::from_secs(10);
+const LONGEST_PAUSE: SignedDuration = SignedDuration::from_mins(10);
