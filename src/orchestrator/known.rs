@@ -19,6 +19,10 @@ pub(super) struct Known {
     objects: BTreeMap<AnalysisId, Objects>,
     /// What belongs to the namespace.
     common: Objects,
+    /// To whom each object of `objects` belongs.
+    owners: BTreeMap<(Kind, String), AnalysisId>,
+    /// What the watches have lost since an analysis's write began.
+    lost: BTreeMap<AnalysisId, BTreeSet<(Kind, String)>>,
     services: Services,
     /// What a list that is under way has shown so far.
     listed: BTreeMap<(Kind, String), BTreeSet<Place>>,
@@ -72,26 +76,31 @@ impl Known {
         }
     }
 
-    /// Takes in what a write has stored, unless the watch has told of a later version already: what is taken back then
-    /// would never be told again.
-    pub(super) fn stored(&mut self, kind: Kind, place: Place, object: Value) {
+    /// A write for this analysis begins.
+    pub(super) fn writing(&mut self, id: AnalysisId) {
+        self.lost.insert(id, BTreeSet::new());
+    }
+
+    /// A write for this analysis has ended, and has stored this or nothing that is known. It is taken in unless the
+    /// watches have told of something later already, since that would never be told again: another version, or that the
+    /// object is gone.
+    pub(super) fn written(&mut self, id: AnalysisId, stored: Option<(Kind, Place, Value)>) {
+        let lost = self.lost.remove(&id).unwrap_or_default();
+        let Some((kind, place, object)) = stored else { return };
+        let key = (kind, place.name.clone());
         let known = match kind {
-            Kind::Analysis => {
-                let analysis = place.name.parse().ok().and_then(|id| self.analyses.get(&id));
-                analysis.map(|analysis| analysis.resource_version.clone())
-            }
+            Kind::Analysis => self.analyses.get(&id).map(|analysis| analysis.resource_version.as_str()),
             _ => {
-                let key = (kind, place.name.clone());
-                let mut all = self.objects.values().chain([&self.common]);
-                all.find_map(|objects| objects.get(&key)).and_then(version).map(str::to_owned)
+                let own = self.owners.get(&key).and_then(|owner| self.objects.get(owner));
+                own.unwrap_or(&self.common).get(&key).and_then(version)
             }
         };
         let number = |version: &str| version.parse::<u64>().ok();
-        let later = match (known.as_deref().and_then(number), version(&object).and_then(number)) {
+        let later = match (known.and_then(number), version(&object).and_then(number)) {
             (Some(known), Some(stored)) => known > stored,
             _ => false,
         };
-        if !later {
+        if !later && !lost.contains(&key) {
             self.take(kind, place, object);
         }
     }
@@ -132,12 +141,18 @@ impl Known {
             self.common.insert((kind, place.name.clone()), object.clone());
             return Concerns::Nobody;
         };
-        self.objects.entry(id).or_default().insert((kind, place.name.clone()), object.clone());
+        let key = (kind, place.name.clone());
+        self.owners.insert(key.clone(), id);
+        self.objects.entry(id).or_default().insert(key, object.clone());
         Concerns::One(id)
     }
 
     /// An object is gone.
-    pub(super) fn lose(&mut self, kind: Kind, place: &Place) -> Concerns {
+    fn lose(&mut self, kind: Kind, place: &Place) -> Concerns {
+        if place.namespace == self.namespace {
+            let key = (kind, place.name.clone());
+            self.lost.values_mut().for_each(|lost| drop(lost.insert(key.clone())));
+        }
         if kind == Kind::Analysis {
             let Some(id) = place.name.parse().ok() else { return Concerns::Nobody };
             self.analyses.remove(&id);
@@ -156,9 +171,14 @@ impl Known {
         if self.common.remove(&key).is_some() {
             return Concerns::All;
         }
-        let owner = self.objects.iter_mut().find_map(|(id, objects)| objects.remove(&key).map(|_| *id));
-        self.objects.retain(|_, objects| !objects.is_empty());
-        owner.map_or(Concerns::Nobody, Concerns::One)
+        let Some(id) = self.owners.remove(&key) else { return Concerns::Nobody };
+        if let Some(objects) = self.objects.get_mut(&id) {
+            objects.remove(&key);
+            if objects.is_empty() {
+                self.objects.remove(&id);
+            }
+        }
+        Concerns::One(id)
     }
 
     fn places(&self, kind: Kind, namespace: &str) -> Vec<Place> {
@@ -167,8 +187,7 @@ impl Known {
             Kind::Analysis => self.analyses.keys().map(|id| place(id.to_string())).collect(),
             Kind::Service => self.services.names_in(namespace).map(|name| place(name.to_owned())).collect(),
             _ => {
-                let owned = self.objects.values().flat_map(BTreeMap::keys);
-                let keys = owned.chain(self.common.keys()).filter(|(of, _)| *of == kind);
+                let keys = self.owners.keys().chain(self.common.keys()).filter(|(of, _)| *of == kind);
                 keys.map(|(_, name)| place(name.clone())).collect()
             }
         }
@@ -235,7 +254,8 @@ mod tests {
             [(Some("5"), None, "5"), (None, Some("7"), "7"), (Some("6"), None, "7"), (Some("10"), None, "10")]
         {
             if let Some(version) = stored {
-                known.stored(Kind::Deployment, place("a"), deployment(version));
+                known.writing(ID.parse().unwrap());
+                known.written(ID.parse().unwrap(), Some((Kind::Deployment, place("a"), deployment(version))));
             }
             if let Some(version) = told {
                 let change = Change::Seen(place("a"), deployment(version));
@@ -243,6 +263,33 @@ mod tests {
             }
             assert_eq!(known_version(&known), Some(want), "{stored:?} {told:?}");
         }
+    }
+
+    #[test]
+    fn what_a_write_stored_and_the_watch_has_lost_since_is_gone() {
+        let id = ID.parse().unwrap();
+        let mut known = Known::of_namespace("flame");
+        let seen = |known: &mut Known, version| {
+            known.observe(Kind::Deployment, "flame", Change::Seen(place("a"), deployment(version)))
+        };
+        known.writing(id);
+        seen(&mut known, "5");
+        known.observe(Kind::Deployment, "flame", Change::Gone(place("a")));
+        known.written(id, Some((Kind::Deployment, place("a"), deployment("5"))));
+        assert_eq!(known_version(&known), None, "lost while it was written");
+        known.writing(id);
+        known.observe(Kind::Deployment, "flame", Change::Gone(place("b")));
+        known.written(id, Some((Kind::Deployment, place("a"), deployment("6"))));
+        assert_eq!(known_version(&known), Some("6"), "another was lost");
+        known.observe(Kind::Deployment, "flame", Change::Gone(place("a")));
+        known.writing(id);
+        known.written(id, None);
+        known.writing(id);
+        known.written(id, Some((Kind::Deployment, place("a"), deployment("7"))));
+        assert_eq!(known_version(&known), Some("7"), "lost before it was written");
+        known.observe(Kind::Deployment, "flame", Change::Listing);
+        known.observe(Kind::Deployment, "flame", Change::Listed);
+        assert!(known.objects.is_empty() && known.owners.is_empty());
     }
 
     #[test]

@@ -198,6 +198,7 @@ impl Session {
             debug!(analysis = %id, ?step, "orchestrator acts");
             self.busy.insert(id);
             let (cluster, places, analysis) = (self.settings.cluster.clone(), self.places.clone(), analysis.clone());
+            self.known.writing(id);
             let tokens = self.tokens.clone();
             self.steps.spawn(async move {
                 // Never closed; without a place the step would only be one more.
@@ -222,16 +223,19 @@ impl Session {
 
     fn finish(&mut self, id: AnalysisId, outcome: Outcome) {
         self.busy.remove(&id);
-        match outcome {
-            Outcome::Stored(kind, place, object) => {
-                self.failed.remove(&id);
-                self.known.stored(kind, place, object);
-                self.stirred.insert(id);
-            }
-            Outcome::Settling => {
-                self.failed.remove(&id);
-            }
-            Outcome::NotDone(problem) => self.rest(id, &problem),
+        let (stored, problem) = match outcome {
+            Outcome::Stored(kind, place, object) => (Some((kind, place, object)), None),
+            Outcome::Settling => (None, None),
+            Outcome::NotDone(problem) => (None, Some(problem)),
+        };
+        // What was settled is told by the watch; what is stored may be gone on with at once.
+        if stored.is_some() {
+            self.stirred.insert(id);
+        }
+        self.known.written(id, stored);
+        match problem {
+            Some(problem) => self.rest(id, &problem),
+            None => drop(self.failed.remove(&id)),
         }
     }
 
