@@ -151,7 +151,9 @@ impl Known {
     fn lose(&mut self, kind: Kind, place: &Place) -> Concerns {
         if place.namespace == self.namespace {
             let key = (kind, place.name.clone());
-            self.lost.values_mut().for_each(|lost| drop(lost.insert(key.clone())));
+            for lost in self.lost.values_mut() {
+                lost.insert(key.clone());
+            }
         }
         if kind == Kind::Analysis {
             let Some(id) = place.name.parse().ok() else { return Concerns::Nobody };

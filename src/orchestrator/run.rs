@@ -233,10 +233,10 @@ impl Session {
             self.stirred.insert(id);
         }
         self.known.written(id, stored);
-        match problem {
-            Some(problem) => self.rest(id, &problem),
-            None => drop(self.failed.remove(&id)),
+        if let Some(problem) = problem {
+            return self.rest(id, &problem);
         }
+        self.failed.remove(&id);
     }
 
     /// Leaves an analysis alone for a while, ever longer.

@@ -21,7 +21,8 @@ pub(crate) static TURN: Mutex<()> = Mutex::const_new(());
 
 /// An orchestrator in this process, which ends as a killed one does: between two instructions.
 pub(crate) struct Instance {
-    way: Faulty,
+    pub(crate) way: Faulty,
+    leadership: Leadership,
     _tasks: JoinSet<()>,
     _stop: watch::Sender<bool>,
 }
@@ -39,26 +40,36 @@ impl Instance {
         section: &str,
         keycloak_secret: Option<PathBuf>,
     ) -> Instance {
-        let caller = node.guarded.cluster.plane.caller(CONTROLLER, Some("system:masters")).await;
-        let way = Faulty::open(&caller).await;
+        let way = way(node).await;
         if let Some(writes) = dies_after {
             way.dies_after(writes);
         }
+        // Each has a lease of its own: to wait for that of a dead one is another test's.
+        let lease = format!("crash-{}", uuid(&way));
+        Self::contending(way, (&lease, "me", LeaseTiming::default()), section, keycloak_secret).await
+    }
+
+    /// One that leads while it holds this lease under this name.
+    pub(crate) async fn contending(
+        way: Faulty,
+        (lease, identity, timing): (&str, &str, LeaseTiming),
+        section: &str,
+        keycloak_secret: Option<PathBuf>,
+    ) -> Instance {
         let folder = tempfile::tempdir().unwrap();
         let (leadership, mut tasks) = (Leadership::default(), JoinSet::new());
         let cluster = connected(&way, folder.path()).await;
-        // Each has a lease of its own: to wait for that of a dead one is another test's.
-        let lease = Place { namespace: "flamewarden-system".to_owned(), name: format!("crash-{}", uuid(&way)) };
-        tasks.spawn(campaign(cluster.clone(), lease, "me".to_owned(), LeaseTiming::default(), leadership.clone()));
+        let lease = Place { namespace: "flamewarden-system".to_owned(), name: lease.to_owned() };
+        tasks.spawn(campaign(cluster.clone(), lease, identity.to_owned(), timing, leadership.clone()));
         let (stop, stopped) = watch::channel(false);
         let settings = OrchestratorSettings {
             cluster: cluster.led_by(leadership.clone()),
-            leadership,
+            leadership: leadership.clone(),
             policies: Arc::new(ArcSwap::from_pointee(policies(section))),
             keycloak_secret,
         };
         tasks.spawn(Orchestration::new(settings).run(stopped));
-        Instance { way, _tasks: tasks, _stop: stop }
+        Instance { way, leadership, _tasks: tasks, _stop: stop }
     }
 
     /// Waits for its death, in any case ends it: with nothing left to write it would live on.
@@ -66,10 +77,20 @@ impl Instance {
         tokio::time::timeout(Duration::from_secs(2), self.way.dead()).await.is_ok()
     }
 
+    /// Whether it holds its lease.
+    pub(crate) fn leads(&self) -> bool {
+        self.leadership.holds()
+    }
+
     /// How often it has written so far, its lease aside.
     pub(crate) fn writes(&self) -> usize {
         self.way.writes().iter().filter(|write| !write.what.contains("/leases")).count()
     }
+}
+
+/// A way to the API server as the controller.
+pub(crate) async fn way(node: &Node) -> Faulty {
+    Faulty::open(&node.guarded.cluster.plane.caller(CONTROLLER, Some("system:masters")).await).await
 }
 
 async fn connected(way: &Faulty, folder: &Path) -> Cluster {
