@@ -76,6 +76,8 @@ pub(crate) struct Write {
     pub(crate) came: Instant,
     /// When it went on to the API server; never, where its caller gave up before.
     pub(crate) passed: Option<Instant>,
+    /// When the API server had answered it.
+    pub(crate) answered: Option<Instant>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -224,7 +226,7 @@ async fn pass(state: Arc<State>, request: Request<Incoming>) -> Result<Answer, k
     }
     // A caller that gives up closes its connection, and is waited for no longer.
     let body = body.collect().await.map_err(|problem| kube::Error::Service(problem.into()))?.to_bytes();
-    pass_on(&state, &head).await;
+    let write = pass_on(&state, &head).await;
     // Before the call, so that no fault comes between.
     let faults = state.faults.subscribe();
     let of_a_watch = head.uri.query().is_some_and(|query| query.contains("limit="));
@@ -237,6 +239,9 @@ async fn pass(state: Arc<State>, request: Request<Incoming>) -> Result<Answer, k
         }
     }
     let answer = state.client.send(onward.body(Body::from(body.to_vec())).unwrap()).await?;
+    if let Some(place) = write {
+        state.writes.lock().unwrap()[place].answered = Some(Instant::now());
+    }
     if counts && state.is_the_last() {
         state.hangs.send_replace(true);
         state.dead.send_replace(true);
@@ -260,14 +265,19 @@ async fn pass(state: Arc<State>, request: Request<Incoming>) -> Result<Answer, k
     Ok(Response::from_parts(head, body))
 }
 
-/// Waits until a call may go on, and notes it where it is a write.
-async fn pass_on(state: &State, head: &Parts) {
+/// Waits until a call may go on, and notes it where it is a write; tells the place of the note.
+async fn pass_on(state: &State, head: &Parts) -> Option<usize> {
     if head.method == Method::GET && !head.uri.path().contains("/leases/") {
-        return;
+        return None;
     }
     let place = (head.method != Method::GET).then(|| {
         let mut writes = state.writes.lock().unwrap();
-        writes.push(Write { what: format!("{} {}", head.method, head.uri.path()), came: Instant::now(), passed: None });
+        writes.push(Write {
+            what: format!("{} {}", head.method, head.uri.path()),
+            came: Instant::now(),
+            passed: None,
+            answered: None,
+        });
         writes.len() - 1
     });
     let mut hangs = state.hangs.subscribe();
@@ -276,6 +286,7 @@ async fn pass_on(state: &State, head: &Parts) {
     if let Some(place) = place {
         state.writes.lock().unwrap()[place].passed = Some(Instant::now());
     }
+    place
 }
 
 fn sort(method: &Method, uri: &http::Uri) -> Asked {

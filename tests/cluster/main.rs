@@ -11,6 +11,7 @@ mod adopted_test;
 mod attacks;
 mod audit_test;
 mod bulk_test;
+mod bundle_time_test;
 mod caller;
 mod contested_test;
 mod control_plane;
