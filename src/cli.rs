@@ -16,6 +16,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::app;
 use crate::cluster::LeaseTiming;
+use crate::orchestrator::OutsideFiles;
 use crate::serve::{ConnectionLimits, renew_folder, service_names};
 use crate::telemetry::{LogFormat, start_log};
 use crate::webhook::ReviewLimits;
@@ -119,6 +120,15 @@ struct Serve {
     /// The secret of the Keycloak client that makes the analyses' clients, for an Orchestrator with a section `tokens`.
     #[arg(long, value_name = "FILE")]
     keycloak_secret: Option<PathBuf>,
+    /// The secret of the node's Hub client, for an Orchestrator with a section `hub`.
+    #[arg(long, value_name = "FILE")]
+    hub_secret: Option<PathBuf>,
+    /// Folder with the addresses of proxies (http-proxy, https-proxy), where the Orchestrator's `ways` say `fromSecret`.
+    #[arg(long, value_name = "DIR")]
+    proxies: Option<PathBuf>,
+    /// Certificates of authorities (PEM) to trust besides the machine's, where the Orchestrator's `ways` name them.
+    #[arg(long, value_name = "FILE")]
+    authorities: Option<PathBuf>,
     /// Where the API server calls.
     #[arg(long, value_name = "ADDR", default_value = "0.0.0.0:9443")]
     listen: SocketAddr,
@@ -179,7 +189,12 @@ impl Serve {
                 timing: LeaseTiming::default(),
                 webhook_addresses: self.webhook_address,
                 certificates: self.certificate_source,
-                keycloak_secret: self.keycloak_secret,
+                files: OutsideFiles {
+                    keycloak_secret: self.keycloak_secret,
+                    hub_secret: self.hub_secret,
+                    proxies: self.proxies,
+                    authorities: self.authorities,
+                },
             },
         })
     }

@@ -6,9 +6,9 @@
 //! policies made and judged), [`bundle`] (the objects of one run of an analysis), [`install`] (what is installed),
 //! [`facts`] (what is known), [`rules`] (the one judge).
 //! Edges: [`cluster`] (the API server), [`archive`] (what has ended), [`serve`] (TLS, connections, tokens, files),
-//! [`keycloak`] (clients of analyses); [`remote`] is how edges ask other systems. Services, which never import each
-//! other: [`webhook`], [`guard`], [`orchestrator`], [`registration`], [`decisions`], [`auditor`]. On top: [`app`],
-//! [`cli`]; at the side: [`telemetry`].
+//! [`keycloak`] (clients of analyses), [`hub`] (how analyses are doing); [`remote`] is how edges ask other systems.
+//! Services, which never import each other: [`webhook`], [`guard`], [`orchestrator`], [`registration`], [`decisions`],
+//! [`auditor`]. On top: [`app`], [`cli`]; at the side: [`telemetry`].
 //! `tests/layout.rs` holds the imports to this order. `ARCHITECTURE.md` follows a request and a pod through the parts.
 //!
 //! # Invariants
@@ -78,6 +78,7 @@ pub mod cluster;
 pub mod decisions;
 pub mod facts;
 pub mod guard;
+pub mod hub;
 pub mod install;
 pub mod isolation;
 pub mod keycloak;

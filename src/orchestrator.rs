@@ -4,6 +4,7 @@ mod act;
 mod api;
 mod covers;
 mod known;
+mod outside;
 mod plan;
 mod run;
 mod settings;
@@ -12,5 +13,6 @@ mod visits;
 mod watches;
 
 pub use api::{Api, ApiParts};
+pub use outside::OutsideFiles;
 pub use run::Orchestration;
 pub use settings::OrchestratorSettings;

@@ -1,5 +1,7 @@
 //! Edge: other systems are asked over HTTP; what an answer takes of time and memory is bounded, and none leads elsewhere.
 
+mod held;
+
 use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -7,10 +9,11 @@ use std::{fs, io};
 
 use http::Method;
 use reqwest::redirect::Policy;
-use reqwest::{Certificate, Client, ClientBuilder, Proxy, Url};
+use reqwest::{Certificate, Client, ClientBuilder, NoProxy, Proxy, RequestBuilder, Url};
 use serde::de::DeserializeOwned;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
+pub use self::held::HeldToken;
 use crate::model::Secret;
 use crate::telemetry::whole;
 
@@ -23,6 +26,8 @@ pub struct Ways {
     pub http_proxy: Option<Secret>,
     /// For addresses that begin with `https:`.
     pub https_proxy: Option<Secret>,
+    /// Hosts that are reached without them; one that begins with a dot is all below it.
+    pub direct: Vec<String>,
     /// How long a question may take, from connecting to the end of its answer.
     pub patience: Duration,
 }
@@ -55,6 +60,8 @@ pub enum Content<'a> {
     Form(&'a [(&'a str, &'a Secret)]),
     /// A JSON body.
     Json(&'a Value),
+    /// A JSON object of names and values, some of them secret.
+    Object(&'a [(&'a str, &'a Secret)]),
 }
 
 /// What came back, whatever its status says; a redirection is an answer like others.
@@ -111,6 +118,13 @@ pub enum RemoteProblem {
     Large(usize),
 }
 
+impl Ways {
+    /// Straight to everybody, trusting whom the machine trusts.
+    pub fn plain(patience: Duration) -> Self {
+        Ways { authorities: None, http_proxy: None, https_proxy: None, direct: Vec::new(), patience }
+    }
+}
+
 impl RemoteProblem {
     /// Whether the same question may be answered a moment later.
     pub fn may_pass(&self) -> bool {
@@ -131,11 +145,14 @@ impl Remote {
         if let Some(file) = &ways.authorities {
             builder = trusting(builder, file)?;
         }
+        let direct = NoProxy::from_string(&ways.direct.join(","));
         if let Some(proxy) = &ways.http_proxy {
-            builder = builder.proxy(Proxy::http(proxy.reveal()).map_err(|_| RemoteProblem::Proxy)?);
+            let proxy = Proxy::http(proxy.reveal()).map_err(|_| RemoteProblem::Proxy)?;
+            builder = builder.proxy(proxy.no_proxy(direct.clone()));
         }
         if let Some(proxy) = &ways.https_proxy {
-            builder = builder.proxy(Proxy::https(proxy.reveal()).map_err(|_| RemoteProblem::Proxy)?);
+            let proxy = Proxy::https(proxy.reveal()).map_err(|_| RemoteProblem::Proxy)?;
+            builder = builder.proxy(proxy.no_proxy(direct));
         }
         let client = builder.build().map_err(|cause| RemoteProblem::Setup(told(cause)))?;
         Ok(Remote { client })
@@ -153,7 +170,11 @@ impl Remote {
                 let fields: Vec<(&str, &str)> = fields.iter().map(|(name, value)| (*name, value.reveal())).collect();
                 request.form(&fields)
             }
-            Content::Json(value) => request.header("content-type", "application/json").body(value.to_string()),
+            Content::Json(value) => json(request, value),
+            Content::Object(fields) => {
+                let field = |(name, value): &(&str, &Secret)| ((*name).to_owned(), Value::from(value.reveal()));
+                json(request, &Value::Object(fields.iter().map(field).collect::<Map<_, _>>()))
+            }
         };
         let mut response = request.send().await.map_err(unanswered)?;
         let mut body = Vec::new();
@@ -218,6 +239,10 @@ impl Address {
     }
 }
 
+fn json(request: RequestBuilder, value: &Value) -> RequestBuilder {
+    request.header("content-type", "application/json").body(value.to_string())
+}
+
 fn trusting(builder: ClientBuilder, file: &Path) -> Result<ClientBuilder, RemoteProblem> {
     let text = fs::read(file).map_err(|source| RemoteProblem::Authorities { path: file.to_owned(), source })?;
     let unusable = |reason: String| RemoteProblem::NoCertificates { path: file.to_owned(), reason };
@@ -280,7 +305,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (absent, empty) = (folder.path().join("absent.pem"), folder.path().join("empty.pem"));
         fs::write(&empty, "no certificate").unwrap();
-        let ways = Ways { authorities: None, http_proxy: None, https_proxy: None, patience: Duration::from_secs(1) };
+        let ways = Ways::plain(Duration::from_secs(1));
         let told = |ways: Ways| Remote::new(&ways).unwrap_err().to_string();
         assert!(told(Ways { authorities: Some(absent), ..ways.clone() }).contains("absent.pem: No such file"));
         assert!(told(Ways { authorities: Some(empty), ..ways.clone() }).contains("are no certificates"));

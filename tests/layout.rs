@@ -23,6 +23,7 @@ const PARTS: &[(&str, &[&str])] = &[
     ("archive", EDGE),
     ("serve", EDGE),
     ("keycloak", EDGE),
+    ("hub", EDGE),
     ("webhook", SERVICE),
     ("guard", SERVICE),
     ("registration", SERVICE),
@@ -49,6 +50,7 @@ const SERVICE: &[&str] = &[
     "archive",
     "serve",
     "keycloak",
+    "hub",
 ];
 const APP: &[&str] = &[
     "model",
@@ -64,6 +66,7 @@ const APP: &[&str] = &[
     "archive",
     "serve",
     "keycloak",
+    "hub",
     "webhook",
     "guard",
     "registration",
@@ -85,6 +88,7 @@ const CLI: &[&str] = &[
     "archive",
     "serve",
     "keycloak",
+    "hub",
     "webhook",
     "guard",
     "registration",

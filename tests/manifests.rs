@@ -182,24 +182,48 @@ fn the_rest_api_is_reached_by_a_service_of_its_own_where_there_is_one() {
     }
 }
 
-/// The secret is mounted into the controller alone, and only where tokens are asked for.
+/// What reaching Keycloak and the Hub takes is mounted into the controller alone, and only where the settings count on it.
 #[test]
-fn the_keycloak_secret_is_the_controllers_where_analyses_get_tokens() {
-    for (section, has_tokens) in [("", false), ("  tokens: {keycloak: 'http://keycloak'}\n", true)] {
+fn secrets_proxies_and_authorities_are_the_controllers_where_the_settings_count_on_them() {
+    let secret =
+        |volume: &str, name: &str| json!({"name": volume, "secret": {"secretName": name, "defaultMode": 0o440}});
+    let keycloak =
+        ("--keycloak-secret=/keycloak/client-secret", "/keycloak", secret("keycloak", "flamewarden-keycloak"));
+    let hub = ("--hub-secret=/hub/client-secret", "/hub", secret("hub", "flamewarden-hub"));
+    let proxies = ("--proxies=/proxies", "/proxies", secret("proxies", "flamewarden-proxies"));
+    let file = "--authorities=/authorities/ca.crt";
+    let in_secret = (file, "/authorities", secret("authorities", "flamewarden-authorities"));
+    let map = json!({"name": "authorities", "configMap": {"name": "flamewarden-authorities"}});
+    let in_map = (file, "/authorities", map);
+    for (section, wanted) in [
+        ("", vec![]),
+        ("  ways: {httpProxy: 'http://proxy', direct: [keycloak]}\n", vec![]),
+        ("  tokens: {keycloak: 'http://keycloak'}\n", vec![keycloak]),
+        ("  hub: {core: 'http://core', auth: 'http://auth', client: c}\n", vec![hub]),
+        ("  ways: {httpsProxy: fromSecret, authorities: fromConfigMap}\n", vec![proxies.clone(), in_map]),
+        ("  ways: {httpProxy: fromSecret, authorities: fromSecret}\n", vec![proxies, in_secret]),
+    ] {
         let printed = printed_with(section);
-        for (name, wanted) in [("flamewarden-controller", has_tokens), ("flamewarden-webhook", false)] {
+        for (name, wanted) in [("flamewarden-controller", wanted), ("flamewarden-webhook", vec![])] {
             let found = printed
                 .iter()
                 .find(|object| text_is(object, "/kind", "Deployment") && text_is(object, "/metadata/name", name));
             let pod = &found.unwrap()["spec"]["template"]["spec"];
-            let volume =
-                json!({"name": "keycloak", "secret": {"secretName": "flamewarden-keycloak", "defaultMode": 0o440}});
-            let mount = json!({"name": "keycloak", "mountPath": "/keycloak", "readOnly": true});
-            let holds = |list: &Value, one: Value| list.as_array().unwrap().contains(&one);
             let container = &pod["containers"][0];
-            let told = holds(&container["args"], json!("--keycloak-secret=/keycloak/client-secret"));
-            let given = (holds(&pod["volumes"], volume), holds(&container["volumeMounts"], mount), told);
-            assert_eq!(given, (wanted, wanted, wanted), "{name}");
+            let of = |list: &Value, is_ours: fn(&Value) -> bool| -> Vec<Value> {
+                list.as_array().unwrap().iter().filter(|one| is_ours(one)).cloned().collect()
+            };
+            let ours = |one: &Value| !["policies", "certificates"].contains(&one["name"].as_str().unwrap());
+            let named = |one: &Value| {
+                let words = ["--keycloak-secret", "--hub-secret", "--proxies", "--authorities"];
+                words.iter().any(|word| one.as_str().unwrap().starts_with(word))
+            };
+            let given =
+                (of(&container["args"], named), of(&container["volumeMounts"], ours), of(&pod["volumes"], ours));
+            let mount = |(_, path, volume): &(&str, &str, Value)| json!({"name": volume["name"], "mountPath": path, "readOnly": true});
+            let arguments = wanted.iter().map(|(argument, ..)| json!(argument)).collect();
+            let volumes = wanted.iter().map(|(.., volume)| volume.clone()).collect();
+            assert_eq!(given, (arguments, wanted.iter().map(mount).collect(), volumes), "{name} {section}");
         }
     }
 }

@@ -32,7 +32,12 @@ pub(super) async fn start(
     // Not asked whether it leads: whoever answers writes down what is wanted.
     let cluster = Cluster::connect(settings.controller.kubeconfig.as_deref(), MANAGER).await;
     let cluster = cluster.context("the REST API needs an API server")?;
-    let api = Api::new(ApiParts { cluster, policies: policies.set.clone(), metrics: metrics.clone() });
+    let api = Api::new(ApiParts {
+        cluster,
+        policies: policies.set.clone(),
+        files: settings.controller.files.clone(),
+        metrics: metrics.clone(),
+    });
     let listener = bind(settings.api).await?;
     let address = listener.local_addr()?;
     let running = Box::pin(api.run(listener, limits(&settings.connections), drain.clone()));

@@ -15,7 +15,7 @@ use crate::decisions::{DecisionReader, DecisionSettings};
 use crate::facts::Place;
 use crate::guard::{Endings, Guard, GuardSettings};
 use crate::install::CONTROLLER;
-use crate::orchestrator::{Orchestration, OrchestratorSettings};
+use crate::orchestrator::{Orchestration, OrchestratorSettings, OutsideFiles};
 use crate::policy::PolicySet;
 use crate::registration::Registration;
 use crate::serve::{Bundle, Check, Drain};
@@ -36,8 +36,8 @@ pub struct ControllerSettings {
     pub webhook_addresses: Vec<SocketAddr>,
     /// Whether the webhook's certificate is ours to make; not where cert-manager or files bring it.
     pub certificates: CertificateSource,
-    /// The file with the secret of the Keycloak client that makes the analyses' clients.
-    pub keycloak_secret: Option<PathBuf>,
+    /// What reaching Keycloak and the Hub takes.
+    pub files: OutsideFiles,
 }
 
 /// Who makes the webhook's certificate.
@@ -133,7 +133,7 @@ fn orchestration(
         cluster: cluster.clone(),
         leadership: leadership.clone(),
         policies: policies.clone(),
-        keycloak_secret: settings.keycloak_secret.clone(),
+        files: settings.files.clone(),
     })
 }
 

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::rbac::{CONTROLLER, WEBHOOK};
 use super::{Certificates, Settings};
-use crate::policy::{Orchestrator, PolicySet};
+use crate::policy::{Authorities, Orchestrator, PolicySet};
 
 /// The labels of everything that is ours.
 pub(super) fn labels(component: &str) -> Value {
@@ -55,6 +55,12 @@ pub const SERVING_SECRET: &str = "flamewarden-webhook-tls";
 
 /// Key `client-secret`: the secret of the Keycloak client that makes the analyses' clients. The operator makes it.
 const KEYCLOAK_SECRET: &str = "flamewarden-keycloak";
+/// Key `client-secret`: the secret of the node's Hub client. The operator makes it.
+const HUB_SECRET: &str = "flamewarden-hub";
+/// Keys `http-proxy` and `https-proxy`: addresses of proxies, with users where they want to know who asks.
+const PROXIES: &str = "flamewarden-proxies";
+/// Key `ca.crt`: certificates of authorities, in a Secret or a ConfigMap.
+const AUTHORITIES: &str = "flamewarden-authorities";
 const POLICIES: &str = "flamewarden-policies";
 const WEBHOOK_PORT: u16 = 9443;
 const PROBE_PORT: u16 = 8080;
@@ -67,17 +73,38 @@ struct Part {
     name: &'static str,
     replicas: u8,
     arguments: Vec<String>,
-    secret: Option<Mounted>,
+    mounted: Vec<Mounted>,
     memory: &'static str,
     grace: u16,
     has_api: bool,
 }
 
-/// A Secret as a folder.
+/// A Secret or ConfigMap as a folder.
 struct Mounted {
     volume: &'static str,
-    secret: &'static str,
+    from: From,
     path: &'static str,
+}
+
+/// Where the files of a folder come from.
+enum From {
+    Secret(&'static str),
+    ConfigMap(&'static str),
+}
+
+impl Mounted {
+    fn of_secret(volume: &'static str, secret: &'static str, path: &'static str) -> Self {
+        Mounted { volume, from: From::Secret(secret), path }
+    }
+
+    fn volume(&self) -> Value {
+        match self.from {
+            From::Secret(name) => {
+                json!({"name": self.volume, "secret": {"secretName": name, "defaultMode": 0o440}})
+            }
+            From::ConfigMap(name) => json!({"name": self.volume, "configMap": {"name": name}}),
+        }
+    }
 }
 
 fn webhook() -> Part {
@@ -87,7 +114,7 @@ fn webhook() -> Part {
         name: WEBHOOK,
         replicas: 2,
         arguments: arguments.map(str::to_owned).into(),
-        secret: Some(Mounted { volume: "certificates", secret: SERVING_SECRET, path: "/certificates" }),
+        mounted: vec![Mounted::of_secret("certificates", SERVING_SECRET, "/certificates")],
         // 150 MiB of its own and room for the bodies in flight.
         memory: "512Mi",
         // Longer than the drain, which waits for the API server's idle connections (90 s).
@@ -98,21 +125,43 @@ fn webhook() -> Part {
 
 fn controller(settings: &Settings, orchestrator: Option<&Orchestrator>) -> Part {
     let has_api = orchestrator.is_some_and(|orchestrator| orchestrator.api.is_some());
-    let has_tokens = orchestrator.is_some_and(|orchestrator| orchestrator.tokens.is_some());
     let namespace = format!("--namespace={}", settings.namespace);
     let arguments = ["serve", "--parts=controller", "--policies=/policies"].map(str::to_owned);
     let source = (settings.certificates != Certificates::Own).then(|| "--certificate-source=other".to_owned());
     let api = has_api.then(|| format!("--api=0.0.0.0:{REST_PORT}"));
-    let tokens = has_tokens.then(|| "--keycloak-secret=/keycloak/client-secret".to_owned());
+    let outside = orchestrator.map(outside).unwrap_or_default();
+    let files = outside.iter().map(|(argument, _)| (*argument).to_owned());
     Part {
         name: CONTROLLER,
         replicas: 2,
-        arguments: arguments.into_iter().chain([namespace]).chain(source).chain(api).chain(tokens).collect(),
-        secret: has_tokens.then_some(Mounted { volume: "keycloak", secret: KEYCLOAK_SECRET, path: "/keycloak" }),
+        arguments: arguments.into_iter().chain([namespace]).chain(source).chain(api).chain(files).collect(),
+        mounted: outside.into_iter().map(|(_, mounted)| mounted).collect(),
         memory: "256Mi",
         grace: 30,
         has_api,
     }
+}
+
+/// The files that reaching Keycloak and the Hub takes, each with the argument that names it.
+fn outside(orchestrator: &Orchestrator) -> Vec<(&'static str, Mounted)> {
+    let keycloak =
+        ("--keycloak-secret=/keycloak/client-secret", Mounted::of_secret("keycloak", KEYCLOAK_SECRET, "/keycloak"));
+    let hub = ("--hub-secret=/hub/client-secret", Mounted::of_secret("hub", HUB_SECRET, "/hub"));
+    let proxies = ("--proxies=/proxies", Mounted::of_secret("proxies", PROXIES, "/proxies"));
+    let authorities = orchestrator.ways.authorities.map(|from| {
+        let from = match from {
+            Authorities::ConfigMap => From::ConfigMap(AUTHORITIES),
+            Authorities::Secret => From::Secret(AUTHORITIES),
+        };
+        ("--authorities=/authorities/ca.crt", Mounted { volume: "authorities", from, path: "/authorities" })
+    });
+    let wanted = [
+        orchestrator.tokens.is_some().then_some(keycloak),
+        orchestrator.hub.is_some().then_some(hub),
+        orchestrator.ways.has_secret_proxy().then_some(proxies),
+        authorities,
+    ];
+    wanted.into_iter().flatten().collect()
 }
 
 fn policies(settings: &Settings) -> Value {
@@ -142,9 +191,9 @@ fn deployment(settings: &Settings, part: &Part) -> Value {
 fn pod(settings: &Settings, part: &Part, selector: &Value) -> Value {
     let mut volumes = vec![json!({"name": "policies", "configMap": {"name": POLICIES}})];
     let mut mounts = vec![json!({"name": "policies", "mountPath": "/policies", "readOnly": true})];
-    if let Some(Mounted { volume, secret, path }) = &part.secret {
-        volumes.push(json!({"name": volume, "secret": {"secretName": secret, "defaultMode": 0o440}}));
-        mounts.push(json!({"name": volume, "mountPath": path, "readOnly": true}));
+    for mounted in &part.mounted {
+        volumes.push(mounted.volume());
+        mounts.push(json!({"name": mounted.volume, "mountPath": mounted.path, "readOnly": true}));
     }
     let mut arguments = part.arguments.clone();
     arguments.push(format!("--probes=0.0.0.0:{PROBE_PORT}"));

@@ -5,12 +5,10 @@ use std::time::Duration;
 use http::Method;
 use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
-use tokio::sync::Mutex;
-use tokio::time::Instant;
 
 use super::{Doing, KeycloakProblem};
 use crate::model::Secret;
-use crate::remote::{Address, Content, Question, Remote};
+use crate::remote::{Address, Content, HeldToken, Question, Remote};
 
 /// An access token.
 #[derive(Debug, Clone)]
@@ -25,13 +23,7 @@ pub struct Token {
 pub(super) struct Login {
     client: String,
     secret: Secret,
-    held: Mutex<Option<Held>>,
-}
-
-struct Held {
-    text: Secret,
-    /// By a clock that nobody sets.
-    until: Instant,
+    held: HeldToken,
 }
 
 /// Where a realm hands out tokens.
@@ -42,28 +34,21 @@ pub(super) struct TokenDesk {
 
 impl Login {
     pub(super) fn new(client: String, secret: Secret) -> Self {
-        Login { client, secret, held: Mutex::new(None) }
+        Login { client, secret, held: HeldToken::default() }
     }
 
-    /// A token of ours. Many who ask at once wait for one.
+    /// A token of ours.
     pub(super) async fn token(&self, desk: &TokenDesk) -> Result<Secret, KeycloakProblem> {
-        let mut held = self.held.lock().await;
-        let asked = Instant::now();
-        if let Some(held) = held.as_ref().filter(|held| asked < held.until) {
-            return Ok(held.text.clone());
-        }
-        let granted = desk.grant(Doing::LogIn, &self.client, &self.secret).await?;
-        let until = asked + granted.lasts.saturating_sub(BEFORE_ITS_END);
-        *held = Some(Held { text: granted.text.clone(), until });
-        Ok(granted.text)
+        let grant = async {
+            let granted = desk.grant(Doing::LogIn, &self.client, &self.secret).await?;
+            Ok((granted.text, granted.lasts))
+        };
+        self.held.token(grant).await
     }
 
     /// A token that Keycloak does not take any more is not shown again.
     pub(super) async fn forget(&self, token: &Secret) {
-        let mut held = self.held.lock().await;
-        if held.as_ref().is_some_and(|held| held.text.reveal() == token.reveal()) {
-            *held = None;
-        }
+        self.held.forget(token).await;
     }
 }
 
@@ -111,6 +96,4 @@ struct Handed {
     expires_in: u64,
 }
 
-/// Long enough for a question that is on its way when the token ends.
-const BEFORE_ITS_END: Duration = Duration::from_secs(30);
 const LONGEST: usize = 256 * 1024;

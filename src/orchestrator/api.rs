@@ -21,6 +21,7 @@ use tokio::sync::Semaphore;
 
 use self::pace::Pace;
 use self::realms::Realms;
+use super::OutsideFiles;
 use crate::cluster::Cluster;
 use crate::policy::PolicySet;
 use crate::serve::{ConnectionLimits, Drain, Listen, serve};
@@ -51,6 +52,8 @@ pub struct ApiParts {
     pub cluster: Cluster,
     /// The policies in force, the API's own settings among them.
     pub policies: Arc<ArcSwap<PolicySet>>,
+    /// What reaching Keycloak takes.
+    pub files: OutsideFiles,
     /// Where numbers go.
     pub metrics: Arc<Metrics>,
 }
@@ -58,11 +61,11 @@ pub struct ApiParts {
 impl Api {
     /// An API that answers nobody yet.
     pub fn new(parts: ApiParts) -> Self {
-        let ApiParts { cluster, policies, metrics } = parts;
+        let ApiParts { cluster, policies, files, metrics } = parts;
         let inner = Inner {
             cluster,
             policies,
-            realms: Realms::new(metrics),
+            realms: Realms::new(metrics, files),
             administrators: Semaphore::new(BODIES),
             analyses: Semaphore::new(BODIES),
             pace: Mutex::default(),

@@ -96,8 +96,8 @@ impl Session {
     fn of(orchestration: &Orchestration, policies: Arc<PolicySet>) -> Option<Self> {
         let settings = policies.orchestrator.as_ref()?;
         let watches = Watches::of(&orchestration.settings.cluster, settings);
-        let file = orchestration.settings.keycloak_secret.as_deref();
-        let tokens = settings.tokens.as_ref().and_then(|tokens| match Tokens::of(tokens, file) {
+        let files = &orchestration.settings.files;
+        let tokens = settings.tokens.as_ref().and_then(|tokens| match Tokens::of(tokens, &settings.ways, files) {
             Ok(tokens) => Some(Arc::new(tokens)),
             Err(problem) => {
                 warn!(problem = %whole(&problem), "no tokens for analyses");

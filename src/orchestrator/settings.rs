@@ -1,10 +1,10 @@
 //! What the orchestrator was told.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 
+use super::OutsideFiles;
 use crate::cluster::{Cluster, Leadership};
 use crate::policy::PolicySet;
 
@@ -17,6 +17,6 @@ pub struct OrchestratorSettings {
     pub leadership: Leadership,
     /// The policies in force, the orchestrator's own settings among them.
     pub policies: Arc<ArcSwap<PolicySet>>,
-    /// The file with the secret of the Keycloak client that makes the analyses' clients.
-    pub keycloak_secret: Option<PathBuf>,
+    /// What reaching Keycloak and the Hub takes.
+    pub files: OutsideFiles,
 }

@@ -1,54 +1,35 @@
 //! Edge: the token of each analysis, from Keycloak into its Secret and nowhere else.
 
-use std::fs;
-use std::path::Path;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use serde_json::Value;
 
+use super::OutsideFiles;
+use super::outside::OutsideProblem;
 use crate::bundle::keycloak_token;
 use crate::keycloak::{Keycloak, KeycloakProblem, KeycloakSettings};
-use crate::model::{AnalysisObject, Secret};
-use crate::policy::TokenSettings;
-use crate::remote::{Address, Remote, RemoteProblem, Ways};
+use crate::model::AnalysisObject;
+use crate::policy::{TokenSettings, WaySettings};
+use crate::remote::Address;
 
 /// Who makes clients and fetches tokens.
 pub(super) struct Tokens(Keycloak);
 
-/// Why there can be no tokens at all.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum TokensProblem {
-    /// Nobody has said with which secret to log in.
-    #[error("the Orchestrator has a section `tokens`, and no file holds the client's secret: set --keycloak-secret")]
-    NoFile,
-    /// The file cannot be read.
-    #[error("cannot read the Keycloak client's secret from {file}")]
-    File {
-        /// Which file.
-        file: String,
-        /// Why not.
-        source: std::io::Error,
-    },
-    /// Keycloak cannot be reached as the settings say.
-    #[error("cannot ask Keycloak")]
-    Remote(#[from] RemoteProblem),
-}
-
 impl Tokens {
-    /// As the settings say, with the secret in that file.
-    pub(super) fn of(settings: &TokenSettings, secret: Option<&Path>) -> Result<Self, TokensProblem> {
-        let file = secret.ok_or(TokensProblem::NoFile)?;
-        let text = fs::read_to_string(file)
-            .map_err(|source| TokensProblem::File { file: file.display().to_string(), source })?;
-        let ways = Ways { authorities: None, http_proxy: None, https_proxy: None, patience: PATIENCE };
+    /// As the settings say, with the client's secret from its file.
+    pub(super) fn of(
+        settings: &TokenSettings,
+        ways: &WaySettings,
+        files: &OutsideFiles,
+    ) -> Result<Self, OutsideProblem> {
         let settings = KeycloakSettings {
             address: Address::parse(&settings.keycloak)?,
             realm: settings.realm.clone(),
             client: settings.client.clone(),
-            secret: Secret::new(text.trim_end()),
+            secret: files.keycloak_secret()?,
         };
-        Ok(Tokens(Keycloak::new(Remote::new(&ways)?, settings)))
+        Ok(Tokens(Keycloak::new(files.remote(ways, PATIENCE)?, settings)))
     }
 
     /// What is to stand in the analysis's Secret: a fresh token, to be renewed when half of its time is over.

@@ -95,7 +95,7 @@ impl Visits {
     /// Connections cannot be set up.
     pub(super) fn new(cluster: Cluster, namespace: &str, period: Duration) -> Result<Self, RemoteProblem> {
         // Gateways are in the cluster, so that no proxy is between.
-        let ways = Ways { authorities: None, http_proxy: None, https_proxy: None, patience: PATIENCE };
+        let ways = Ways::plain(PATIENCE);
         let soon = period * 2 + Duration::from_secs(1);
         let visitor = Visitor { remote: Remote::new(&ways)?, cluster, namespace: namespace.to_owned(), soon };
         Ok(Visits {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error};
 
-use super::{ApiSettings, HealthSettings, TokenSettings, checked};
+use super::{ApiSettings, HealthSettings, HubSettings, TokenSettings, WaySettings, checked};
 use crate::model::ImageRef;
 
 /// What the orchestrator needs to know of the node. Written as `kind: Orchestrator`; without it nothing is made.
@@ -31,6 +31,12 @@ pub struct Orchestrator {
     /// How analyses come to their tokens; their creators bring them where nothing is said.
     #[serde(default)]
     pub tokens: Option<TokenSettings>,
+    /// Which Hub is told how analyses are doing; none where nothing is said.
+    #[serde(default)]
+    pub hub: Option<HubSettings>,
+    /// How Keycloak and the Hub are reached.
+    #[serde(default)]
+    pub ways: WaySettings,
 }
 
 /// The node's services that gateways lead to, each by the name of its Service.

@@ -220,7 +220,7 @@ fn keycloak(system: &StandIn) -> Keycloak {
 }
 
 fn keycloak_at(address: &Address) -> Keycloak {
-    let ways = Ways { authorities: None, http_proxy: None, https_proxy: None, patience: Duration::from_secs(60) };
+    let ways = Ways::plain(Duration::from_secs(60));
     let settings = KeycloakSettings {
         address: address.clone(),
         realm: "flame".to_owned(),

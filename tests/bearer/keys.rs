@@ -192,7 +192,7 @@ impl Lab {
 }
 
 fn realm(keycloak: &Address, patience: Duration, metrics: &Arc<Metrics>) -> Arc<Realm> {
-    let ways = Ways { authorities: None, http_proxy: None, https_proxy: None, patience };
+    let ways = Ways::plain(patience);
     Realm::new(Remote::new(&ways).unwrap(), keycloak, "flame", expected(), Arc::clone(metrics))
 }
 

@@ -5,5 +5,7 @@ mod clients;
 mod keys;
 mod signer;
 mod stand_in;
+#[path = "../hub/tls.rs"]
+mod tls;
 mod tokens;
 mod ways;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use flamewarden::cluster::{Cluster, Leadership, LeaseTiming, campaign};
 use flamewarden::facts::Place;
-use flamewarden::orchestrator::{Orchestration, OrchestratorSettings};
+use flamewarden::orchestrator::{Orchestration, OrchestratorSettings, OutsideFiles};
 use flamewarden::policy::PolicySet;
 use tokio::sync::{Mutex, watch};
 use tokio::task::JoinSet;
@@ -66,7 +66,7 @@ impl Instance {
             cluster: cluster.led_by(leadership.clone()),
             leadership: leadership.clone(),
             policies: Arc::new(ArcSwap::from_pointee(policies(section))),
-            keycloak_secret,
+            files: OutsideFiles { keycloak_secret, ..OutsideFiles::default() },
         };
         tasks.spawn(Orchestration::new(settings).run(stopped));
         Instance { way, leadership, _tasks: tasks, _stop: stop }

@@ -10,7 +10,7 @@ use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use flamewarden::cluster::Cluster;
 use flamewarden::model::Secret;
-use flamewarden::orchestrator::{self, ApiParts};
+use flamewarden::orchestrator::{self, ApiParts, OutsideFiles};
 use flamewarden::policy::PolicySet;
 use flamewarden::remote::{Address, Content, Question, Remote, Ways};
 use flamewarden::serve::{ConnectionLimits, Drain};
@@ -228,6 +228,7 @@ fn while_the_api_server_is_down_each_call_is_answered_as_flame_does() {
         let parts = ApiParts {
             cluster: Cluster::connect(Some(&folder.join("kubeconfig")), "test").await.unwrap(),
             policies: Arc::new(ArcSwap::from_pointee(policies)),
+            files: OutsideFiles::default(),
             metrics: Arc::new(Metrics::new()),
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -268,7 +269,7 @@ struct Api {
 impl Api {
     async fn of(guarded: &'static Guarded) -> Api {
         crate::node::services(guarded, MADE).await;
-        let ways = Ways { authorities: None, http_proxy: None, https_proxy: None, patience: PATIENCE };
+        let ways = Ways::plain(PATIENCE);
         let remote = Remote::new(&ways).unwrap();
         Api { guarded, address: guarded.api.clone(), remote, token: token(&REALM.key, &claims("hub-adapter")) }
     }

@@ -148,7 +148,7 @@ impl Server {
 /// Connections without a proxy, to the loopback.
 pub(crate) fn remote() -> Remote {
     let patience = Duration::from_secs(30);
-    Remote::new(&Ways { authorities: None, http_proxy: None, https_proxy: None, patience }).unwrap()
+    Remote::new(&Ways::plain(patience)).unwrap()
 }
 
 /// The realm `flame` as FLAME's chart makes it, with `service1` that makes clients, and what more a test needs.

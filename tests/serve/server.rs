@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use flamewarden::app::{CertificateSource, ControllerSettings, Part, Running, Settings, start};
 use flamewarden::cluster::LeaseTiming;
+use flamewarden::orchestrator::OutsideFiles;
 use flamewarden::serve::{ConnectionLimits, renew_folder, service_names};
 use flamewarden::webhook::{Judge, ReviewLimits};
 use jiff::Timestamp;
@@ -85,7 +86,7 @@ impl Place {
                 timing: LeaseTiming::default(),
                 webhook_addresses: Vec::new(),
                 certificates: CertificateSource::Other,
-                keycloak_secret: None,
+                files: OutsideFiles::default(),
             },
         }
     }

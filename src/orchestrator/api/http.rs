@@ -21,7 +21,7 @@ use super::{Api, Inner};
 use crate::bundle::CreateRequest;
 use crate::cluster::ClusterProblem;
 use crate::model::parse;
-use crate::policy::{ApiSettings, PolicySet};
+use crate::policy::{ApiSettings, PolicySet, WaySettings};
 use crate::serve::Handler;
 use crate::telemetry::whole;
 
@@ -51,7 +51,7 @@ impl Inner {
         let Some((orchestrator, settings)) = settings else {
             return Answer::detail(503, "the policies in force have no API");
         };
-        let caller = match self.caller(&head.headers, settings).await {
+        let caller = match self.caller(&head.headers, settings, &orchestrator.ways).await {
             Ok(caller) => caller,
             Err(answer) => return answer,
         };
@@ -89,9 +89,9 @@ impl Inner {
     }
 
     /// Who asks. Why a token counts for nothing is told to the log alone.
-    async fn caller(&self, headers: &HeaderMap, settings: &ApiSettings) -> Result<Caller, Answer> {
+    async fn caller(&self, headers: &HeaderMap, settings: &ApiSettings, ways: &WaySettings) -> Result<Caller, Answer> {
         let token = bearer(headers).ok_or_else(Answer::not_authenticated)?;
-        let realm = self.realms.of(settings).map_err(|problem| {
+        let realm = self.realms.of(settings, ways).map_err(|problem| {
             warn!(problem = %whole(&problem), "nobody can be asked for the realm's keys");
             Answer::detail(503, UNKNOWN)
         })?;

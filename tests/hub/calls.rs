@@ -1,0 +1,79 @@
+//! What the Hub is asked and told, in both ways to write names.
+
+use std::collections::BTreeMap;
+
+use flamewarden::hub::{LogLine, ProcessStatus};
+use flamewarden::policy::FieldNames;
+use serde_json::{Value, json};
+
+use crate::lab::{ANALYSIS, edge};
+use crate::stand_in::{Hub, NODE, OTHER_NODE};
+
+#[tokio::test]
+async fn an_analysis_is_found_told_and_logged_and_its_partners_are_read() {
+    for names in [FieldNames::Camel, FieldNames::Snake] {
+        let hub = Hub::start(names).await;
+        let elsewhere = hub.part(ANALYSIS, OTHER_NODE, Some("executing"));
+        let own = hub.part(ANALYSIS, NODE, None);
+        let never = hub.part(ANALYSIS, "11111111-0000-4000-8000-000000000003", None);
+        hub.part("44444444-0000-4000-8000-000000000002", NODE, Some("failed"));
+        let edge = edge(&hub);
+        let id = ANALYSIS.parse().unwrap();
+
+        let part = edge.part(id).await.unwrap();
+        assert_eq!(part.to_string(), own);
+        let partners = BTreeMap::from([
+            (elsewhere.parse().unwrap(), Some(ProcessStatus::Executing)),
+            (never.parse().unwrap(), None),
+        ]);
+        assert_eq!(edge.partners(id, part).await.unwrap(), partners);
+        edge.tell(id, part, ProcessStatus::Started, 0).await.unwrap();
+        edge.tell(id, part, ProcessStatus::Executing, 40).await.unwrap();
+        let told = [("started", 0), ("executing", 40)].map(|(word, progress)| (word.to_owned(), Some(progress)));
+        assert_eq!(hub.told(&own), told);
+        let line =
+            LogLine { message: "epoch 1".to_owned(), level: "info".to_owned(), status: ProcessStatus::Executing };
+        edge.log(id, &line).await.unwrap();
+        let camel = json!({
+            "analysisId": ANALYSIS, "nodeId": NODE, "code": null, "status": "executing", "message": "epoch 1",
+            "level": "info",
+        });
+        let snake = json!({
+            "analysis_id": ANALYSIS, "node_id": NODE, "code": null, "status": "executing", "message": "epoch 1",
+            "level": "info",
+        });
+        assert_eq!(hub.logs(), [if names == FieldNames::Camel { camel } else { snake }]);
+        let paths: Vec<_> = hub.asked().into_iter().map(|asked| format!("{} {}", asked.method, asked.path)).collect();
+        let tell = format!("POST /analysis-nodes/{own}");
+        let want = ["POST /token", "GET /nodes", "GET /analysis-nodes", "GET /analysis-nodes", &tell, &tell];
+        assert_eq!(paths, [&want[..], &["POST /analysis-node-logs"]].concat());
+    }
+}
+
+#[tokio::test]
+async fn all_pages_of_partners_are_read() {
+    let hub = Hub::start(FieldNames::Camel).await;
+    let own = hub.part(ANALYSIS, NODE, None);
+    for number in 0..120 {
+        hub.part(ANALYSIS, &format!("11111111-0000-4000-8000-1{number:011}"), Some("started"));
+    }
+    let partners = edge(&hub).partners(ANALYSIS.parse().unwrap(), own.parse().unwrap()).await.unwrap();
+    assert_eq!(partners.len(), 120);
+    assert!(partners.values().all(|status| *status == Some(ProcessStatus::Started)));
+}
+
+#[tokio::test]
+async fn what_the_hub_does_not_know_is_told_so_and_nobody_else_s_is_taken_for_ours() {
+    // A Hub that does not know our filters gives everybody's.
+    let hub = Hub::start(FieldNames::Snake).await;
+    hub.part(ANALYSIS, OTHER_NODE, Some("executing"));
+    let edge = edge(&hub);
+    let told = edge.part(ANALYSIS.parse().unwrap()).await.unwrap_err();
+    assert_eq!(told.to_string(), format!("the Hub knows no analysis {ANALYSIS} on this node"));
+    let nodes = |asked: &[crate::stand_in::Asked]| -> Vec<Value> {
+        let nodes = asked.iter().filter(|asked| asked.path == "/nodes");
+        nodes.map(|asked| json!(asked.query)).collect()
+    };
+    let client = json!({"filter[client_id]": crate::stand_in::CLIENT, "page[limit]": "50", "page[offset]": "0"});
+    assert_eq!(nodes(&hub.asked()), [client]);
+}
