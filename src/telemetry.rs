@@ -48,6 +48,12 @@ pub struct Metrics {
     pub guard_pods: Family<StateLabels, Gauge>,
     /// Guarded namespaces that the guard has not seen whole, and so guards not yet.
     pub guard_namespaces_unseen: Gauge,
+    /// Analyses by their phase, as the leading orchestrator knows them.
+    pub analyses: Family<PhaseLabels, Gauge>,
+    /// Steps of the orchestrator by how they ended.
+    pub steps: Family<OutcomeLabels, Counter>,
+    /// Questions how an analysis is, by what was answered.
+    pub visits: Family<AnswerLabels, Counter>,
     /// Bytes of review bodies held at this moment.
     pub bytes_in_flight: Gauge,
     /// Threads that hang in users' rules, as of the last review.
@@ -105,6 +111,27 @@ pub struct StateLabels {
     pub state: &'static str,
 }
 
+/// Where in its life an analysis is.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct PhaseLabels {
+    /// As FLAME names it; `none` before the first run.
+    pub phase: &'static str,
+}
+
+/// How something ended.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct OutcomeLabels {
+    /// `done` or `failed`.
+    pub outcome: &'static str,
+}
+
+/// What an analysis answered.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct AnswerLabels {
+    /// What it says of itself, `silent` or `unreachable`.
+    pub answer: &'static str,
+}
+
 impl Metrics {
     /// All metrics, at zero.
     pub fn new() -> Self {
@@ -121,6 +148,9 @@ impl Metrics {
             events_suppressed: Counter::default(),
             guard_pods: Family::default(),
             guard_namespaces_unseen: Gauge::default(),
+            analyses: Family::default(),
+            steps: Family::default(),
+            visits: Family::default(),
             bytes_in_flight: Gauge::default(),
             rule_threads_stuck: Gauge::default(),
             certificate_expiry: Gauge::default(),
@@ -157,6 +187,9 @@ impl Metrics {
         registry.register("guard_pods", "Analysis pods by how they are guarded", self.guard_pods.clone());
         let unseen = self.guard_namespaces_unseen.clone();
         registry.register("guard_namespaces_unseen", "Guarded namespaces not seen whole", unseen);
+        registry.register("analyses", "Analyses by phase", self.analyses.clone());
+        registry.register("orchestrator_steps", "Steps of the orchestrator by outcome", self.steps.clone());
+        registry.register("analysis_health_answers", "What analyses answer when asked", self.visits.clone());
         registry.register("admission_in_flight_bytes", "Bytes of bodies held", self.bytes_in_flight.clone());
         let stuck = self.rule_threads_stuck.clone();
         registry.register("admission_rule_threads_stuck", "Threads that hang in users' rules", stuck);

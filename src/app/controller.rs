@@ -83,7 +83,7 @@ pub(super) async fn start(
         metrics: metrics.clone(),
     };
     loops.spawn(Guard::new(guard).run(stopped.clone(), synced));
-    loops.spawn(orchestration(settings, &cluster, &leadership, &policies).run(stopped.clone()));
+    loops.spawn(orchestration(settings, &cluster, &leadership, (&policies, &metrics)).run(stopped.clone()));
     let endings = Endings { cluster: cluster.clone(), leadership: leadership.clone(), policies: policies.clone() };
     loops.spawn(endings.run(stopped.clone()));
     let (bundle, known) = watch::channel(Bundle::default());
@@ -127,12 +127,13 @@ fn orchestration(
     settings: &ControllerSettings,
     cluster: &Cluster,
     leadership: &Leadership,
-    policies: &Arc<ArcSwap<PolicySet>>,
+    (policies, metrics): (&Arc<ArcSwap<PolicySet>>, &Arc<Metrics>),
 ) -> Orchestration {
     Orchestration::new(OrchestratorSettings {
         cluster: cluster.clone(),
         leadership: leadership.clone(),
         policies: policies.clone(),
+        metrics: metrics.clone(),
         files: settings.files.clone(),
     })
 }

@@ -98,6 +98,22 @@ pub enum Phase {
     Failed,
 }
 
+impl Phase {
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Phase::Starting => "starting",
+            Phase::Started => "started",
+            Phase::Stopping => "stopping",
+            Phase::Stopped => "stopped",
+            Phase::Executing => "executing",
+            Phase::Executed => "executed",
+            Phase::Stuck => "stuck",
+            Phase::Failed => "failed",
+        }
+    }
+}
+
 /// One condition.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

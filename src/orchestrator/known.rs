@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::bundle::Services;
 use crate::cluster::{Change, Kind};
 use crate::facts::Place;
-use crate::model::{AnalysisId, AnalysisObject, labels};
+use crate::model::{AnalysisId, AnalysisObject, Phase, labels};
 
 /// All that is known.
 #[derive(Debug, Default)]
@@ -208,6 +208,16 @@ impl Known {
     /// One analysis, and what belongs to it.
     pub(super) fn of(&self, id: AnalysisId) -> Option<(&AnalysisObject, &Objects)> {
         Some((self.analyses.get(&id)?, self.objects.get(&id).unwrap_or(&EMPTY)))
+    }
+
+    /// How many analyses there are in each phase.
+    pub(super) fn phases(&self) -> BTreeMap<Option<Phase>, i64> {
+        let mut phases = BTreeMap::new();
+        for analysis in self.analyses.values() {
+            let number: &mut i64 = phases.entry(analysis.status.phase).or_default();
+            *number = number.saturating_add(1);
+        }
+        phases
     }
 
     /// What belongs to the namespace.

@@ -9,7 +9,7 @@ use futures::FutureExt;
 use jiff::Timestamp;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::{Instant, interval, sleep, sleep_until};
 use tracing::{debug, warn};
 
 use super::act::{Outcome, act};
@@ -19,9 +19,9 @@ use super::settings::OrchestratorSettings;
 use super::tokens::Tokens;
 use super::visits::Visits;
 use super::watches::{News, Watches};
-use crate::model::AnalysisId;
+use crate::model::{AnalysisId, Phase};
 use crate::policy::PolicySet;
-use crate::telemetry::whole;
+use crate::telemetry::{OutcomeLabels, PhaseLabels, whole};
 
 /// The orchestrator of one namespace.
 pub struct Orchestration {
@@ -104,8 +104,8 @@ impl Session {
                 None
             }
         });
-        let cluster = orchestration.settings.cluster.clone();
-        let visits = Visits::new(cluster, &settings.namespace, settings.health.period())
+        let (cluster, metrics) = (orchestration.settings.cluster.clone(), orchestration.settings.metrics.clone());
+        let visits = Visits::new(cluster, &settings.namespace, settings.health.period(), metrics)
             .inspect_err(|problem| warn!(problem = %whole(problem), "nobody can be asked, so nothing is made"));
         Some(Session {
             visits: visits.ok()?,
@@ -124,6 +124,7 @@ impl Session {
     }
 
     async fn run(mut self, stop: &mut watch::Receiver<bool>) -> Ended {
+        let mut counts = interval(COUNT);
         let ended = loop {
             if !Arc::ptr_eq(&self.settings.policies.load(), &self.policies) {
                 break Ended::OtherPolicies;
@@ -145,10 +146,22 @@ impl Session {
                     Err(problem) => warn!(%problem, "a step of the orchestrator broke off"),
                 },
                 () = sleep_until(next) => {}
+                _ = counts.tick() => self.count(),
             }
         };
         while self.steps.join_next().await.is_some() {}
+        self.settings.metrics.analyses.clear();
         ended
+    }
+
+    /// Counts the analyses for whoever watches; who does not lead counts none, so that sums are right.
+    fn count(&self) {
+        let analyses = &self.settings.metrics.analyses;
+        analyses.clear();
+        for (phase, number) in self.known.phases().into_iter().filter(|_| self.settings.leadership.holds()) {
+            let phase = phase.map_or("none", Phase::name);
+            analyses.get_or_create(&PhaseLabels { phase }).set(number);
+        }
     }
 
     /// Starts the next step of everybody who is stirred; gives the moment at which to look again at the latest.
@@ -233,6 +246,8 @@ impl Session {
             self.stirred.insert(id);
         }
         self.known.written(id, stored);
+        let outcome = if problem.is_some() { "failed" } else { "done" };
+        self.settings.metrics.steps.get_or_create(&OutcomeLabels { outcome }).inc();
         if let Some(problem) = problem {
             return self.rest(id, &problem);
         }
@@ -251,6 +266,7 @@ impl Session {
 
 /// Steps under way at one time; each is one call.
 const PLACES: usize = 16;
+const COUNT: Duration = Duration::from_secs(5);
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 const LOOK_FOR_LEADERSHIP: Duration = Duration::from_millis(200);
 const FIRST_RETRY: Duration = Duration::from_millis(100);

@@ -7,6 +7,7 @@ use arc_swap::ArcSwap;
 use super::OutsideFiles;
 use crate::cluster::{Cluster, Leadership};
 use crate::policy::PolicySet;
+use crate::telemetry::Metrics;
 
 /// What the orchestrator needs.
 #[derive(Clone)]
@@ -17,6 +18,8 @@ pub struct OrchestratorSettings {
     pub leadership: Leadership,
     /// The policies in force, the orchestrator's own settings among them.
     pub policies: Arc<ArcSwap<PolicySet>>,
+    /// Where numbers go.
+    pub metrics: Arc<Metrics>,
     /// What reaching Keycloak and the Hub takes.
     pub files: OutsideFiles,
 }

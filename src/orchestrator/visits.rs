@@ -19,7 +19,7 @@ use crate::cluster::{Cluster, Kind};
 use crate::facts::Place;
 use crate::model::{AnalysisId, Phase, Run};
 use crate::remote::{Address, Content, Question, Remote, RemoteProblem, Ways};
-use crate::telemetry::whole;
+use crate::telemetry::{AnswerLabels, Metrics, whole};
 
 /// Where a run is asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,6 +57,7 @@ pub(super) enum Answer {
 /// All visits.
 pub(super) struct Visits {
     visitor: Arc<Visitor>,
+    metrics: Arc<Metrics>,
     period: Duration,
     each: BTreeMap<AnalysisId, State>,
     /// Who is asked next, and when.
@@ -88,18 +89,35 @@ struct Visitor {
     soon: Duration,
 }
 
+impl Answer {
+    /// Its name in numbers.
+    fn name(self) -> &'static str {
+        match self {
+            Answer::Says(phase) => phase.name(),
+            Answer::Silent => "silent",
+            Answer::Unreachable => "unreachable",
+        }
+    }
+}
+
 impl Visits {
     /// Nobody to visit yet.
     ///
     /// # Errors
     /// Connections cannot be set up.
-    pub(super) fn new(cluster: Cluster, namespace: &str, period: Duration) -> Result<Self, RemoteProblem> {
+    pub(super) fn new(
+        cluster: Cluster,
+        namespace: &str,
+        period: Duration,
+        metrics: Arc<Metrics>,
+    ) -> Result<Self, RemoteProblem> {
         // Gateways are in the cluster, so that no proxy is between.
         let ways = Ways::plain(PATIENCE);
         let soon = period * 2 + Duration::from_secs(1);
         let visitor = Visitor { remote: Remote::new(&ways)?, cluster, namespace: namespace.to_owned(), soon };
         Ok(Visits {
             visitor: Arc::new(visitor),
+            metrics,
             period,
             each: BTreeMap::new(),
             queue: BTreeSet::new(),
@@ -167,6 +185,7 @@ impl Visits {
         state.due = Some(due);
         self.queue.insert((due, id));
         let Visit { run, answer, given } = visit;
+        self.metrics.visits.get_or_create(&AnswerLabels { answer: answer.name() }).inc();
         if run != state.call.run {
             state.heard = None;
             return;

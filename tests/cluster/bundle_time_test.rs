@@ -70,6 +70,7 @@ fn took(write: &Write) -> Option<Duration> {
     Some(write.answered? - write.came)
 }
 
+#[expect(clippy::print_stdout, reason = "it is what is measured")]
 fn tell(how: &str, taken: &mut [Taken]) {
     taken.sort_by_key(|taken| taken.whole);
     let (median, last) = (&taken[taken.len() / 2], &taken[taken.len() - 1]);

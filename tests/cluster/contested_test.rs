@@ -52,30 +52,8 @@ fn two_who_contest_a_lease_lose_no_analysis_and_make_none_twice() {
             both[leader].way.hangs(false);
         }
         for (number, id) in made.iter().enumerate() {
-            let last = number / 3 == turns - 1;
-            let (run, phase) = match number % 3 {
-                _ if last => (1, "started"),
-                0 => (1, "stopped"),
-                1 => (2, "started"),
-                _ => {
-                    node.guarded.cluster.gone(&node.at("analyses", id)).await;
-                    assert_eq!(node.belongings(id).await, [""; 0]);
-                    continue;
-                }
-            };
-            let settled = |status: &Value| {
-                let ready = &status["conditions"][0];
-                status["phase"] == phase && status["run"] == run && (phase == "stopped" || ready["status"] == "True")
-            };
-            let status = node.status(id, settled).await;
-            assert_eq!(status["restarts"], json!(0));
-            let wanted = if phase == "stopped" { stopped(id) } else { running(id, run) };
-            let left = wait_until("nothing else is there", PATIENCE, async || {
-                let there: Vec<String> =
-                    node.belongings(id).await.into_iter().filter(|name| !name.starts_with("pods ")).collect();
-                (there == wanted).then_some(there)
-            });
-            left.await;
+            let is_last = number / 3 == turns - 1;
+            ended(&node, id, if is_last { None } else { Some(number % 3) }).await;
         }
         for (leader, cut) in cuts {
             let too_late: Vec<Write> =
@@ -87,6 +65,33 @@ fn two_who_contest_a_lease_lose_no_analysis_and_make_none_twice() {
             node.guarded.cluster.gone(&node.at("analyses", id)).await;
         }
     });
+}
+
+/// Waits until an analysis is what was asked of it: nothing, that it stops, that it runs once more, that it goes.
+async fn ended(node: &Node, id: &str, asked: Option<usize>) {
+    let (run, phase) = match asked {
+        None => (1, "started"),
+        Some(0) => (1, "stopped"),
+        Some(1) => (2, "started"),
+        Some(_) => {
+            node.guarded.cluster.gone(&node.at("analyses", id)).await;
+            assert_eq!(node.belongings(id).await, [""; 0]);
+            return;
+        }
+    };
+    let settled = |status: &Value| {
+        let ready = &status["conditions"][0];
+        status["phase"] == phase && status["run"] == run && (phase == "stopped" || ready["status"] == "True")
+    };
+    let status = node.status(id, settled).await;
+    assert_eq!(status["restarts"], json!(0));
+    let wanted = if phase == "stopped" { stopped(id) } else { running(id, run) };
+    wait_until("nothing else is there", PATIENCE, async || {
+        let there = node.belongings(id).await;
+        let there: Vec<String> = there.into_iter().filter(|name| !name.starts_with("pods ")).collect();
+        (there == wanted).then_some(())
+    })
+    .await;
 }
 
 async fn leader(both: &[Instance]) -> usize {

@@ -55,6 +55,16 @@ fn analyses_execute_end_get_stuck_and_fail_each_for_itself() {
 
         let status = node.status(&slow, |_| true).await;
         assert_eq!(status["phase"], json!("started"), "nobody knows how it is");
+        wait_until("the numbers say so", PATIENCE, async || {
+            let text = instance.metrics.text();
+            let wanted = [("executed", 1), ("failed", 2), ("started", 1)];
+            let told = |phase: &str, number| format!("flamewarden_analyses{{phase=\"{phase}\"}} {number}\n");
+            let answers = ["executing", "executed", "stuck", "silent", "unreachable"];
+            let answered = |answer: &str| format!("flamewarden_analysis_health_answers_total{{answer=\"{answer}\"}} ");
+            let whole = wanted.iter().all(|(phase, number)| text.contains(&told(phase, number)));
+            (whole && answers.iter().all(|answer| text.contains(&answered(answer)))).then_some(())
+        })
+        .await;
         for id in [&slow, &ends, &breaks, &stuck] {
             node.creator.delete(&node.at("analyses", id), None).await.unwrap();
             node.guarded.cluster.gone(&node.at("analyses", id)).await;

@@ -9,6 +9,7 @@ use flamewarden::cluster::{Cluster, Leadership, LeaseTiming, campaign};
 use flamewarden::facts::Place;
 use flamewarden::orchestrator::{Orchestration, OrchestratorSettings, OutsideFiles};
 use flamewarden::policy::PolicySet;
+use flamewarden::telemetry::Metrics;
 use tokio::sync::{Mutex, watch};
 use tokio::task::JoinSet;
 
@@ -22,6 +23,7 @@ pub(crate) static TURN: Mutex<()> = Mutex::const_new(());
 /// An orchestrator in this process, which ends as a killed one does: between two instructions.
 pub(crate) struct Instance {
     pub(crate) way: Faulty,
+    pub(crate) metrics: Arc<Metrics>,
     leadership: Leadership,
     _tasks: JoinSet<()>,
     _stop: watch::Sender<bool>,
@@ -62,14 +64,16 @@ impl Instance {
         let lease = Place { namespace: "flamewarden-system".to_owned(), name: lease.to_owned() };
         tasks.spawn(campaign(cluster.clone(), lease, identity.to_owned(), timing, leadership.clone()));
         let (stop, stopped) = watch::channel(false);
+        let metrics = Arc::new(Metrics::new());
         let settings = OrchestratorSettings {
             cluster: cluster.led_by(leadership.clone()),
             leadership: leadership.clone(),
             policies: Arc::new(ArcSwap::from_pointee(policies(section))),
+            metrics: metrics.clone(),
             files: OutsideFiles { keycloak_secret, ..OutsideFiles::default() },
         };
         tasks.spawn(Orchestration::new(settings).run(stopped));
-        Instance { way, leadership, _tasks: tasks, _stop: stop }
+        Instance { way, metrics, leadership, _tasks: tasks, _stop: stop }
     }
 
     /// Waits for its death, in any case ends it: with nothing left to write it would live on.
