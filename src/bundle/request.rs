@@ -51,7 +51,7 @@ impl CreateRequest {
         let (analysis, project) = (text("analysis_id"), text("project_id"));
         let (registry, image) = (text("registry_url"), text("image_url"));
         let (user, password, token) = (text("registry_user"), text("registry_password"), text("kong_token"));
-        let restart_counter = number(fields, "restart_counter", u64::from(MOST_RUNS), &mut faults);
+        let restart_counter = number(fields, "restart_counter", u64::from(MOST_RESTARTS), &mut faults);
         let progress = number(fields, "progress", 100, &mut faults);
         let analysis = id(&analysis, "analysis_id", &mut faults);
         let project = id(&project, "project_id", &mut faults);
@@ -62,7 +62,7 @@ impl CreateRequest {
             image,
             credentials: Credentials { registry, user, password },
             tokens: Tokens { data_source: token, keycloak: None },
-            restart_counter: u32::try_from(restart_counter).unwrap_or(MOST_RUNS),
+            restart_counter: u32::try_from(restart_counter).unwrap_or(MOST_RESTARTS),
             progress: u8::try_from(progress).unwrap_or(100),
         })
     }
@@ -112,5 +112,6 @@ fn id<T: std::str::FromStr<Err = crate::model::IdProblem>>(
     read.ok()
 }
 
-/// The most runs of one analysis that are counted; far more than a restart limit lets it have.
-const MOST_RUNS: u32 = 1_000_000;
+/// The most earlier runs that a request may count: far more than a restart limit lets an analysis have, and one less
+/// than an Analysis may count itself.
+pub const MOST_RESTARTS: u32 = 999_999;

@@ -3,12 +3,15 @@
 mod access;
 mod answer;
 mod creation;
+mod document;
 mod http;
 mod line;
 mod operations;
 mod pace;
+mod page;
 mod realms;
 mod route;
+mod schemas;
 #[cfg(test)]
 mod testing;
 mod view;

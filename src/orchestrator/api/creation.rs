@@ -99,7 +99,7 @@ pub(super) fn secrets(request: &CreateRequest, owner: &AnalysisObject) -> [Value
 }
 
 /// As the schema of Analyses has it.
-const LONGEST_IMAGE: usize = 512;
+pub(super) const LONGEST_IMAGE: usize = 512;
 
 #[cfg(test)]
 mod tests {

@@ -5,8 +5,11 @@ use std::time::Duration;
 
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::{Bytes, Incoming};
-use hyper::header::{ALLOW, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, WWW_AUTHENTICATE};
-use hyper::{Request, Response, StatusCode};
+use hyper::header::{
+    ALLOW, AUTHORIZATION, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderMap, HeaderValue,
+    REFERRER_POLICY, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
+};
+use hyper::{Method, Request, Response, StatusCode};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep_until, timeout};
@@ -16,6 +19,7 @@ use super::access::{Caller, stranger};
 use super::answer::Answer;
 use super::line::Line;
 use super::operations::Operations;
+use super::page::{ALLOW as PAGES_ALLOW, CONTENT_SECURITY_POLICY as PAGES_POLICY, METHODS, Page, page};
 use super::route::{Operation, Route, Which, route};
 use super::{Api, Inner};
 use crate::bundle::CreateRequest;
@@ -27,6 +31,9 @@ use crate::telemetry::whole;
 
 impl Handler for Api {
     async fn answer(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
+        if let Some(page) = page(request.uri().path()) {
+            return told(page, request.method());
+        }
         let inner = self.inner.clone();
         // On a task of its own: what was begun is brought to its end though the caller hangs up, and a panic is an answer.
         let answer = tokio::spawn(async move { inner.answer(request).await }).await.unwrap_or_else(|problem| {
@@ -185,11 +192,33 @@ fn types(rest: Option<&str>) -> String {
     rest.unwrap_or_default().replace("%2C", ",").replace("%2c", ",")
 }
 
+/// What anybody may read.
+fn told(page: Page, method: &Method) -> Response<Full<Bytes>> {
+    if !METHODS.contains(&method.as_str()) {
+        return response(&Answer::method_not_allowed(PAGES_ALLOW));
+    }
+    // Of an answer to HEAD only the header is sent.
+    let mut response = typed(page.content_type, Bytes::from_static(page.text.as_bytes()));
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(PAGES_POLICY));
+    headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    response
+}
+
+fn typed(content_type: &'static str, text: Bytes) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(text));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    response
+}
+
 fn response(answer: &Answer) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::new(Bytes::from(answer.body.to_string())));
+    let mut response = typed("application/json", Bytes::from(answer.body.to_string()));
     *response.status_mut() = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    // What is said of analyses and their logs stays in no cache.
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     if answer.status == 401 {
         headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     }

@@ -94,8 +94,8 @@ fn phase(given: &str) -> Result<Phase, Fault> {
     })
 }
 
-const LOG_TYPES: &[&str] = &["emerg", "alert", "crit", "error", "warn", "notice", "info", "debug"];
-const REPORTED: [(&str, Phase); 5] = [
+pub(super) const LOG_TYPES: &[&str] = &["emerg", "alert", "crit", "error", "warn", "notice", "info", "debug"];
+pub(super) const REPORTED: [(&str, Phase); 5] = [
     ("started", Phase::Started),
     ("executing", Phase::Executing),
     ("stuck", Phase::Stuck),

@@ -48,10 +48,32 @@ pub(super) enum Which {
 
 /// Whether something stands behind the operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Rest {
+pub(super) enum Rest {
+    /// Nothing.
     Never,
+    /// The id of an analysis, or nothing: all of them are meant then.
     Maybe,
+    /// What is to be cleaned up.
     Always,
+}
+
+/// A row of the table of routes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Row {
+    name: &'static str,
+    /// The one method that is right.
+    pub(super) method: &'static str,
+    /// What is asked.
+    pub(super) operation: Operation,
+    /// What stands behind it.
+    pub(super) rest: Rest,
+}
+
+impl Row {
+    /// Its path without what stands behind the operation.
+    pub(super) fn path(&self) -> String {
+        format!("{BASE}/{}", self.name).trim_end_matches('/').to_owned()
+    }
 }
 
 /// The call, or the answer that there is none. A slash at the end changes nothing.
@@ -67,11 +89,11 @@ pub(super) fn route<'a>(method: &str, path: &'a str) -> Result<Route<'a>, Answer
     if rest.is_some_and(|rest| rest.contains('/')) {
         return Err(Answer::not_found());
     }
-    let (_, right, operation, may) = ROUTES.iter().find(|(known, ..)| *known == name).ok_or_else(Answer::not_found)?;
-    match (may, rest) {
+    let row = ROUTES.iter().find(|row| row.name == name).ok_or_else(Answer::not_found)?;
+    match (row.rest, rest) {
         (Rest::Never, Some(_)) | (Rest::Always, None) => Err(Answer::not_found()),
-        _ if *right != method => Err(Answer::method_not_allowed(right)),
-        _ => Ok(Route { operation: *operation, rest }),
+        _ if row.method != method => Err(Answer::method_not_allowed(row.method)),
+        _ => Ok(Route { operation: row.operation, rest }),
     }
 }
 
@@ -108,18 +130,23 @@ impl Operation {
 }
 
 const BASE: &str = "/po";
-const ROUTES: &[(&str, &str, Operation, Rest)] = &[
-    ("", "POST", Operation::Create, Rest::Never),
-    ("status", "GET", Operation::Status, Rest::Maybe),
-    ("logs", "GET", Operation::Logs, Rest::Maybe),
-    ("history", "GET", Operation::History, Rest::Maybe),
-    ("pods", "GET", Operation::Pods, Rest::Maybe),
-    ("stop", "PUT", Operation::Stop, Rest::Maybe),
-    ("delete", "DELETE", Operation::Delete, Rest::Maybe),
-    ("cleanup", "DELETE", Operation::Cleanup, Rest::Always),
-    ("stream_logs", "POST", Operation::StreamLogs, Rest::Never),
-    ("healthz", "GET", Operation::Healthz, Rest::Never),
+/// Every route; the document is made of the same rows.
+pub(super) const ROUTES: &[Row] = &[
+    row("", "POST", Operation::Create, Rest::Never),
+    row("status", "GET", Operation::Status, Rest::Maybe),
+    row("logs", "GET", Operation::Logs, Rest::Maybe),
+    row("history", "GET", Operation::History, Rest::Maybe),
+    row("pods", "GET", Operation::Pods, Rest::Maybe),
+    row("stop", "PUT", Operation::Stop, Rest::Maybe),
+    row("delete", "DELETE", Operation::Delete, Rest::Maybe),
+    row("cleanup", "DELETE", Operation::Cleanup, Rest::Always),
+    row("stream_logs", "POST", Operation::StreamLogs, Rest::Never),
+    row("healthz", "GET", Operation::Healthz, Rest::Never),
 ];
+
+const fn row(name: &'static str, method: &'static str, operation: Operation, rest: Rest) -> Row {
+    Row { name, method, operation, rest }
+}
 
 #[cfg(test)]
 mod tests {

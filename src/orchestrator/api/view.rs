@@ -101,6 +101,9 @@ pub(super) fn deletes_analyses(types: &str) -> bool {
     types.split(',').any(|name| matches!(name.trim(), "all" | "analyzes"))
 }
 
+/// The types of a cleanup.
+pub(super) const CLEANUPS: [&str; 7] = ["all", "analyzes", "services", "mb", "rs", "keycloak", "zombies"];
+
 fn by_id(analyses: &[AnalysisObject], told: impl Fn(&AnalysisObject) -> Value) -> Value {
     Value::Object(analyses.iter().map(|analysis| (analysis.id.to_string(), told(analysis))).collect())
 }
