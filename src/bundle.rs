@@ -23,7 +23,7 @@ pub use credentials::{Credentials, Tokens};
 pub use host::Host;
 pub use nginx::{Routes, Target};
 pub use pull_secret::{name as pull_secret_name, pull_secret};
-pub use request::{CreateRequest, Fault, MOST_RESTARTS};
+pub use request::{CreateRequest, Fault, MOST_RESTARTS, whole_number};
 pub use services::{Address, Known, PodPort, Route, Services};
 pub use token_secret::{keycloak_token, name as token_secret_name, token_in, token_secret};
 

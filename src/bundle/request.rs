@@ -81,15 +81,32 @@ fn read_text(fields: &Map<String, Value>, field: &'static str) -> Result<String,
 
 /// An optional number from 0 to `most`.
 fn number(fields: &Map<String, Value>, field: &'static str, most: u64, faults: &mut Vec<Fault>) -> u64 {
-    let given = match fields.get(field) {
-        None | Some(Value::Null) => return 0,
-        Some(given) => given.as_u64().filter(|number| *number <= most),
+    match fields.get(field) {
+        None | Some(Value::Null) => 0,
+        Some(given) => whole_number(field, given, most).unwrap_or_else(|fault| {
+            faults.push(fault);
+            0
+        }),
+    }
+}
+
+/// A whole number from 0 to `most`; JSON may well write 40 as 40.0.
+///
+/// # Errors
+/// It is none, or another.
+pub fn whole_number(field: &'static str, given: &Value, most: u64) -> Result<u64, Fault> {
+    let kind = match (given, given.as_f64()) {
+        (Value::String(_), _) => "int_parsing",
+        (Value::Number(_), Some(number)) if number.fract() != 0.0 => "int_from_float",
+        (Value::Number(_), Some(number)) if number < 0.0 => "greater_than_equal",
+        // Up to here each whole number is a number of its own.
+        (Value::Number(_), Some(number)) if number <= most.min(1 << f64::MANTISSA_DIGITS) as f64 => {
+            return Ok(number as u64);
+        }
+        (Value::Number(_), _) => "less_than_equal",
+        _ => "int_type",
     };
-    given.unwrap_or_else(|| {
-        let message = format!("Input should be a whole number from 0 to {most}");
-        faults.push(Fault { field: Some(field), kind: "int_parsing", message });
-        0
-    })
+    Err(Fault { field: Some(field), kind, message: format!("Input should be a whole number from 0 to {most}") })
 }
 
 fn id<T: std::str::FromStr<Err = crate::model::IdProblem>>(

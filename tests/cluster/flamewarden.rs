@@ -19,10 +19,10 @@ use crate::shared::{Cluster, PATIENCE, cluster, wait_until};
 #[path = "flamewarden/printed.rs"]
 mod printed;
 #[path = "flamewarden/realm.rs"]
-mod realm;
+pub(crate) mod realm;
 
 pub(crate) use printed::{Beside, as_printed};
-pub(crate) use realm::REALM;
+use realm::Realm;
 
 /// The shared cluster with Flamewarden installed.
 pub(crate) struct Guarded {
@@ -33,6 +33,14 @@ pub(crate) struct Guarded {
     controller: Part,
     /// Where the REST API is answered.
     pub(crate) api: String,
+}
+
+/// The realm whose tokens the REST API accepts.
+pub(crate) struct RealmSettings {
+    /// Where its Keycloak is.
+    pub(crate) keycloak: String,
+    /// The file with the secret of the client that makes analyses' clients, where they get any.
+    pub(crate) secret: Option<PathBuf>,
 }
 
 /// Namespaces that the installation guards, shared with other software. A test takes one for itself.
@@ -65,13 +73,14 @@ const UNATTENDED: &[&str] = &["flame-attacks", "analyses-attacks"];
 /// The shared cluster with Flamewarden, installed by the first test that asks.
 pub(crate) async fn guarded() -> &'static Guarded {
     static GUARDED: OnceCell<Guarded> = OnceCell::const_new();
-    GUARDED.get_or_init(async || install(cluster().await).await).await
+    GUARDED.get_or_init(async || install(cluster().await, &Realm::of_tests()).await).await
 }
 
-async fn install(cluster: &'static Cluster) -> Guarded {
+/// Installs Flamewarden with a REST API that accepts the tokens of that realm.
+pub(crate) async fn install(cluster: &'static Cluster, realm: &RealmSettings) -> Guarded {
     let folder = cluster.plane.folder().join("flamewarden");
-    let prepared = prepare(cluster, &folder, &[]).await;
-    write_policies(&folder.join("controller-policies"), &with_api(policy_files(UNATTENDED)));
+    let prepared = prepare_for(cluster, &folder, &[], Some(realm)).await;
+    write_policies(&folder.join("controller-policies"), &with_api(policy_files(UNATTENDED), realm));
     for namespace in SHARED.iter().chain(DEDICATED) {
         let bindings = format!("/apis/rbac.authorization.k8s.io/v1/namespaces/{namespace}/rolebindings");
         for role in ["edit", ATTACKER] {
@@ -91,6 +100,7 @@ async fn install(cluster: &'static Cluster) -> Guarded {
     recipe.arguments.push(format!("--webhook-address=127.0.0.1:{}", prepared.ports[0]));
     let [api] = free_ports();
     recipe.arguments.push(format!("--api=127.0.0.1:{api}"));
+    recipe.arguments.extend(realm.secret.iter().map(|file| format!("--keycloak-secret={}", file.display())));
     let controller = Part::start(recipe);
     let editor = cluster.plane.caller("editor", None).await;
     answers(&mut webhook, prepared.ports[1]).await;
@@ -120,7 +130,12 @@ pub(crate) struct Prepared {
 
 /// Makes policy files, certificates and the guarded namespaces but some; puts nothing else into the cluster yet.
 pub(crate) async fn prepare(cluster: &Cluster, folder: &Path, but: &[&str]) -> Prepared {
-    let files = policy_files(but);
+    prepare_for(cluster, folder, but, None).await
+}
+
+/// The same for an installation with a REST API.
+async fn prepare_for(cluster: &Cluster, folder: &Path, but: &[&str], realm: Option<&RealmSettings>) -> Prepared {
+    let files = realm.map_or_else(|| policy_files(but), |realm| with_api(policy_files(but), realm));
     write_policies(&folder.join("policies"), &files);
     let ca = certificates(&folder.join("certificates"));
     let ports = free_ports();
@@ -306,12 +321,15 @@ fn orchestrator() -> String {
     )
 }
 
-/// The same policies with a REST API, which accepts the tests' own realm.
-pub(crate) fn with_api(mut files: Vec<(String, String)>) -> Vec<(String, String)> {
-    let api = format!(
-        "  api:\n    keycloak: {}\n    administrators: {{clients: [hub-adapter], roles: [{{name: node-admin}}]}}\n",
-        REALM.address
+/// The same policies with a REST API, which accepts the tokens of that realm.
+pub(crate) fn with_api(mut files: Vec<(String, String)>, realm: &RealmSettings) -> Vec<(String, String)> {
+    let RealmSettings { keycloak, secret } = realm;
+    let mut api = format!(
+        "  api:\n    keycloak: {keycloak}\n    administrators: {{clients: [hub-adapter], roles: [{{name: node-admin}}]}}\n"
     );
+    if secret.is_some() {
+        api += &format!("  tokens: {{keycloak: {keycloak}}}\n");
+    }
     files.iter_mut().filter(|(name, _)| name == "orchestrator.yaml").for_each(|(_, text)| text.push_str(&api));
     files
 }

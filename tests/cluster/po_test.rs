@@ -22,7 +22,8 @@ use regex::Regex;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
-use crate::flamewarden::{Guarded, MADE, REALM, guarded, policy_files, with_api};
+use crate::flamewarden::realm::{REALM, Realm};
+use crate::flamewarden::{Guarded, MADE, guarded, policy_files, with_api};
 use crate::shared::{PATIENCE, run};
 
 #[test]
@@ -223,7 +224,7 @@ fn while_the_api_server_is_down_each_call_is_answered_as_flame_does() {
         let text = std::fs::read_to_string(guarded.cluster.plane.kubeconfig("nobody", None)).unwrap();
         let server = Regex::new("https://127.0.0.1:[0-9]+").unwrap();
         std::fs::write(folder.join("kubeconfig"), server.replace_all(&text, "https://127.0.0.1:1").as_ref()).unwrap();
-        let files = with_api(policy_files(&[]));
+        let files = with_api(policy_files(&[]), &Realm::of_tests());
         let policies = PolicySet::parse(files.iter().map(|(name, text)| (name.as_str(), text.as_str()))).unwrap();
         let parts = ApiParts {
             cluster: Cluster::connect(Some(&folder.join("kubeconfig")), "test").await.unwrap(),

@@ -79,6 +79,12 @@ impl Answer {
         Answer::faults(&[Fault { field: None, kind: "json_invalid", message }], &Value::Null)
     }
 
+    /// No body where there must be one.
+    pub(super) fn no_body() -> Self {
+        let message = "Field required".to_owned();
+        Answer::faults(&[Fault { field: None, kind: "missing", message }], &Value::Null)
+    }
+
     /// A path whose last part is no id.
     pub(super) fn no_id(given: &str) -> Self {
         let shown = (given.len() <= LONGEST).then_some(given);
@@ -131,7 +137,7 @@ mod tests {
             ),
             (with("analysis_id", json!("x".repeat(65))), fault("uuid_parsing", "analysis_id", no_id, Value::Null)),
             (with("progress", json!(secret)), fault("int_parsing", "progress", number, Value::Null)),
-            (with("progress", json!(101)), fault("int_parsing", "progress", number, Value::Null)),
+            (with("progress", json!(101)), fault("less_than_equal", "progress", number, Value::Null)),
         ] {
             let answer = Answer::faults(&CreateRequest::parse(&body).unwrap_err(), &body);
             assert_eq!(answer, Answer { status: 422, ..Answer::ok(json!({"detail": [want]})) }, "{body}");

@@ -11,6 +11,7 @@ use hyper::header::{
 };
 use hyper::{Method, Request, Response, StatusCode};
 use jiff::Timestamp;
+use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep_until, timeout};
 use tracing::{debug, warn};
@@ -183,13 +184,16 @@ async fn read(body: Incoming) -> Result<Value, Answer> {
         }
         Err(_) => return Err(Answer::no_json()),
     };
+    if bytes.is_empty() {
+        return Err(Answer::no_body());
+    }
     parse(&bytes).map_err(|_| Answer::no_json())?;
     serde_json::from_slice(&bytes).map_err(|_| Answer::no_json())
 }
 
-/// Types of a cleanup; clients may write commas otherwise.
+/// Types of a cleanup, as they were meant: clients may write commas otherwise.
 fn types(rest: Option<&str>) -> String {
-    rest.unwrap_or_default().replace("%2C", ",").replace("%2c", ",")
+    percent_decode_str(rest.unwrap_or_default()).decode_utf8_lossy().into_owned()
 }
 
 /// What anybody may read.

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::bundle::Fault;
+use crate::bundle::{Fault, whole_number};
 use crate::model::{AnalysisId, AnalysisObject, Phase, Report, WantedState};
 
 /// One line, and what the analysis says of itself.
@@ -39,11 +39,7 @@ impl Line {
         });
         let progress = match fields.get("progress") {
             None | Some(Value::Null) => Ok(0),
-            Some(given) => {
-                let given = given.as_u64().and_then(|given| u8::try_from(given).ok()).filter(|given| *given <= 100);
-                let message = "Input should be a whole number from 0 to 100".to_owned();
-                given.ok_or(Fault { field: Some("progress"), kind: "int_parsing", message })
-            }
+            Some(given) => whole_number("progress", given, 100).map(|given| u8::try_from(given).unwrap_or(100)),
         };
         match (analysis, log, log_type, status, progress) {
             (Ok(analysis), Ok(log), Ok(log_type), Ok(status), Ok(progress)) => {
@@ -155,6 +151,7 @@ mod tests {
         assert_eq!(Line::parse(&whole), Ok(line.clone()));
         assert_eq!(Line::parse(&with("more", json!(1))), Ok(line.clone()));
         assert_eq!(Line::parse(&with("analysis_id", json!(ID.to_uppercase()))), Ok(line.clone()));
+        assert_eq!(Line::parse(&with("progress", json!(50.0))), Ok(line.clone()));
         assert_eq!(Line::parse(&with("progress", Value::Null)), Ok(Line { progress: 0, ..line }));
         for (field, value, kind) in [
             ("log", json!(1), "string_type"),
@@ -163,8 +160,12 @@ mod tests {
             ("status", json!("stopped"), "enum"),
             ("status", json!("starting"), "enum"),
             ("status", json!("stopping"), "enum"),
-            ("progress", json!(101), "int_parsing"),
+            ("progress", json!(101), "less_than_equal"),
+            ("progress", json!(50.5), "int_from_float"),
+            ("progress", json!(-1.0), "greater_than_equal"),
             ("progress", json!("50"), "int_parsing"),
+            ("progress", json!([50]), "int_type"),
+            ("progress", json!(1e300), "less_than_equal"),
         ] {
             let faults = Line::parse(&with(field, value.clone())).unwrap_err();
             let told: Vec<_> = faults.iter().map(|fault| (fault.field, fault.kind)).collect();

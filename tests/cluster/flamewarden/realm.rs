@@ -9,11 +9,20 @@ use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPai
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 
+use super::RealmSettings;
+
 /// The realm, and the key that it signs with.
 pub(crate) struct Realm {
     /// Where it answers, for as long as the tests run.
     pub(crate) address: String,
     pub(crate) key: EcdsaKeyPair,
+}
+
+impl Realm {
+    /// The tests' own, in which analyses get no clients.
+    pub(crate) fn of_tests() -> RealmSettings {
+        RealmSettings { keycloak: REALM.address.clone(), secret: None }
+    }
 }
 
 /// The realm of this process.
