@@ -94,6 +94,11 @@ impl ControlPlane {
         Caller::new(&self.kubeconfig_text(&self.authority.user(name, group))).await
     }
 
+    /// A certificate to serve with, of the cluster's authority.
+    pub(crate) fn serving(&self, names: &[&str]) -> Leaf {
+        self.authority.serving(names)
+    }
+
     /// Stops a part with a signal, `TERM` or `KILL`, and starts it again as it was.
     pub(crate) async fn restart(&self, name: &str, signal: &str) {
         let recipe = {
@@ -236,6 +241,7 @@ fn api_arguments(folder: &Path, etcd: u16, port: u16) -> Vec<String> {
         ("enable-admission-plugins", "NodeRestriction"),
         ("enable-aggregator-routing", "true"),
         ("allow-privileged", "true"),
+        ("kubelet-preferred-address-types", "InternalIP"),
         // Without it a stop waits a minute for the watches of the controllers.
         ("shutdown-send-retry-after", "true"),
         // A lost node gives up its pods within a test's patience.

@@ -16,6 +16,8 @@ use tokio::task::JoinHandle;
 use crate::caller::{Caller, PatchKind};
 use crate::control_plane::ControlPlane;
 
+#[path = "kubelet/logs.rs"]
+mod logs;
 #[path = "kubelet/plan.rs"]
 mod plan;
 
@@ -28,9 +30,11 @@ pub(crate) struct Kubelet {
     tasks: Vec<JoinHandle<()>>,
 }
 
-/// What tests have told the kubelet, and the bell that makes it look again.
+/// What tests have told the kubelet, and the bell that makes it look again; the pods that it knows.
 #[derive(Default)]
 struct Orders {
+    texts: logs::Texts,
+    pods: Mutex<HashMap<String, Value>>,
     namespaces: Mutex<HashMap<String, Order>>,
     endings: Mutex<HashMap<String, i32>>,
     bell: Notify,
@@ -40,9 +44,11 @@ impl Kubelet {
     /// Registers a node with room for everything and begins its work.
     pub(crate) async fn start(plane: &ControlPlane, name: &str) -> Kubelet {
         let caller = plane.caller(&format!("system:node:{name}"), Some("system:nodes")).await;
-        caller.create("/api/v1/nodes", &node(name)).await.unwrap();
         let orders = Arc::new(Orders::default());
+        let (port, told) = logs::listen(&plane.serving(&["127.0.0.1"]), Arc::clone(&orders)).await;
+        caller.create("/api/v1/nodes", &node(name, port)).await.unwrap();
         let tasks = vec![
+            tokio::spawn(told),
             tokio::spawn(heartbeat(caller.clone(), name.to_owned())),
             tokio::spawn(work(caller, name.to_owned(), Arc::clone(&orders))),
         ];
@@ -58,6 +64,11 @@ impl Kubelet {
     pub(crate) fn order(&self, namespace: &str, order: Order) {
         self.orders.namespaces.lock().unwrap().insert(namespace.to_owned(), order);
         self.orders.bell.notify_one();
+    }
+
+    /// From now on containers of that name have written this.
+    pub(crate) fn writes(&self, namespace: &str, container: &str, text: &str) {
+        self.orders.texts.lock().unwrap().insert((namespace.to_owned(), container.to_owned()), text.to_owned());
     }
 
     /// The containers of a running pod end with this code.
@@ -77,19 +88,18 @@ impl Drop for Kubelet {
 async fn work(caller: Caller, node: String, orders: Arc<Orders>) {
     let api: Api<Pod> = Api::all(caller.client());
     let mut events = watcher(api, Config::default().fields(&format!("spec.nodeName={node}"))).boxed();
-    let mut pods: HashMap<String, Value> = HashMap::new();
     let mut removed = HashSet::new();
     loop {
         let changed = tokio::select! {
             event = events.next() => match event {
                 Some(Ok(Event::Apply(pod) | Event::InitApply(pod))) => {
                     let key = format!("{}/{}", pod.namespace().unwrap_or_default(), pod.name_any());
-                    pods.insert(key.clone(), serde_json::to_value(pod).unwrap());
+                    orders.pods.lock().unwrap().insert(key.clone(), serde_json::to_value(pod).unwrap());
                     vec![key]
                 }
                 Some(Ok(Event::Delete(pod))) => {
                     let key = format!("{}/{}", pod.namespace().unwrap_or_default(), pod.name_any());
-                    pods.remove(&key);
+                    orders.pods.lock().unwrap().remove(&key);
                     orders.endings.lock().unwrap().remove(&key);
                     continue;
                 }
@@ -97,11 +107,11 @@ async fn work(caller: Caller, node: String, orders: Arc<Orders>) {
                 Some(Ok(Event::Init | Event::InitDone) | Err(_)) => continue,
                 None => return,
             },
-            () = orders.bell.notified() => pods.keys().cloned().collect(),
+            () = orders.bell.notified() => orders.pods.lock().unwrap().keys().cloned().collect(),
         };
         for key in changed {
-            let Some(pod) = pods.get(&key) else { continue };
-            act(&caller, pod, &key, &orders, &mut removed).await;
+            let Some(pod) = orders.pods.lock().unwrap().get(&key).cloned() else { continue };
+            act(&caller, &pod, &key, &orders, &mut removed).await;
         }
     }
 }
@@ -163,8 +173,9 @@ async fn heartbeat(caller: Caller, name: String) {
     }
 }
 
-/// A node as a kubelet registers it: with its status, so that it is ready at once.
-fn node(name: &str) -> Value {
+/// A node as a kubelet registers it: with its status, so that it is ready at once, and the port where it is asked for
+/// logs.
+fn node(name: &str, port: u16) -> Value {
     let room = json!({"cpu": "10000", "memory": "100Ti", "ephemeral-storage": "100Ti", "pods": "10000"});
     let now = Timestamp::now().to_string();
     let condition = |kind: &str, status: &str| {
@@ -185,6 +196,7 @@ fn node(name: &str) -> Value {
                 condition("MemoryPressure", "False"), condition("DiskPressure", "False"),
                 condition("PIDPressure", "False"), condition("Ready", "True"),
             ],
+            "daemonEndpoints": {"kubeletEndpoint": {"Port": port}},
             "nodeInfo": {
                 "architecture": "amd64", "bootID": "test", "containerRuntimeVersion": "test://1", "kernelVersion": "6",
                 "kubeProxyVersion": "", "kubeletVersion": "v1.36.3", "machineID": "test", "operatingSystem": "linux",

@@ -30,6 +30,33 @@ fn kubectl_speaks_to_it() {
 }
 
 #[test]
+fn what_a_container_writes_is_told_by_its_kubelet() {
+    run(async {
+        let cluster = cluster().await;
+        let namespace = cluster.namespace("logs").await;
+        let pods = format!("/api/v1/namespaces/{namespace}/pods");
+        cluster.admin.create(&pods, &pod("a", json!({}))).await.unwrap();
+        cluster.read(&format!("{pods}/a"), |pod| is_ready(pod).then_some(())).await;
+        let log = format!("{pods}/a/log");
+        assert_eq!(cluster.admin.get(&log).await, Ok(json!("main writes a line\n")));
+        cluster.kubelet.writes(&namespace, "main", "one\ntwo\nthree\n");
+        for (query, want) in [
+            ("", "one\ntwo\nthree\n"),
+            ("container=main&tailLines=2", "two\nthree\n"),
+            ("limitBytes=5", "one\nt"),
+            ("tailLines=1&limitBytes=3", "thr"),
+        ] {
+            assert_eq!(cluster.admin.get(&format!("{log}?{query}")).await, Ok(json!(want)), "{query}");
+        }
+        cluster.kubelet.order(&namespace, Order::Wait);
+        cluster.admin.create(&pods, &pod("b", json!({}))).await.unwrap();
+        cluster.read(&format!("{pods}/b"), |pod| pod["spec"]["nodeName"].as_str().map(drop)).await;
+        let refusal = cluster.admin.get(&format!("{pods}/b/log")).await.unwrap_err();
+        assert_eq!(refusal.code, 400, "{}", refusal.message);
+    });
+}
+
+#[test]
 fn a_deployment_gets_its_pods_back() {
     run(async {
         let cluster = cluster().await;

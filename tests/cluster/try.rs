@@ -40,7 +40,7 @@ fn main() {
             show(guarded, &folder, name, what, &pod).await;
         }
         println!("\nThen look at what became of the good one: kubectl -n flame get pods,networkpolicies");
-        println!("No containers run here: there are no logs, and nothing to exec into.");
+        println!("No containers run here: what their logs say is made up, and there is nothing to exec into.");
         println!(
             "As administrator, for `flamewarden audit --preflight`: --kubeconfig {}",
             plane.admin_file().display()
