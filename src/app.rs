@@ -1,6 +1,7 @@
 //! Edge: composition of the parts: what is opened, in which order, and how it ends.
 
 mod api;
+mod archive;
 mod controller;
 mod parts;
 mod webhook;
@@ -16,6 +17,7 @@ use clap::ValueEnum;
 use tokio::net::TcpListener;
 use tokio::task::{JoinHandle, JoinSet};
 
+pub use archive::ArchivePlace;
 pub use controller::{CertificateSource, ControllerSettings};
 use parts::all_ended;
 use webhook::Calls;
@@ -116,11 +118,12 @@ pub async fn start(settings: &Settings, judge: Judge) -> anyhow::Result<Running>
         });
     }
     if settings.parts.contains(&Part::Controller) {
+        let archive = archive::archive(&settings.controller.archive)?;
         let controller =
             controller::start(&settings.controller, policies.set.clone(), metrics.clone(), drain.clone()).await?;
         checks.push(controller.check);
         tasks.spawn(controller.running);
-        if let Some(rest) = api::start(settings, &policies, &metrics, &drain).await? {
+        if let Some(rest) = api::start(settings, &policies, &metrics, archive, &drain).await? {
             tracing::info!(rest = %rest.address, "the REST API is answered");
             tasks.spawn(async move {
                 rest.running.await;

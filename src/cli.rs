@@ -129,6 +129,12 @@ struct Serve {
     /// Certificates of authorities (PEM) to trust besides the machine's, where the Orchestrator's `ways` name them.
     #[arg(long, value_name = "FILE")]
     authorities: Option<PathBuf>,
+    /// Folder of the controller's archive in SQLite (archive.db); without any archive no history is kept.
+    #[arg(long, value_name = "DIR", conflicts_with = "archive_url_file")]
+    archive: Option<PathBuf>,
+    /// File with the URL of the controller's archive in PostgreSQL, postgres://USER:PASSWORD@HOST/DATABASE.
+    #[arg(long, value_name = "FILE")]
+    archive_url_file: Option<PathBuf>,
     /// Where the API server calls.
     #[arg(long, value_name = "ADDR", default_value = "0.0.0.0:9443")]
     listen: SocketAddr,
@@ -194,6 +200,11 @@ impl Serve {
                     hub_secret: self.hub_secret,
                     proxies: self.proxies,
                     authorities: self.authorities,
+                },
+                archive: match (self.archive, self.archive_url_file) {
+                    (_, Some(file)) => app::ArchivePlace::UrlIn(file),
+                    (Some(folder), None) => app::ArchivePlace::Folder(folder),
+                    (None, None) => app::ArchivePlace::Nowhere,
                 },
             },
         })

@@ -6,6 +6,7 @@ mod covers;
 mod known;
 mod outside;
 mod plan;
+mod record;
 mod run;
 mod settings;
 mod tokens;

@@ -1,6 +1,7 @@
 //! What the operator decided: profiles, the modes of their rules, exceptions.
 
 mod api;
+mod archive;
 mod checked;
 mod dns;
 mod exception;
@@ -18,6 +19,7 @@ mod user_rule;
 mod ways;
 
 pub use api::{Administrators, ApiSettings, RealmRole};
+pub use archive::{ArchiveDatabase, ArchiveSettings};
 pub(crate) use checked::is_label;
 pub use checked::{ALWAYS, SOFTER};
 pub use dns::{DnsPeer, DnsPlace};

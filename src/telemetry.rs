@@ -68,6 +68,12 @@ pub struct Metrics {
     pub realm_keys_fetched: Gauge,
     /// Times that they could not be fetched.
     pub realm_key_fetches_failed: Counter,
+    /// Whether the archive has taken what the leading controller wrote last.
+    pub archive_up: Gauge,
+    /// Runs whose logs were not kept before their pods went.
+    pub archive_logs_lost: Counter,
+    /// Lines that analyses streamed and that are not kept.
+    pub archive_lines_lost: Counter,
 }
 
 /// Labels of a review; every value comes from a table, none from a caller.
@@ -158,6 +164,9 @@ impl Metrics {
             policies_valid: Gauge::default(),
             realm_keys_fetched: Gauge::default(),
             realm_key_fetches_failed: Counter::default(),
+            archive_up: Gauge::default(),
+            archive_logs_lost: Counter::default(),
+            archive_lines_lost: Counter::default(),
         };
         metrics.register();
         metrics
@@ -205,6 +214,11 @@ impl Metrics {
         registry.register("realm_keys_fetched_timestamp_seconds", "When keys of tokens were last fetched", fetched);
         let failed = self.realm_key_fetches_failed.clone();
         registry.register("realm_key_fetches_failed", "Times that keys of tokens could not be fetched", failed);
+        registry.register("archive_up", "Whether the archive takes what is written", self.archive_up.clone());
+        let logs = self.archive_logs_lost.clone();
+        registry.register("archive_logs_lost", "Runs whose logs were not kept", logs);
+        let lines = self.archive_lines_lost.clone();
+        registry.register("archive_lines_lost", "Streamed lines that are not kept", lines);
         let build = Info::new(vec![("version", env!("CARGO_PKG_VERSION"))]);
         registry.register("build", "Version of this program", build);
     }

@@ -213,7 +213,8 @@ fn secrets_proxies_and_authorities_are_the_controllers_where_the_settings_count_
             let of = |list: &Value, is_ours: fn(&Value) -> bool| -> Vec<Value> {
                 list.as_array().unwrap().iter().filter(|one| is_ours(one)).cloned().collect()
             };
-            let ours = |one: &Value| !["policies", "certificates"].contains(&one["name"].as_str().unwrap());
+            // The archive has a test of its own.
+            let ours = |one: &Value| !["policies", "certificates", "archive"].contains(&one["name"].as_str().unwrap());
             let named = |one: &Value| {
                 let words = ["--keycloak-secret", "--hub-secret", "--proxies", "--authorities"];
                 words.iter().any(|word| one.as_str().unwrap().starts_with(word))
@@ -226,6 +227,56 @@ fn secrets_proxies_and_authorities_are_the_controllers_where_the_settings_count_
             assert_eq!(given, (arguments, wanted.iter().map(mount).collect(), volumes), "{name} {section}");
         }
     }
+}
+
+/// A file on a volume is written by one controller; a server by as many as there are, and its URL is a Secret's.
+#[test]
+fn the_archive_is_mounted_into_the_controller_alone_which_is_one_where_it_is_a_file() {
+    let claim = |spec: Value| {
+        let labels = json!({"app.kubernetes.io/name": "flamewarden", "app.kubernetes.io/component": "archive",
+            "app.kubernetes.io/part-of": "flamewarden"});
+        json!({"apiVersion": "v1", "kind": "PersistentVolumeClaim", "spec": spec,
+            "metadata": {"name": "flamewarden-archive", "namespace": "flamewarden-system", "labels": labels}})
+    };
+    let of_size = |size: &str| json!({"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": size}}});
+    let mut fast = of_size("1Gi");
+    fast["storageClassName"] = json!("fast");
+    let file = json!({"name": "archive", "persistentVolumeClaim": {"claimName": "flamewarden-archive"}});
+    let url = json!({"name": "archive", "secret": {"secretName": "flamewarden-archive", "defaultMode": 0o440}});
+    let (one, rolling) = (
+        json!({"type": "Recreate"}),
+        json!({"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1}}),
+    );
+    for (section, claims, volume, argument, replicas, strategy) in [
+        ("", vec![claim(of_size("10Gi"))], &file, "--archive=/archive", 1, &one),
+        ("  archive: {size: 1Gi, storageClass: fast}\n", vec![claim(fast)], &file, "--archive=/archive", 1, &one),
+        ("  archive: {database: postgresql}\n", vec![], &url, "--archive-url-file=/archive/url", 2, &rolling),
+    ] {
+        let printed = printed_with(section);
+        let found: Vec<&Value> = printed.iter().filter(|one| text_is(one, "/kind", "PersistentVolumeClaim")).collect();
+        assert_eq!(found, claims.iter().collect::<Vec<_>>());
+        let deployment = |name: &str| {
+            let named = |one: &&Value| text_is(one, "/kind", "Deployment") && text_is(one, "/metadata/name", name);
+            printed.iter().find(named).unwrap()["spec"].clone()
+        };
+        let controller = deployment("flamewarden-controller");
+        assert_eq!((&controller["replicas"], &controller["strategy"]), (&json!(replicas), strategy), "{section}");
+        let pod = &controller["template"]["spec"];
+        assert!(pod["volumes"].as_array().unwrap().contains(volume), "{pod}");
+        let writable: Vec<&Value> = pod["containers"][0]["volumeMounts"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter(|mount| mount["readOnly"] != json!(true))
+            .collect();
+        let mount = json!({"name": "archive", "mountPath": "/archive", "readOnly": false});
+        assert_eq!(writable, if claims.is_empty() { vec![] } else { vec![&mount] }, "nothing else is written to");
+        let told = pod["containers"][0]["args"].as_array().unwrap().iter().filter_map(Value::as_str);
+        assert_eq!(told.filter(|told| told.contains("archive")).collect::<Vec<_>>(), [argument]);
+        assert!(!deployment("flamewarden-webhook").to_string().contains("archive"));
+    }
+    let without = printed();
+    assert!(!without.iter().any(|object| object.to_string().contains("flamewarden-archive")));
 }
 
 fn text_is(object: &Value, pointer: &str, wanted: &str) -> bool {

@@ -8,6 +8,7 @@ use anyhow::Context;
 use futures::future::BoxFuture;
 
 use super::{Policies, Settings, bind};
+use crate::archive::Archive;
 use crate::cluster::Cluster;
 use crate::orchestrator::{Api, ApiParts};
 use crate::serve::{ConnectionLimits, Drain};
@@ -24,6 +25,7 @@ pub(super) async fn start(
     settings: &Settings,
     policies: &Policies,
     metrics: &Arc<Metrics>,
+    archive: Option<Arc<Archive>>,
     drain: &Drain,
 ) -> anyhow::Result<Option<Rest>> {
     if policies.set.load().orchestrator.as_ref().is_none_or(|orchestrator| orchestrator.api.is_none()) {
@@ -36,6 +38,7 @@ pub(super) async fn start(
         cluster,
         policies: policies.set.clone(),
         files: settings.controller.files.clone(),
+        archive,
         metrics: metrics.clone(),
     });
     let listener = bind(settings.api).await?;

@@ -10,6 +10,7 @@ use futures::future::BoxFuture;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use super::archive::ArchivePlace;
 use crate::cluster::{Cluster, Leadership, LeaseTiming, Recorder, campaign, resign};
 use crate::decisions::{DecisionReader, DecisionSettings};
 use crate::facts::Place;
@@ -38,6 +39,8 @@ pub struct ControllerSettings {
     pub certificates: CertificateSource,
     /// What reaching Keycloak and the Hub takes.
     pub files: OutsideFiles,
+    /// Where the archive is.
+    pub archive: ArchivePlace,
 }
 
 /// Who makes the webhook's certificate.

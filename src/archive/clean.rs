@@ -1,9 +1,20 @@
-//! Makes texts from outside harmless: printable ASCII, newlines and tabs; of a log, no health checks.
+//! Makes texts from outside harmless: printable ASCII, newlines and tabs, no tokens; of a log, no health checks.
+
+use std::borrow::Cow;
+use std::sync::LazyLock;
+
+use regex::Regex;
 
 /// A log as it is kept and shown. Lines must come whole, since a health check is known by its line.
 pub fn clean_log(text: &str) -> String {
     let lines = text.split_inclusive('\n').map(printable);
-    lines.filter(|line| !is_health_check(line.strip_suffix('\n').unwrap_or(line))).collect()
+    let kept: String = lines.filter(|line| !is_health_check(line.strip_suffix('\n').unwrap_or(line))).collect();
+    without_tokens(&kept).into_owned()
+}
+
+/// A text without anything that looks like a signed token: analyses print their environment.
+fn without_tokens(text: &str) -> Cow<'_, str> {
+    TOKEN.replace_all(text, "[token left out]")
 }
 
 /// A text without what a terminal, a page or a database could take for something else.
@@ -13,7 +24,7 @@ pub(super) fn printable(text: &str) -> String {
 
 /// The same, and no longer than so many bytes and a note about the rest.
 pub(super) fn bounded(text: &str, most: usize) -> String {
-    let text = printable(text);
+    let text = without_tokens(&printable(text)).into_owned();
     match text.split_at_checked(most) {
         Some((kept, rest)) if !rest.is_empty() => format!("{kept} [{} bytes left out]", rest.len()),
         _ => text,
@@ -25,6 +36,10 @@ fn is_health_check(line: &str) -> bool {
     line.starts_with("INFO:") || HEALTH_CHECKS.iter().any(|end| line.ends_with(end))
 }
 
+/// The JSON object that begins the header, in base64, and two more parts.
+#[expect(clippy::expect_used, reason = "a literal, which a test reads")]
+static TOKEN: LazyLock<Regex> =
+    LazyLock::new(|| Regex::new(r"eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*").expect("a pattern"));
 const HEALTH_CHECKS: &[&str] = &["\"GET /healthz HTTP/1.0\" 200 OK", "\"POST /webhook HTTP/1.0\" 200 OK"];
 
 #[cfg(test)]
@@ -47,6 +62,9 @@ mod tests {
             ("10.0.0.1 - \"GET /healthz HTTP/1.0\" 500\n", "10.0.0.1 - \"GET /healthz HTTP/1.0\" 500\n"),
             ("\0INFO: hidden\n", ""),
             ("\n\n", "\n\n"),
+            ("T=eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJhIn0.c2ln_-bmF0dXJl ends\nkept", "T=[token left out] ends\nkept"),
+            ("xeyJhbGciOiJub25lIn0.eyJzdWIiOiJhIn0.", "x[token left out]"),
+            ("eyJhbGciOiJub25lIn0.no eyJ.x.y", "eyJhbGciOiJub25lIn0.no eyJ.x.y"),
         ] {
             assert_eq!(clean_log(given), want, "{given:?}");
         }
@@ -54,7 +72,14 @@ mod tests {
 
     #[test]
     fn what_is_too_long_says_so() {
-        for (given, want) in [("abc", "abc"), ("abcd", "abc [1 bytes left out]"), ("\0\0abc", "abc"), ("", "")] {
+        let token = "eyJhbGciOiJub25lIn0.eyJzdWIiOiJhIn0.";
+        for (given, want) in [
+            (token, "[to [13 bytes left out]"),
+            ("abc", "abc"),
+            ("abcd", "abc [1 bytes left out]"),
+            ("\0\0abc", "abc"),
+            ("", ""),
+        ] {
             assert_eq!(bounded(given, 3), want, "{given:?}");
         }
     }

@@ -43,7 +43,17 @@ impl Archive {
     /// It is not known whether it was written.
     pub async fn record(&self, run: &RunRecord) -> Result<(), ArchiveProblem> {
         let row = row(run);
-        self.write(format!("record {}", run.run.app()), |connection| Box::pin(record(connection, row))).await
+        self.write(format!("record {}", run.run.app()), |connection| Box::pin(insert(connection, RECORD, row))).await
+    }
+
+    /// Writes down how a run stands where nothing is known of it; what is known stays.
+    ///
+    /// # Errors
+    /// It is not known whether it was written.
+    pub async fn record_first(&self, run: &RunRecord) -> Result<(), ArchiveProblem> {
+        let row = row(run);
+        self.write(format!("record {}", run.run.app()), |connection| Box::pin(insert(connection, RECORD_FIRST, row)))
+            .await
     }
 
     /// The last run of an analysis.
@@ -115,9 +125,13 @@ impl Archive {
     }
 }
 
-async fn record(connection: &mut AnyConnection, row: Result<Row, sqlx::Error>) -> Result<(), sqlx::Error> {
+async fn insert(
+    connection: &mut AnyConnection,
+    statement: &'static str,
+    row: Result<Row, sqlx::Error>,
+) -> Result<(), sqlx::Error> {
     let (analysis, number, project, image, phase, progress, pods, reason, started, ended) = row?;
-    let query = sqlx::query(RECORD).bind(analysis).bind(number).bind(project).bind(image).bind(phase).bind(progress);
+    let query = sqlx::query(statement).bind(analysis).bind(number).bind(project).bind(image).bind(phase).bind(progress);
     query.bind(pods).bind(reason).bind(started).bind(ended).execute(connection).await.map(drop)
 }
 
@@ -165,6 +179,9 @@ pub(super) fn unreadable<E: Error + Send + Sync + 'static>(cause: E) -> sqlx::Er
 
 /// Of every text but a log.
 const LONGEST: usize = 4096;
+const RECORD_FIRST: &str = "\
+    INSERT INTO runs (analysis, number, project, image, phase, progress, pods, reason, started, ended) \
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT (analysis, number) DO NOTHING";
 const RECORD: &str = "\
     INSERT INTO runs (analysis, number, project, image, phase, progress, pods, reason, started, ended) \
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) \

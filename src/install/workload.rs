@@ -2,9 +2,10 @@
 
 use serde_json::{Value, json};
 
+use super::mounted::{Mounted, claim, outside};
 use super::rbac::{CONTROLLER, WEBHOOK};
 use super::{Certificates, Settings};
-use crate::policy::{Authorities, Orchestrator, PolicySet};
+use crate::policy::{ArchiveDatabase, Orchestrator, PolicySet};
 
 /// The labels of everything that is ours.
 pub(super) fn labels(component: &str) -> Value {
@@ -26,9 +27,14 @@ pub(super) fn insert(object: &mut Value, key: &str, text: &str) {
 pub(super) fn workloads(settings: &Settings, set: &PolicySet) -> Vec<Value> {
     let orchestrator = set.orchestrator.as_ref();
     let has_api = orchestrator.is_some_and(|orchestrator| orchestrator.api.is_some());
-    let mut objects = vec![
-        policies(settings),
-        deployment(settings, &controller(settings, orchestrator)),
+    let mut objects = vec![policies(settings)];
+    objects.extend(orchestrator.and_then(|orchestrator| claim(settings, &orchestrator.archive)));
+    objects.push(deployment(settings, &controller(settings, orchestrator)));
+    objects.extend(has_api.then(|| {
+        let port = json!({"name": "rest", "port": REST_PORT, "targetPort": "rest", "protocol": "TCP"});
+        service(settings, API, CONTROLLER, &port)
+    }));
+    objects.extend([
         service(
             settings,
             WEBHOOK,
@@ -38,11 +44,7 @@ pub(super) fn workloads(settings: &Settings, set: &PolicySet) -> Vec<Value> {
         budget(settings),
         network_policy(settings, has_api),
         deployment(settings, &webhook()),
-    ];
-    if has_api {
-        let port = json!({"name": "rest", "port": REST_PORT, "targetPort": "rest", "protocol": "TCP"});
-        objects.insert(3, service(settings, API, CONTROLLER, &port));
-    }
+    ]);
     objects
 }
 
@@ -53,14 +55,6 @@ pub const AUTHORITY_SECRET: &str = "flamewarden-authority";
 /// What the webhook serves; mounted into it.
 pub const SERVING_SECRET: &str = "flamewarden-webhook-tls";
 
-/// Key `client-secret`: the secret of the Keycloak client that makes the analyses' clients. The operator makes it.
-const KEYCLOAK_SECRET: &str = "flamewarden-keycloak";
-/// Key `client-secret`: the secret of the node's Hub client. The operator makes it.
-const HUB_SECRET: &str = "flamewarden-hub";
-/// Keys `http-proxy` and `https-proxy`: addresses of proxies, with users where they want to know who asks.
-const PROXIES: &str = "flamewarden-proxies";
-/// Key `ca.crt`: certificates of authorities, in a Secret or a ConfigMap.
-const AUTHORITIES: &str = "flamewarden-authorities";
 const POLICIES: &str = "flamewarden-policies";
 const WEBHOOK_PORT: u16 = 9443;
 const PROBE_PORT: u16 = 8080;
@@ -71,7 +65,7 @@ const API: &str = "flamewarden-orchestrator";
 /// What differs between the two Deployments.
 struct Part {
     name: &'static str,
-    replicas: u8,
+    replicas: Replicas,
     arguments: Vec<String>,
     mounted: Vec<Mounted>,
     memory: &'static str,
@@ -79,32 +73,12 @@ struct Part {
     has_api: bool,
 }
 
-/// A Secret or ConfigMap as a folder.
-struct Mounted {
-    volume: &'static str,
-    from: From,
-    path: &'static str,
-}
-
-/// Where the files of a folder come from.
-enum From {
-    Secret(&'static str),
-    ConfigMap(&'static str),
-}
-
-impl Mounted {
-    fn of_secret(volume: &'static str, secret: &'static str, path: &'static str) -> Self {
-        Mounted { volume, from: From::Secret(secret), path }
-    }
-
-    fn volume(&self) -> Value {
-        match self.from {
-            From::Secret(name) => {
-                json!({"name": self.volume, "secret": {"secretName": name, "defaultMode": 0o440}})
-            }
-            From::ConfigMap(name) => json!({"name": self.volume, "configMap": {"name": name}}),
-        }
-    }
+/// How many pods a part has, and how they follow each other.
+enum Replicas {
+    /// Two, of which one at least is always there.
+    Two,
+    /// One: its volume is nobody else's. The next begins when it has ended.
+    One,
 }
 
 fn webhook() -> Part {
@@ -112,7 +86,7 @@ fn webhook() -> Part {
         ["serve", "--parts=webhook", "--policies=/policies", "--certificates=/certificates", "--listen=0.0.0.0:9443"];
     Part {
         name: WEBHOOK,
-        replicas: 2,
+        replicas: Replicas::Two,
         arguments: arguments.map(str::to_owned).into(),
         mounted: vec![Mounted::of_secret("certificates", SERVING_SECRET, "/certificates")],
         // 150 MiB of its own and room for the bodies in flight.
@@ -131,37 +105,16 @@ fn controller(settings: &Settings, orchestrator: Option<&Orchestrator>) -> Part 
     let api = has_api.then(|| format!("--api=0.0.0.0:{REST_PORT}"));
     let outside = orchestrator.map(outside).unwrap_or_default();
     let files = outside.iter().map(|(argument, _)| (*argument).to_owned());
+    let file = orchestrator.filter(|orchestrator| orchestrator.archive.database == ArchiveDatabase::Sqlite);
     Part {
         name: CONTROLLER,
-        replicas: 2,
+        replicas: if file.is_some() { Replicas::One } else { Replicas::Two },
         arguments: arguments.into_iter().chain([namespace]).chain(source).chain(api).chain(files).collect(),
         mounted: outside.into_iter().map(|(_, mounted)| mounted).collect(),
         memory: "256Mi",
         grace: 30,
         has_api,
     }
-}
-
-/// The files that reaching Keycloak and the Hub takes, each with the argument that names it.
-fn outside(orchestrator: &Orchestrator) -> Vec<(&'static str, Mounted)> {
-    let keycloak =
-        ("--keycloak-secret=/keycloak/client-secret", Mounted::of_secret("keycloak", KEYCLOAK_SECRET, "/keycloak"));
-    let hub = ("--hub-secret=/hub/client-secret", Mounted::of_secret("hub", HUB_SECRET, "/hub"));
-    let proxies = ("--proxies=/proxies", Mounted::of_secret("proxies", PROXIES, "/proxies"));
-    let authorities = orchestrator.ways.authorities.map(|from| {
-        let from = match from {
-            Authorities::ConfigMap => From::ConfigMap(AUTHORITIES),
-            Authorities::Secret => From::Secret(AUTHORITIES),
-        };
-        ("--authorities=/authorities/ca.crt", Mounted { volume: "authorities", from, path: "/authorities" })
-    });
-    let wanted = [
-        orchestrator.tokens.is_some().then_some(keycloak),
-        orchestrator.hub.is_some().then_some(hub),
-        orchestrator.ways.has_secret_proxy().then_some(proxies),
-        authorities,
-    ];
-    wanted.into_iter().flatten().collect()
 }
 
 fn policies(settings: &Settings) -> Value {
@@ -175,14 +128,18 @@ fn policies(settings: &Settings) -> Value {
 fn deployment(settings: &Settings, part: &Part) -> Value {
     let mut selector = labels(part.name);
     insert(&mut selector, "app.kubernetes.io/instance", part.name);
+    let (replicas, strategy) = match part.replicas {
+        Replicas::Two => (2, json!({"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1}})),
+        Replicas::One => (1, json!({"type": "Recreate"})),
+    };
     json!({
         "apiVersion": "apps/v1", "kind": "Deployment",
         "metadata": {"name": part.name, "namespace": settings.namespace, "labels": labels(part.name)},
         "spec": {
-            "replicas": part.replicas,
+            "replicas": replicas,
             "revisionHistoryLimit": 3,
             "selector": {"matchLabels": selector},
-            "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1}},
+            "strategy": strategy,
             "template": {"metadata": {"labels": selector}, "spec": pod(settings, part, &selector)},
         },
     })
@@ -193,7 +150,7 @@ fn pod(settings: &Settings, part: &Part, selector: &Value) -> Value {
     let mut mounts = vec![json!({"name": "policies", "mountPath": "/policies", "readOnly": true})];
     for mounted in &part.mounted {
         volumes.push(mounted.volume());
-        mounts.push(json!({"name": mounted.volume, "mountPath": mounted.path, "readOnly": true}));
+        mounts.push(mounted.mount());
     }
     let mut arguments = part.arguments.clone();
     arguments.push(format!("--probes=0.0.0.0:{PROBE_PORT}"));

@@ -4,7 +4,9 @@ mod access;
 mod answer;
 mod creation;
 mod document;
+mod history;
 mod http;
+mod kept_lines;
 mod line;
 mod operations;
 mod pace;
@@ -15,16 +17,22 @@ mod schemas;
 #[cfg(test)]
 mod testing;
 mod view;
+mod waiting;
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
 
+use self::kept_lines::KeptLines;
 use self::pace::Pace;
 use self::realms::Realms;
 use super::OutsideFiles;
+use crate::archive::Archive;
 use crate::cluster::Cluster;
 use crate::policy::PolicySet;
 use crate::serve::{ConnectionLimits, Drain, Listen, serve};
@@ -45,6 +53,10 @@ struct Inner {
     analyses: Semaphore,
     /// How often analyses may change what is stored of them.
     pace: Mutex<Pace>,
+    /// What has ended; nothing is known of it without one.
+    archive: Option<Arc<Archive>>,
+    /// Lines on their way into it.
+    lines: KeptLines,
     /// Answers with logs that are put together at one time.
     reading: Semaphore,
 }
@@ -57,6 +69,8 @@ pub struct ApiParts {
     pub policies: Arc<ArcSwap<PolicySet>>,
     /// What reaching Keycloak takes.
     pub files: OutsideFiles,
+    /// What has ended; none where nothing is kept.
+    pub archive: Option<Arc<Archive>>,
     /// Where numbers go.
     pub metrics: Arc<Metrics>,
 }
@@ -64,11 +78,13 @@ pub struct ApiParts {
 impl Api {
     /// An API that answers nobody yet.
     pub fn new(parts: ApiParts) -> Self {
-        let ApiParts { cluster, policies, files, metrics } = parts;
+        let ApiParts { cluster, policies, files, archive, metrics } = parts;
         let inner = Inner {
             cluster,
             policies,
-            realms: Realms::new(metrics, files),
+            realms: Realms::new(metrics.clone(), files),
+            lines: KeptLines::new(archive.clone(), metrics),
+            archive,
             administrators: Semaphore::new(BODIES),
             analyses: Semaphore::new(BODIES),
             pace: Mutex::default(),
@@ -81,12 +97,18 @@ impl Api {
     pub async fn run(self, listener: TcpListener, limits: ConnectionLimits, drain: Drain) {
         let inner = self.inner.clone();
         let listen = Listen { listener, tls: None, handler: Arc::new(self), limits, drain };
+        let (lines, mut writing) = (inner.clone(), JoinSet::new());
+        writing.spawn(async move { lines.lines.run().await });
         tokio::select! {
             () = serve(listen) => {}
             () = inner.realms.keep_fresh() => {}
         }
+        inner.lines.close();
+        let _ = timeout(LAST_LINES, writing.join_next()).await;
     }
 }
 
+/// For all lines that wait at the end.
+const LAST_LINES: Duration = Duration::from_secs(5);
 const BODIES: usize = 16;
 const READINGS: usize = 2;

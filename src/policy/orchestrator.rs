@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error};
 
-use super::{ApiSettings, HealthSettings, HubSettings, TokenSettings, WaySettings, checked};
+use super::{ApiSettings, ArchiveSettings, HealthSettings, HubSettings, TokenSettings, WaySettings, checked};
 use crate::model::ImageRef;
 
 /// What the orchestrator needs to know of the node. Written as `kind: Orchestrator`; without it nothing is made.
@@ -37,6 +37,9 @@ pub struct Orchestrator {
     /// How Keycloak and the Hub are reached.
     #[serde(default)]
     pub ways: WaySettings,
+    /// Where what has ended is kept.
+    #[serde(default)]
+    pub archive: ArchiveSettings,
 }
 
 /// The node's services that gateways lead to, each by the name of its Service.

@@ -28,10 +28,15 @@ async fn a_run_is_recorded_once_and_then_updated() {
         reason: String::new(),
         started: None,
         ended: Some(moment(9)),
-        ..first
+        ..first.clone()
     };
     archive.record(&ended).await.unwrap();
-    assert_eq!(archive.latest_run(analysis).await.unwrap(), Some(ended));
+    assert_eq!(archive.latest_run(analysis).await.unwrap(), Some(ended.clone()));
+    for (run, known) in [(first.clone(), ended), (record(run('b', 1)), record(run('b', 1)))] {
+        archive.record_first(&run).await.unwrap();
+        assert_eq!(archive.latest_run(run.run.analysis).await.unwrap(), Some(known), "what is known stays");
+    }
+    archive.forget(run('b', 1).analysis).await.unwrap();
     assert_eq!(column(&server, "SELECT analysis FROM runs").await, [analysis.to_string()]);
 }
 

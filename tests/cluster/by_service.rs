@@ -147,11 +147,13 @@ impl ByService {
     /// Starts a replica of the controller under a name of its own in the election.
     pub(crate) async fn add_controller(&self, identity: &str) {
         let [probes] = free_ports();
+        let archive = self.folder.join("archive");
+        fs::create_dir_all(&archive).unwrap();
         let beside = Beside {
             name: &format!("controller-{identity}"),
             pod: identity,
             kubeconfig: self.plane.kubeconfig(CONTROLLER, None),
-            volumes: &[("policies", self.folder.join(self.controller_policies))],
+            volumes: &[("policies", self.folder.join(self.controller_policies)), ("archive", archive)],
             ports: &[("probes", loopback(probes))],
             folder: &self.folder,
         };

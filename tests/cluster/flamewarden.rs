@@ -371,11 +371,13 @@ pub(crate) fn webhook_recipe(cluster: &Cluster, folder: &Path, [calls, probes]: 
 /// The controller, as its own service account, under a name of its own in the election.
 pub(crate) fn controller_recipe(cluster: &Cluster, folder: &Path, policies: &str, identity: &str) -> Recipe {
     let [probes] = free_ports();
+    let archive = folder.join(format!("archive-{identity}"));
+    fs::create_dir_all(&archive).unwrap();
     let beside = Beside {
         name: &format!("flamewarden-{identity}"),
         pod: identity,
         kubeconfig: cluster.plane.kubeconfig(CONTROLLER, None),
-        volumes: &[("policies", folder.join(policies))],
+        volumes: &[("policies", folder.join(policies)), ("archive", archive)],
         ports: &[("probes", loopback(probes))],
         folder,
     };

@@ -230,6 +230,7 @@ fn while_the_api_server_is_down_each_call_is_answered_as_flame_does() {
             cluster: Cluster::connect(Some(&folder.join("kubeconfig")), "test").await.unwrap(),
             policies: Arc::new(ArcSwap::from_pointee(policies)),
             files: OutsideFiles::default(),
+            archive: None,
             metrics: Arc::new(Metrics::new()),
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -5,7 +5,7 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use flamewarden::app::{CertificateSource, ControllerSettings, Part, Running, Settings, start};
+use flamewarden::app::{ArchivePlace, CertificateSource, ControllerSettings, Part, Running, Settings, start};
 use flamewarden::cluster::LeaseTiming;
 use flamewarden::orchestrator::OutsideFiles;
 use flamewarden::serve::{ConnectionLimits, renew_folder, service_names};
@@ -87,6 +87,7 @@ impl Place {
                 webhook_addresses: Vec::new(),
                 certificates: CertificateSource::Other,
                 files: OutsideFiles::default(),
+                archive: ArchivePlace::Nowhere,
             },
         }
     }

@@ -26,6 +26,7 @@ use super::{Api, Inner};
 use crate::bundle::CreateRequest;
 use crate::cluster::ClusterProblem;
 use crate::model::parse;
+use crate::orchestrator::record::record;
 use crate::policy::{ApiSettings, PolicySet, WaySettings};
 use crate::serve::Handler;
 use crate::telemetry::whole;
@@ -81,8 +82,11 @@ impl Inner {
                 let _turn = self.reading.acquire().await;
                 operations.logs(which).await
             }
-            // Nothing is kept of what has ended yet.
-            Operation::History => Ok(Answer::ok(json!({"analysis": {}, "nginx": {}}))),
+            Operation::History => {
+                // Never closed.
+                let _turn = self.reading.acquire().await;
+                operations.history(self.archive.as_deref(), which).await
+            }
             Operation::Pods => operations.pods(which).await,
             Operation::Stop => operations.stop(which).await,
             Operation::Delete => operations.delete(which).await,
@@ -129,7 +133,7 @@ impl Inner {
         }
     }
 
-    /// A line that an analysis streams: what it says of the analysis is stored, the line itself is not kept yet.
+    /// A line that an analysis streams: what it says of the analysis is stored, and the line goes into the archive.
     async fn take_line(
         &self,
         operations: &Operations<'_>,
@@ -153,7 +157,8 @@ impl Inner {
             return Ok(answer);
         }
         // Lines are many, and mostly say of the analysis what is known.
-        if let Some((analysis, report)) = operations.change_of(&line).await? {
+        let Some(analysis) = operations.read(line.analysis).await? else { return Ok(Answer::ok(Value::Null)) };
+        if let Some(report) = line.report(&analysis) {
             let turn =
                 self.pace.lock().unwrap_or_else(PoisonError::into_inner).turn(line.analysis, Instant::now().into_std());
             let Some(turn) = turn else {
@@ -161,6 +166,9 @@ impl Inner {
             };
             sleep_until(turn.into()).await;
             operations.report(&analysis, report).await?;
+        }
+        if let Some(record) = record(&analysis, Vec::new()) {
+            self.lines.keep(record, line.kept(Timestamp::now()));
         }
         Ok(Answer::ok(Value::Null))
     }

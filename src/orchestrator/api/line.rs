@@ -1,7 +1,9 @@
 //! A log line as an analysis streams it: FLAME's `CreateLogEntity`.
 
+use jiff::Timestamp;
 use serde_json::{Map, Value};
 
+use crate::archive::LogLine;
 use crate::bundle::{Fault, whole_number};
 use crate::model::{AnalysisId, AnalysisObject, Phase, Report, WantedState};
 
@@ -60,6 +62,18 @@ impl Line {
         let runs = [Phase::Starting, Phase::Started, Phase::Executing, Phase::Stuck].map(Some);
         let wanted = analysis.spec.state == WantedState::Running && !analysis.deleting;
         (wanted && runs.contains(&analysis.status.phase) && analysis.reported != Some(report)).then_some(report)
+    }
+
+    /// What is kept of it.
+    pub(super) fn kept(self, now: Timestamp) -> LogLine {
+        let status = REPORTED.iter().find(|(_, phase)| *phase == self.status).map_or("", |(name, _)| name);
+        LogLine {
+            log: self.log,
+            log_type: self.log_type,
+            status: status.to_owned(),
+            progress: self.progress,
+            written: now,
+        }
     }
 }
 

@@ -10,10 +10,10 @@ use tracing::{info, warn};
 
 use super::answer::Answer;
 use super::creation::{Creation, created, decide, object, problem, secrets};
-use super::line::Line;
-use super::route::Which;
+use super::history::history;
+use super::route::{Operation, Which};
 use super::view;
-use crate::archive::clean_log;
+use crate::archive::{Archive, clean_log};
 use crate::bundle::CreateRequest;
 use crate::cluster::{Cluster, ClusterProblem, Kind, List};
 use crate::facts::Place;
@@ -190,10 +190,17 @@ impl Operations<'_> {
         Ok(Answer::ok(view::cleaned(types, deleted)))
     }
 
-    /// What a line changes of what is stored of its analysis.
-    pub(super) async fn change_of(&self, line: &Line) -> Result<Option<(AnalysisObject, Report)>, ClusterProblem> {
-        let analysis = self.read(line.analysis).await?;
-        Ok(analysis.and_then(|analysis| line.report(&analysis).map(|report| (analysis, report))))
+    /// What analyses that have ended and their gateways wrote; nothing without an archive.
+    pub(super) async fn history(&self, archive: Option<&Archive>, which: Which) -> Result<Answer, ClusterProblem> {
+        let Some(archive) = archive else { return Ok(Answer::ok(view::logs(&BTreeMap::new()))) };
+        let analyses = self.analyses(which).await?;
+        match history(archive, &analyses).await {
+            Ok(texts) => Ok(Answer::ok(view::logs(&texts.into_iter().collect()))),
+            Err(problem) => {
+                warn!(problem = %whole(&problem), "the archive does not tell");
+                Ok(Answer::failed(Operation::History.doing(which == Which::All)))
+            }
+        }
     }
 
     /// Stores what an analysis says of itself, where the controller sees it.
@@ -253,7 +260,8 @@ impl Operations<'_> {
         Ok(analyses)
     }
 
-    async fn read(&self, id: AnalysisId) -> Result<Option<AnalysisObject>, ClusterProblem> {
+    /// One analysis.
+    pub(super) async fn read(&self, id: AnalysisId) -> Result<Option<AnalysisObject>, ClusterProblem> {
         let text = self.cluster.read(Kind::Analysis, &self.place(id.to_string())).await?;
         text.map(|text| read(text.as_bytes()).ok_or(ClusterProblem::Shape(id.to_string()))).transpose()
     }

@@ -71,9 +71,21 @@ pub(super) fn logs(texts: &BTreeMap<AnalysisId, [Vec<String>; 2]>) -> Value {
     json!({"analysis": side(|[analysis, _]| analysis), "nginx": side(|[_, gateway]| gateway)})
 }
 
+/// An analysis's last run.
+pub(super) fn last_run(analysis: &AnalysisObject) -> Run {
+    Run { analysis: analysis.id, number: analysis.status.run }
+}
+
 /// The name of an analysis's last run.
 pub(super) fn app(analysis: &AnalysisObject) -> String {
-    Run { analysis: analysis.id, number: analysis.status.run }.app()
+    last_run(analysis).app()
+}
+
+/// The end of a log, from the beginning of a line, and how much went before it.
+pub(super) fn newest(log: String, most: usize) -> String {
+    let Some(cut) = log.len().checked_sub(most).filter(|cut| *cut > 0) else { return log };
+    let from = log.as_bytes().iter().skip(cut).position(|byte| *byte == b'\n').map_or(log.len(), |line| cut + line + 1);
+    format!("[{from} bytes left out]\n{}", log.get(from..).unwrap_or_default())
 }
 
 /// What comes of a cleanup, once it is known which analyses it has deleted.
@@ -157,6 +169,19 @@ mod tests {
         assert_eq!(pods(which, &one, &BTreeMap::new()), json!({ID: []}));
         assert_eq!(pods(which, &[], &names), json!({ID: []}));
         assert_eq!(pods(Which::All, &[], &names), json!({}));
+    }
+
+    #[test]
+    fn of_a_long_log_the_last_lines_are_shown() {
+        for (log, want) in [
+            ("", ""),
+            ("one\ntwo\nsix\n", "one\ntwo\nsix\n"),
+            ("one\ntwo\nsix\nten", "[4 bytes left out]\ntwo\nsix\nten"),
+            ("one\ntwo\nthree\n", "[4 bytes left out]\ntwo\nthree\n"),
+            ("all in one line", "[15 bytes left out]\n"),
+        ] {
+            assert_eq!(newest(log.to_owned(), 12), want, "{log}");
+        }
     }
 
     #[test]

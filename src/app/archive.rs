@@ -1,0 +1,71 @@
+//! Edge: composition of the archive: where it is.
+
+use std::fs;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::Context;
+
+use crate::archive::Archive;
+
+/// Where the archive is.
+#[derive(Debug, Clone)]
+pub enum ArchivePlace {
+    /// There is none.
+    Nowhere,
+    /// `archive.db` in this folder, made where it is not there.
+    Folder(PathBuf),
+    /// Where the text of this file says: a URL, which may hold a password.
+    UrlIn(PathBuf),
+}
+
+/// The archive, reachable or not: whoever needs it learns that, and nobody has to wait for it to start.
+pub(super) fn archive(place: &ArchivePlace) -> anyhow::Result<Option<Arc<Archive>>> {
+    let archive = match place {
+        ArchivePlace::Nowhere => return Ok(None),
+        ArchivePlace::Folder(folder) => {
+            let file = folder.join("archive.db");
+            Archive::at(&format!("sqlite:{}", file.display()))
+                .with_context(|| format!("--archive {}", folder.display()))
+        }
+        ArchivePlace::UrlIn(file) => {
+            let told = || format!("--archive-url-file {}", file.display());
+            let url = fs::read_to_string(file).with_context(told)?;
+            Archive::at(url.trim()).with_context(told)
+        }
+    };
+    archive.map(Arc::new).map(Some)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_that_cannot_be_used_is_told_with_what_to_do_and_without_itself() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("url");
+        let told = || archive(&ArchivePlace::UrlIn(file.clone())).err().map(|problem| format!("{problem:#}"));
+        let begins = format!("--archive-url-file {}: ", file.display());
+        for (text, ends) in [
+            (None, "No such file or directory (os error 2)"),
+            (Some("mysql://flame:hush@db/x\n"), "; write sqlite:PATH or postgres://USER@HOST/DATABASE"),
+            (Some("postgres://flame:hush@db:port/x"), "; write sqlite:PATH or postgres://USER@HOST/DATABASE"),
+            (Some(""), "; write sqlite:PATH or postgres://USER@HOST/DATABASE"),
+        ] {
+            if let Some(text) = text {
+                fs::write(&file, text).unwrap();
+            }
+            let told = told().unwrap_or_default();
+            assert!(told.starts_with(&begins) && told.ends_with(ends) && !told.contains("hush"), "{text:?}: {told}");
+        }
+        fs::write(&file, "postgres://flame:hush@127.0.0.1:1/x\n").unwrap();
+        assert_eq!(told(), None, "whether somebody answers there is asked later");
+    }
+
+    #[test]
+    fn without_a_place_there_is_no_archive() {
+        assert!(archive(&ArchivePlace::Nowhere).unwrap().is_none());
+        assert!(archive(&ArchivePlace::Folder(PathBuf::from("/nowhere"))).unwrap().is_some());
+    }
+}

@@ -1,0 +1,105 @@
+//! What is mounted into the controller and the webhook besides their policies.
+
+use serde_json::{Value, json};
+
+use super::Settings;
+use super::workload::{insert, labels};
+use crate::policy::{ArchiveDatabase, ArchiveSettings, Authorities, Orchestrator};
+
+/// A folder that comes from elsewhere.
+pub(super) struct Mounted {
+    volume: &'static str,
+    from: From,
+    path: &'static str,
+}
+
+/// Where the files of a folder come from.
+enum From {
+    Secret(&'static str),
+    ConfigMap(&'static str),
+    /// A volume, which alone is written to.
+    Claim(&'static str),
+}
+
+impl Mounted {
+    /// A Secret.
+    pub(super) fn of_secret(volume: &'static str, secret: &'static str, path: &'static str) -> Self {
+        Mounted { volume, from: From::Secret(secret), path }
+    }
+
+    /// Where the pod has it from.
+    pub(super) fn volume(&self) -> Value {
+        match self.from {
+            From::Secret(name) => {
+                json!({"name": self.volume, "secret": {"secretName": name, "defaultMode": 0o440}})
+            }
+            From::ConfigMap(name) => json!({"name": self.volume, "configMap": {"name": name}}),
+            From::Claim(name) => json!({"name": self.volume, "persistentVolumeClaim": {"claimName": name}}),
+        }
+    }
+
+    /// Where its container sees it.
+    pub(super) fn mount(&self) -> Value {
+        let read_only = !matches!(self.from, From::Claim(_));
+        json!({"name": self.volume, "mountPath": self.path, "readOnly": read_only})
+    }
+}
+
+/// The files that reaching Keycloak, the Hub and the archive takes, each with the argument that names it.
+pub(super) fn outside(orchestrator: &Orchestrator) -> Vec<(&'static str, Mounted)> {
+    let keycloak =
+        ("--keycloak-secret=/keycloak/client-secret", Mounted::of_secret("keycloak", KEYCLOAK_SECRET, "/keycloak"));
+    let hub = ("--hub-secret=/hub/client-secret", Mounted::of_secret("hub", HUB_SECRET, "/hub"));
+    let proxies = ("--proxies=/proxies", Mounted::of_secret("proxies", PROXIES, "/proxies"));
+    let authorities = orchestrator.ways.authorities.map(|from| {
+        let from = match from {
+            Authorities::ConfigMap => From::ConfigMap(AUTHORITIES),
+            Authorities::Secret => From::Secret(AUTHORITIES),
+        };
+        ("--authorities=/authorities/ca.crt", Mounted { volume: "authorities", from, path: "/authorities" })
+    });
+    let archive = match orchestrator.archive.database {
+        ArchiveDatabase::Sqlite => {
+            ("--archive=/archive", Mounted { volume: "archive", from: From::Claim(ARCHIVE), path: "/archive" })
+        }
+        ArchiveDatabase::Postgresql => {
+            ("--archive-url-file=/archive/url", Mounted::of_secret("archive", ARCHIVE, "/archive"))
+        }
+    };
+    let wanted = [
+        orchestrator.tokens.is_some().then_some(keycloak),
+        orchestrator.hub.is_some().then_some(hub),
+        orchestrator.ways.has_secret_proxy().then_some(proxies),
+        authorities,
+        Some(archive),
+    ];
+    wanted.into_iter().flatten().collect()
+}
+
+/// The volume that an SQLite archive is on. One node at a time has it, and one controller.
+pub(super) fn claim(settings: &Settings, archive: &ArchiveSettings) -> Option<Value> {
+    let size = archive.size.as_ref().map_or_else(|| USUAL_SIZE.to_owned(), ToString::to_string);
+    let mut spec = json!({"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": size}}});
+    if let Some(class) = &archive.storage_class {
+        insert(&mut spec, "storageClassName", class);
+    }
+    let claim = json!({
+        "apiVersion": "v1", "kind": "PersistentVolumeClaim",
+        "metadata": {"name": ARCHIVE, "namespace": settings.namespace, "labels": labels("archive")},
+        "spec": spec,
+    });
+    (archive.database == ArchiveDatabase::Sqlite).then_some(claim)
+}
+
+/// Key `client-secret`: the secret of the Keycloak client that makes the analyses' clients. The operator makes it.
+const KEYCLOAK_SECRET: &str = "flamewarden-keycloak";
+/// Key `client-secret`: the secret of the node's Hub client. The operator makes it.
+const HUB_SECRET: &str = "flamewarden-hub";
+/// Keys `http-proxy` and `https-proxy`: addresses of proxies, with users where they want to know who asks.
+const PROXIES: &str = "flamewarden-proxies";
+/// Key `ca.crt`: certificates of authorities, in a Secret or a ConfigMap.
+const AUTHORITIES: &str = "flamewarden-authorities";
+/// The claim of an SQLite archive's volume; or the Secret whose key `url` says where a PostgreSQL archive is, which the
+/// operator makes.
+const ARCHIVE: &str = "flamewarden-archive";
+const USUAL_SIZE: &str = "10Gi";

@@ -1,0 +1,128 @@
+//! Lines that wait to be written into the archive: bounded for each analysis, so that none crowds out another's.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use crate::archive::{LogLine, RunRecord};
+use crate::model::AnalysisId;
+
+/// Lines of one run, and what is recorded of it where nothing is known of it yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Batch {
+    /// The run.
+    pub(super) record: RunRecord,
+    /// Its lines, the oldest first.
+    pub(super) lines: Vec<LogLine>,
+}
+
+/// All that wait.
+#[derive(Debug, Default)]
+pub(super) struct Waiting {
+    each: BTreeMap<AnalysisId, Batch>,
+    /// Whose turn it is first.
+    turns: VecDeque<AnalysisId>,
+}
+
+impl Waiting {
+    /// Takes a line in; gives how many are lost by that.
+    pub(super) fn push(&mut self, record: RunRecord, line: LogLine) -> u64 {
+        let id = record.run.analysis;
+        let Some(batch) = self.each.get_mut(&id) else {
+            if self.each.len() >= MOST_ANALYSES {
+                return 1;
+            }
+            self.each.insert(id, Batch { record, lines: vec![line] });
+            self.turns.push_back(id);
+            return 0;
+        };
+        if batch.record.run != record.run {
+            let lost = batch.lines.len();
+            *batch = Batch { record, lines: vec![line] };
+            return u64::try_from(lost).unwrap_or(u64::MAX);
+        }
+        if batch.lines.len() >= MOST_LINES {
+            return 1;
+        }
+        batch.lines.push(line);
+        0
+    }
+
+    /// The lines of whoever has waited longest.
+    pub(super) fn take(&mut self) -> Option<Batch> {
+        let id = self.turns.pop_front()?;
+        self.each.remove(&id)
+    }
+
+    /// Puts back what could not be written; gives how many lines are lost by that.
+    pub(super) fn put_back(&mut self, batch: Batch) -> u64 {
+        let later = self.each.remove(&batch.record.run.analysis);
+        self.turns.retain(|id| *id != batch.record.run.analysis);
+        let mut lost = 0;
+        for Batch { record, lines } in [batch].into_iter().chain(later) {
+            for line in lines {
+                lost += self.push(record.clone(), line);
+            }
+        }
+        lost
+    }
+}
+
+/// Of one analysis.
+const MOST_LINES: usize = 200;
+const MOST_ANALYSES: usize = 1000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Phase, WantedState};
+    use crate::orchestrator::api::testing::{ID, PROJECT, analysis};
+    use crate::orchestrator::record::record;
+
+    fn of(id: &str, run: u32) -> RunRecord {
+        let mut analysis = analysis(Some(Phase::Executing), (WantedState::Running, run, run), false);
+        analysis.id = id.parse().unwrap();
+        record(&analysis, Vec::new()).unwrap()
+    }
+
+    fn line(log: &str) -> LogLine {
+        let written = "2026-11-21T00:00:00Z".parse().unwrap();
+        LogLine {
+            log: log.to_owned(),
+            log_type: "info".to_owned(),
+            status: "executing".to_owned(),
+            progress: 1,
+            written,
+        }
+    }
+
+    fn taken(waiting: &mut Waiting) -> Vec<(String, Vec<String>)> {
+        let batches = std::iter::from_fn(|| waiting.take());
+        batches.map(|batch| (batch.record.run.app(), batch.lines.into_iter().map(|line| line.log).collect())).collect()
+    }
+
+    #[test]
+    fn lines_come_out_in_their_order_by_run_and_what_could_not_be_written_stays_first() {
+        let mut waiting = Waiting::default();
+        for (id, run, log, lost) in [(ID, 1, "a", 0), (PROJECT, 1, "b", 0), (ID, 1, "c", 0)] {
+            assert_eq!(waiting.push(of(id, run), line(log)), lost);
+        }
+        let first = waiting.take().unwrap();
+        waiting.push(of(ID, 1), line("d"));
+        assert_eq!(waiting.put_back(first), 0);
+        let app = |id: &str, run: u32| format!("analysis-{id}-{run}");
+        let want = [(app(PROJECT, 1), vec!["b"]), (app(ID, 1), vec!["a", "c", "d"])];
+        assert_eq!(taken(&mut waiting), want.map(|(app, logs)| (app, logs.into_iter().map(str::to_owned).collect())));
+        assert_eq!(waiting.push(of(ID, 1), line("a")) + waiting.push(of(ID, 2), line("b")), 1, "of the run before");
+        assert_eq!(taken(&mut waiting), [(app(ID, 2), vec!["b".to_owned()])]);
+    }
+
+    #[test]
+    fn whoever_writes_too_much_loses_only_own_lines() {
+        let mut waiting = Waiting::default();
+        let lost: u64 = (0..MOST_LINES + 5).map(|_| waiting.push(of(ID, 1), line("x"))).sum();
+        assert_eq!((lost, waiting.push(of(PROJECT, 1), line("y"))), (5, 0));
+        assert_eq!(taken(&mut waiting).iter().map(|(_, lines)| lines.len()).collect::<Vec<_>>(), [MOST_LINES, 1]);
+        let id = |number: usize| format!("22222222-0000-4000-8000-{number:012}");
+        let lost: u64 = (0..MOST_ANALYSES + 1).map(|number| waiting.push(of(&id(number), 1), line("x"))).sum();
+        assert_eq!(lost, 1);
+    }
+}
