@@ -1,4 +1,5 @@
-//! The source keeps to its layout: which part may import which, who touches the outside, and how long files are.
+//! The source keeps to its layout: which part may import which, who touches the outside, and how long files are; and
+//! the tests that texts name exist.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking; clippy sees helpers as ordinary functions")]
 
 use std::collections::BTreeSet;
@@ -206,6 +207,47 @@ fn the_invariants_name_tests_that_exist() {
     assert_eq!(numbers, (1..=11).map(|number| format!("I{number}")).collect::<Vec<_>>());
     assert_eq!(missing, Vec::<String>::new());
     assert!(named > 20, "{named} tests are named");
+}
+
+/// A table that says how a fault was mended is worth what its tests are.
+#[test]
+fn the_faults_that_were_mended_name_tests_that_exist() {
+    let page = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/faults.md")).unwrap();
+    let tests = tests();
+    let quoted = Regex::new("`([^`]+)`").unwrap();
+    // Nothing but a test has a name as long as that.
+    let long = Regex::new(r"^[a-z0-9]+(_[a-z0-9]+){3,}$").unwrap();
+    let short = Regex::new(r"\*(\w+)\* is `(\w+)`").unwrap();
+    let short: BTreeSet<String> = short.captures_iter(&page).map(|named| format!("*{}*", &named[1])).collect();
+    let (mut rows, mut problems) = (0, Vec::new());
+    for line in page.lines() {
+        let named = quoted.captures_iter(line).map(|found| found[1].to_owned());
+        problems.extend(named.filter(|name| long.is_match(name) && !tests.contains(name)));
+        let Some(row) = line.strip_prefix("| ").and_then(|row| row.strip_suffix(" |")) else { continue };
+        let cells: Vec<&str> = row.split(" | ").collect();
+        let [fault, _, shown] = cells[..] else { panic!("three columns: {line}") };
+        if fault == "fault" || shown == "none" {
+            continue;
+        }
+        rows += 1;
+        let is_test = |name: &&str| {
+            name.strip_prefix('`').and_then(|name| name.strip_suffix('`')).is_some_and(|name| tests.contains(name))
+        };
+        problems.extend(shown.split(", ").filter(|name| !is_test(name) && !short.contains(*name)).map(str::to_owned));
+    }
+    assert_eq!(problems, Vec::<String>::new());
+    assert!(rows > 40, "{rows} rows name tests");
+}
+
+/// The names of all tests.
+fn tests() -> BTreeSet<String> {
+    let test = Regex::new(r"#\[(?:tokio::)?test[^\]]*\]\s+(?:async )?fn (\w+)\(").unwrap();
+    let mut files = Vec::new();
+    for folder in ["src", "tests"] {
+        collect(&Path::new(env!("CARGO_MANIFEST_DIR")).join(folder), &mut files);
+    }
+    let texts: Vec<String> = files.iter().map(|file| fs::read_to_string(file).unwrap()).collect();
+    texts.iter().flat_map(|text| test.captures_iter(text)).map(|found| found[1].to_owned()).collect()
 }
 
 struct Source {

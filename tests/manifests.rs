@@ -56,6 +56,10 @@ fn every_configuration_is_scoped_by_namespace_name_and_fails_as_designed() {
         let webhook = &webhooks[0];
         let mutating = text(configuration, "/kind").starts_with("Mutating");
         assert_eq!(text(webhook, "/failurePolicy"), if mutating { "Ignore" } else { "Fail" });
+        assert_eq!((text(webhook, "/matchPolicy"), text(webhook, "/sideEffects")), ("Equivalent", "None"));
+        assert_eq!(webhook["timeoutSeconds"], 5);
+        // Who comes after it may undo what it mended, so it is asked again.
+        assert_eq!(webhook["reinvocationPolicy"], if mutating { json!("IfNeeded") } else { Value::Null });
         let dedicated = text(configuration, "/metadata/name").ends_with("-dedicated");
         let names = if dedicated { vec!["analyses"] } else { vec!["flame", "default"] };
         let expression = serde_json::json!({"key": "kubernetes.io/metadata.name", "operator": "In", "values": names});
@@ -63,6 +67,22 @@ fn every_configuration_is_scoped_by_namespace_name_and_fails_as_designed() {
         assert_eq!(webhook["objectSelector"], Value::Null);
         assert_eq!(webhook["clientConfig"]["caBundle"], Value::Null, "the controller's to write");
     }
+}
+
+#[test]
+fn the_webhook_has_two_replicas_of_which_drains_leave_one() {
+    let printed = printed();
+    let spec = |kind: &str| {
+        let found = printed
+            .iter()
+            .find(|object| text_is(object, "/kind", kind) && text_is(object, "/metadata/name", "flamewarden-webhook"));
+        &found.unwrap()["spec"]
+    };
+    let deployment = spec("Deployment");
+    assert_eq!(deployment["replicas"], 2);
+    assert_eq!(deployment["strategy"]["rollingUpdate"], json!({"maxUnavailable": 0, "maxSurge": 1}));
+    let selector = json!({"matchLabels": {"app.kubernetes.io/instance": "flamewarden-webhook"}});
+    assert_eq!(spec("PodDisruptionBudget"), &json!({"minAvailable": 1, "selector": selector}));
 }
 
 /// Rules on more than guarded pods need one more configuration in each tenancy, and its `caBundle` a right.

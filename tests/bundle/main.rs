@@ -84,41 +84,67 @@ fn the_audit_finds_nothing_in_a_bundle_neither_shared_nor_dedicated_with_dns_or_
 
 #[test]
 fn what_cannot_be_made_is_told_at_once_and_whole() {
-    let refused = |changes: &[(&str, &str, &str)], code: i32, said: &str| {
-        let output = Folder::with(changes).bundle();
-        assert_eq!(
-            (text(&output.stderr), text(&output.stdout), output.status.code()),
-            (format!("flamewarden: {said}\n"), String::new(), Some(code)),
-            "{changes:?}"
-        );
-    };
     let id = "0d8a1f2e-1c2b-4d3e-8f40-1a2b3c4d5e6f";
     let project = "7b1c9d20-5a4e-4f6b-9c3d-2e1f0a9b8c7d";
     let uuid = "Input should be a valid UUID, no UUID; write 32 hexadecimal digits in groups of 8-4-4-4-12";
-    refused(
+    expect_refused(
         &[
             ("request.json", project, "x { allow all; } location /y"),
             ("request.json", "\"registry_user\": \"robot$node\",", ""),
         ],
-        1,
         &format!("request.json: registry_user: Field required; project_id: {uuid}"),
     );
-    refused(
+    expect_refused(
         &[
             ("request.json", &format!("harbor.example/node/{id}"), "elsewhere.example/node/a"),
             ("services.yaml", "clusterIP: 10.0.0.11", "clusterIP: None"),
             ("services.yaml", "targetPort: 3000", "targetPort: 3000, nodePort: 1"),
             ("services.yaml", "flame-node-storage-service", "another"),
         ],
-        1,
         "image `elsewhere.example/node/a` does not come from an allowed registry (harbor.example/node); upstream kong: Service \
          flame/flame-node-kong-proxy has no address in the cluster (clusterIP); gateways lead to such Services only; upstream \
          storage: Service flame/flame-node-storage-service is not there; make it, or name another in the settings",
     );
-    refused(
+    expect_refused(
         &[("policies/orchestrator.yaml", "kind: Orchestrator", "kind: Orchestrators")],
-        1,
         "policy file orchestrator.yaml: unknown variant `Orchestrators`, expected one of Profile, Installation, Orchestrator, Rule \
          at line 2, column 7",
+    );
+}
+
+/// Whatever the webhook would refuse, or somebody could exchange under its name, is not even set.
+#[test]
+fn settings_by_which_a_run_would_be_made_and_refused_are_refused_themselves() {
+    let (settings, installation) = ("policies/orchestrator.yaml", "policies/installation.yaml");
+    let nginx = format!("registry.example/nginx-unprivileged@sha256:{}", "1".repeat(64));
+    let busybox = format!("registry.example/busybox@sha256:{}", "2".repeat(64));
+    let tag = |image: &str, place: &str| {
+        format!("policy file orchestrator.yaml: image `{image}` has no digest; write NAME@sha256:… at {place}")
+    };
+    let unlisted = |setting: &str, image: &str, list: &str| {
+        format!("policies: orchestrator: {setting} `{image}` is none of the Installation's {list}")
+    };
+    for (file, old, new, said) in [
+        (settings, &*nginx, "nginx:1.31", tag("nginx:1.31", "line 5, column 17")),
+        (settings, &busybox, "busybox:1.37", tag("busybox:1.37", "line 6, column 27")),
+        (
+            settings,
+            "namespace: analyses",
+            "namespace: elsewhere",
+            "policies: orchestrator: namespace `elsewhere` is not guarded; name it in the Installation".to_owned(),
+        ),
+        (installation, &nginx, "nginx:1.31", unlisted("gatewayImage", &nginx, "gatewayImages")),
+        (installation, &busybox, "busybox:1.37", unlisted("networkStatisticsImage", &busybox, "sidecarImages")),
+    ] {
+        expect_refused(&[(file, old, new)], &said);
+    }
+}
+
+fn expect_refused(changes: &[(&str, &str, &str)], said: &str) {
+    let output = Folder::with(changes).bundle();
+    assert_eq!(
+        (text(&output.stderr), text(&output.stdout), output.status.code()),
+        (format!("flamewarden: {said}\n"), String::new(), Some(1)),
+        "{changes:?}"
     );
 }

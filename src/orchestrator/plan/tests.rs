@@ -234,6 +234,30 @@ fn what_says_something_else_is_written_again_and_nothing_besides() {
     assert_eq!(world.settle(), ["write ConfigMap nginx-analysis-ID-1-config"]);
     world.objects.remove(&(Kind::NetworkPolicy, format!("flamewarden-nginx-analysis-{ID}-1")));
     assert_eq!(world.settle(), ["write NetworkPolicy flamewarden-nginx-analysis-ID-1"]);
+    // Scaled by somebody: two pods would be two analyses.
+    let key = (Kind::Deployment, format!("analysis-{ID}-1"));
+    world.objects.get_mut(&key).unwrap()["spec"]["replicas"] = json!(2);
+    assert_eq!(world.settle(), ["write Deployment analysis-ID-1"]);
+}
+
+#[test]
+fn where_an_analysis_may_ask_nobody_for_names_it_knows_its_gateway_by_the_address_of_its_service() {
+    let own = json!([{"ip": "10.0.1.1", "hostnames": [format!("nginx-analysis-{ID}-1")]}]);
+    for (asks, want) in [(true, Value::Null), (false, own)] {
+        let mut world = World::new("");
+        if !asks {
+            world.policies.analysis.network.dns.clear();
+        }
+        world.settle();
+        let aliases = |name: String| {
+            let deployment = &world.objects[&(Kind::Deployment, name)];
+            deployment["spec"]["template"]["spec"]["hostAliases"].clone()
+        };
+        assert_eq!(
+            (aliases(format!("analysis-{ID}-1")), aliases(format!("nginx-analysis-{ID}-1"))),
+            (want, Value::Null)
+        );
+    }
 }
 
 #[test]
