@@ -49,6 +49,7 @@ mod own_rules_test;
 mod part;
 mod pki;
 mod plane_test;
+mod po;
 mod po_test;
 mod probes;
 mod recorded_test;

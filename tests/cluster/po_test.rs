@@ -4,27 +4,24 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
 use base64::Engine;
-use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use base64::engine::general_purpose::STANDARD;
 use flamewarden::cluster::Cluster;
-use flamewarden::model::Secret;
 use flamewarden::orchestrator::{self, ApiParts, OutsideFiles};
 use flamewarden::policy::PolicySet;
-use flamewarden::remote::{Address, Content, Question, Remote, Ways};
 use flamewarden::serve::{ConnectionLimits, Drain};
 use flamewarden::telemetry::Metrics;
 use futures::future::join_all;
-use http::Method;
 use jiff::Timestamp;
 use regex::Regex;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
 use crate::flamewarden::realm::{REALM, Realm};
-use crate::flamewarden::{Guarded, MADE, guarded, policy_files, with_api};
-use crate::shared::{PATIENCE, run};
+use crate::flamewarden::{guarded, policy_files, with_api};
+use crate::po::{Api, IMAGE, KONG, PASSWORD, PROJECT, claims, request, token};
+use crate::shared::run;
 
 #[test]
 fn an_analysis_is_created_once_told_stopped_started_again_and_deleted() {
@@ -260,94 +257,7 @@ fn while_the_api_server_is_down_each_call_is_answered_as_flame_does() {
     });
 }
 
-/// The API as an administrator sees it.
-struct Api {
-    guarded: &'static Guarded,
-    address: String,
-    remote: Remote,
-    token: String,
-}
-
-impl Api {
-    async fn of(guarded: &'static Guarded) -> Api {
-        crate::node::services(guarded, MADE).await;
-        let ways = Ways::plain(PATIENCE);
-        let remote = Remote::new(&ways).unwrap();
-        Api { guarded, address: guarded.api.clone(), remote, token: token(&REALM.key, &claims("hub-adapter")) }
-    }
-
-    async fn ask(&self, method: &str, path: &str, body: Option<&Value>) -> (u16, Value) {
-        self.ask_with(Some(self.token.clone()), method, path, body).await
-    }
-
-    async fn ask_with(&self, token: Option<String>, method: &str, path: &str, body: Option<&Value>) -> (u16, Value) {
-        let bearer = token.map(Secret::new);
-        let segments: Vec<&str> = path.split('/').skip(1).collect();
-        let question = Question {
-            method: Method::from_bytes(method.as_bytes()).unwrap(),
-            address: Address::parse(&self.address).unwrap().below(&segments),
-            bearer: bearer.as_ref(),
-            content: body.map_or(Content::Nothing, Content::Json),
-            longest: 1 << 20,
-        };
-        let answer = self.remote.ask(question).await.unwrap();
-        (answer.status, serde_json::from_slice(answer.bytes()).unwrap())
-    }
-
-    /// Asks until the answer is as wanted.
-    async fn until(&self, method: &str, path: &str, wanted: impl Fn(&Value) -> bool) -> Value {
-        crate::shared::wait_until(&format!("{method} {path} says so"), PATIENCE, async || {
-            let (status, told) = self.ask(method, path, None).await;
-            assert_eq!(status, 200, "{told}");
-            wanted(&told).then_some(told)
-        })
-        .await
-    }
-
-    async fn object(&self, resource: &str, name: &str) -> Option<Value> {
-        let group = if resource == "analyses" { "/apis/flamewarden.dev/v1alpha1" } else { "/api/v1" };
-        let path = format!("{group}/namespaces/{MADE}/{resource}/{name}");
-        match self.guarded.cluster.admin.get(&path).await {
-            Ok(object) => Some(object),
-            Err(refusal) => {
-                assert_eq!(refusal.code, 404, "{}", refusal.message);
-                None
-            }
-        }
-    }
-}
-
-/// A token of these claims, signed by this key under the name of the realm's.
-fn token(key: &EcdsaKeyPair, claims: &Value) -> String {
-    let header = json!({"alg": "ES256", "typ": "JWT", "kid": "1"});
-    let signed = [&header, claims].map(|part| URL_SAFE_NO_PAD.encode(part.to_string())).join(".");
-    let signature = key.sign(&SystemRandom::new(), signed.as_bytes()).unwrap();
-    format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature.as_ref()))
-}
-
-/// What the realm says of a client.
-fn claims(client: &str) -> Value {
-    let now = Timestamp::now().as_second();
-    json!({
-        "iss": format!("{}/realms/flame", REALM.address), "typ": "Bearer", "azp": client, "sub": client,
-        "iat": now, "exp": now + 300,
-    })
-}
-
-/// As the Hub adapter sends it.
-fn request(id: &str) -> Value {
-    json!({
-        "analysis_id": id, "project_id": PROJECT, "registry_url": "harbor.example", "image_url": IMAGE,
-        "registry_user": "robot$node", "registry_password": PASSWORD, "kong_token": KONG,
-    })
-}
-
 /// So many lists, one in the other.
 fn nested(levels: usize) -> Value {
     (0..levels).fold(Value::Null, |inner, _| json!([inner]))
 }
-
-const PROJECT: &str = "7b1c9d20-5a4e-4f6b-9c3d-2e1f0a9b8c7d";
-const IMAGE: &str = "harbor.example/node/analysis";
-const PASSWORD: &str = "hunter2-of-the-registry";
-const KONG: &str = "key-of-kong";
