@@ -3,6 +3,7 @@
 mod act;
 mod api;
 mod covers;
+mod hub;
 mod known;
 mod outside;
 mod plan;

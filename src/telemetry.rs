@@ -74,6 +74,12 @@ pub struct Metrics {
     pub archive_logs_lost: Counter,
     /// Lines that analyses streamed and that are not kept.
     pub archive_lines_lost: Counter,
+    /// Whether another system answered when it was asked last.
+    pub remote_up: Family<SystemLabels, Gauge>,
+    /// Calls of other systems.
+    pub remote_calls: Family<CallLabels, Counter>,
+    /// Log lines that were not passed on to the Hub.
+    pub hub_lines_lost: Counter,
 }
 
 /// Labels of a review; every value comes from a table, none from a caller.
@@ -138,6 +144,22 @@ pub struct AnswerLabels {
     pub answer: &'static str,
 }
 
+/// Another system.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct SystemLabels {
+    /// `hub` or `keycloak`.
+    pub system: &'static str,
+}
+
+/// A call of another system.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct CallLabels {
+    /// `hub` or `keycloak`.
+    pub system: &'static str,
+    /// `done`, `unavailable` and so on.
+    pub outcome: &'static str,
+}
+
 impl Metrics {
     /// All metrics, at zero.
     pub fn new() -> Self {
@@ -167,6 +189,9 @@ impl Metrics {
             archive_up: Gauge::default(),
             archive_logs_lost: Counter::default(),
             archive_lines_lost: Counter::default(),
+            remote_up: Family::default(),
+            remote_calls: Family::default(),
+            hub_lines_lost: Counter::default(),
         };
         metrics.register();
         metrics
@@ -179,6 +204,12 @@ impl Metrics {
             Ok(()) => text,
             Err(problem) => format!("# cannot write metrics: {problem}\n"),
         }
+    }
+
+    /// Counts a call of another system, and whether that answered.
+    pub fn called(&self, system: &'static str, outcome: &'static str, answered: bool) {
+        self.remote_up.get_or_create(&SystemLabels { system }).set(answered.into());
+        self.remote_calls.get_or_create(&CallLabels { system, outcome }).inc();
     }
 
     fn register(&mut self) {
@@ -219,6 +250,9 @@ impl Metrics {
         registry.register("archive_logs_lost", "Runs whose logs were not kept", logs);
         let lines = self.archive_lines_lost.clone();
         registry.register("archive_lines_lost", "Streamed lines that are not kept", lines);
+        registry.register("remote_up", "Whether another system answered last", self.remote_up.clone());
+        registry.register("remote_calls", "Calls of other systems by outcome", self.remote_calls.clone());
+        registry.register("hub_lines_lost", "Log lines not passed on to the Hub", self.hub_lines_lost.clone());
         let build = Info::new(vec![("version", env!("CARGO_PKG_VERSION"))]);
         registry.register("build", "Version of this program", build);
     }

@@ -5,7 +5,7 @@ use json_patch::{AddOperation, Patch, PatchOperation, RemoveOperation, TestOpera
 use serde_json::{Value, json};
 
 use super::plan::Step;
-use super::tokens::Tokens;
+use super::tokens::{TokenTrouble, Tokens};
 use crate::bundle::token_secret_name;
 use crate::cluster::{Cluster, Kind};
 use crate::facts::Place;
@@ -20,6 +20,10 @@ pub(super) enum Outcome {
     Stored(Kind, Place, Value),
     /// Its effect will be told by the watch.
     Settling,
+    /// The same, of a token.
+    Token,
+    /// There is no token; the analysis goes on with what it has.
+    NoToken(TokenTrouble),
     /// It was not done, or nobody knows whether it was; says why.
     NotDone(String),
 }
@@ -40,13 +44,13 @@ pub(super) async fn act(cluster: &Cluster, tokens: Option<&Tokens>, analysis: &A
             stored.map(|stored| Outcome::Stored(Kind::Analysis, own, stored))
         }
         Step::Token(uid) => {
-            let Some(tokens) = tokens else { return Outcome::NotDone(NO_TOKENS.to_owned()) };
+            let Some(tokens) = tokens else { return Outcome::NoToken(TokenTrouble::NotSetUp) };
             let secret = match tokens.secret(analysis, &uid).await {
                 Ok(secret) => secret,
-                Err(problem) => return Outcome::NotDone(whole(&problem)),
+                Err(trouble) => return Outcome::NoToken(trouble),
             };
             let place = Place { namespace: own.namespace.clone(), name: token_secret_name(analysis.id) };
-            cluster.apply(Kind::Secret, &place, &secret).await.map(|_| Outcome::Settling)
+            cluster.apply(Kind::Secret, &place, &secret).await.map(|_| Outcome::Token)
         }
         Step::Delete(kind, name, uid) => {
             let place = Place { namespace: own.namespace.clone(), name };
@@ -108,5 +112,3 @@ fn same_version(analysis: &AnalysisObject) -> PatchOperation {
 fn at(keys: &[&str]) -> PointerBuf {
     PointerBuf::from_tokens(keys.iter().copied())
 }
-
-const NO_TOKENS: &str = "there are no tokens for analyses; the log of the start says why";

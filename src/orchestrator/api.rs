@@ -6,6 +6,7 @@ mod creation;
 mod document;
 mod history;
 mod http;
+mod hub_lines;
 mod kept_lines;
 mod line;
 mod operations;
@@ -28,6 +29,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
+use self::hub_lines::HubLines;
 use self::kept_lines::KeptLines;
 use self::pace::Pace;
 use self::realms::Realms;
@@ -47,6 +49,8 @@ struct Inner {
     cluster: Cluster,
     policies: Arc<ArcSwap<PolicySet>>,
     realms: Realms,
+    /// Lines on their way to the Hub.
+    hub: HubLines,
     /// Bodies of administrators that are read at one time.
     administrators: Semaphore,
     /// Bodies of analyses that are read at one time.
@@ -82,7 +86,8 @@ impl Api {
         let inner = Inner {
             cluster,
             policies,
-            realms: Realms::new(metrics.clone(), files),
+            realms: Realms::new(metrics.clone(), files.clone()),
+            hub: HubLines::new(files, metrics.clone()),
             lines: KeptLines::new(archive.clone(), metrics),
             archive,
             administrators: Semaphore::new(BODIES),

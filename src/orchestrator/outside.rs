@@ -74,6 +74,11 @@ impl OutsideFiles {
         read("the Keycloak client's secret", "--keycloak-secret", self.keycloak_secret.as_deref())
     }
 
+    /// The secret of the Hub client.
+    pub(super) fn hub_secret(&self) -> Result<Secret, OutsideProblem> {
+        read("the Hub client's secret", "--hub-secret", self.hub_secret.as_deref())
+    }
+
     fn proxy(&self, setting: Option<&ProxySetting>, name: &str) -> Result<Option<Secret>, OutsideProblem> {
         match setting {
             None => Ok(None),
@@ -111,6 +116,7 @@ mod tests {
             (none.remote(&proxy, patience).err(), "and no file holds it: set --proxies"),
             (none.remote(&authorities, patience).err(), "and no file holds it: set --authorities"),
             (none.keycloak_secret().err(), "and no file holds it: set --keycloak-secret"),
+            (none.hub_secret().err(), "and no file holds it: set --hub-secret"),
             (files.remote(&proxy, patience).err(), "https-proxy: No such file"),
         ] {
             let told = whole(&problem.unwrap());

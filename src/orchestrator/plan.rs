@@ -2,6 +2,7 @@
 
 mod conditions;
 mod health;
+mod outside;
 mod removal;
 
 use jiff::Timestamp;
@@ -10,7 +11,9 @@ use serde_json::{Value, json};
 use self::conditions::{ready, reason, text};
 use self::removal::{END, RUN, app_of};
 use super::covers::covers;
+use super::hub::Word;
 use super::known::Objects;
+use super::tokens::TokenRest;
 use super::visits::Heard;
 use crate::bundle::{Order, Services, objects, pull_secret_name, token_secret_name};
 use crate::cluster::Kind;
@@ -34,6 +37,10 @@ pub(super) struct View<'a> {
     pub(super) settings: &'a Orchestrator,
     /// What its run has answered last.
     pub(super) heard: Option<&'a Heard>,
+    /// What has come of telling the Hub of it.
+    pub(super) hub: Option<Word>,
+    /// Why it has no fresh token, where that was tried.
+    pub(super) token_rest: Option<&'a TokenRest>,
     /// The time.
     pub(super) now: Timestamp,
 }
@@ -57,8 +64,30 @@ pub(super) enum Step {
     Wait,
 }
 
+/// How it is with a token.
+enum Token {
+    /// It is good, or not ours to fetch.
+    Fresh,
+    /// This is to be done for another.
+    Due(Step),
+    /// Another is due, and was asked for in vain a moment ago.
+    Awaited,
+}
+
 /// The next step for an analysis.
 pub(super) fn plan(view: &View<'_>) -> Step {
+    let status = &view.analysis.status;
+    match next(view) {
+        Step::Report(status) => Step::Report(view.with_outside(status)),
+        Step::Wait if !view.analysis.deleting => {
+            let told = view.with_outside(status.clone());
+            if told == *status { Step::Wait } else { Step::Report(told) }
+        }
+        step => step,
+    }
+}
+
+fn next(view: &View<'_>) -> Step {
     let analysis = view.analysis;
     let held = analysis.finalizers.iter().any(|finalizer| finalizer == labels::ANALYSIS_FINALIZER);
     if analysis.deleting {
@@ -156,15 +185,22 @@ impl View<'_> {
         };
         for object in wanted {
             let Some(kind) = kind_of(&object) else { continue };
-            // The analysis reads its token when it starts.
-            let is_analysis = object.pointer("/metadata/name").is_some_and(|name| *name == app);
-            if let Some(step) = self.token().filter(|_| kind == Kind::Deployment && is_analysis) {
-                return step;
-            }
             let object = self.owned(object);
             let name = object.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default();
             let key = (kind, name.to_owned());
             let stored = self.objects.get(&key).or_else(|| self.common.get(&key));
+            if kind == Kind::Deployment && name == app {
+                match self.token() {
+                    Token::Fresh => {}
+                    Token::Due(step) => return step,
+                    // One that runs goes on with what it has.
+                    Token::Awaited if stored.is_some() => {}
+                    Token::Awaited => {
+                        let why = "it is not started without a fresh token; the condition TokenFresh says more";
+                        return self.not_ready("TokenMissing", why.to_owned());
+                    }
+                }
+            }
             if !stored.is_some_and(|stored| covers(stored, &content(&object))) {
                 return Step::Write(kind, object);
             }
@@ -191,14 +227,18 @@ impl View<'_> {
         self.told(self.judged(self.with(self.analysis.status.clone(), ready(status, reason, message))))
     }
 
-    /// A token where there is none yet, or where half of its time is over.
-    fn token(&self) -> Option<Step> {
-        let secret = self.token_secret().filter(|_| self.settings.tokens.is_some())?;
+    /// How it is with its token, which the analysis reads when it starts: another is due where there is none yet, or
+    /// where half of its time is over.
+    fn token(&self) -> Token {
+        let Some(secret) = self.token_secret().filter(|_| self.settings.tokens.is_some()) else { return Token::Fresh };
         if renewal(secret).is_some_and(|renewal| self.now < renewal) {
-            return None;
+            return Token::Fresh;
+        }
+        if self.token_rest.is_some_and(|rest| self.now < rest.until) {
+            return Token::Awaited;
         }
         let uid = secret.pointer("/metadata/uid").and_then(Value::as_str).unwrap_or_default();
-        Some(Step::Token(uid.to_owned()))
+        Token::Due(Step::Token(uid.to_owned()))
     }
 
     fn token_secret(&self) -> Option<&Value> {
@@ -209,6 +249,8 @@ impl View<'_> {
     pub(super) fn next_look(&self) -> Option<Timestamp> {
         let runs = self.analysis.spec.state == WantedState::Running && !self.analysis.deleting;
         let token = self.token_secret().filter(|_| self.settings.tokens.is_some()).and_then(renewal);
+        let rest = self.token_rest.map(|rest| rest.until);
+        let token = if rest.is_some() { token.max(rest) } else { token };
         token.into_iter().chain(self.again_at()).filter(|_| runs).min()
     }
 
@@ -252,5 +294,7 @@ const MADE: &[Kind] = &[Kind::Service, Kind::NetworkPolicy, Kind::ConfigMap, Kin
 
 #[cfg(test)]
 mod health_tests;
+#[cfg(test)]
+mod outside_tests;
 #[cfg(test)]
 mod tests;

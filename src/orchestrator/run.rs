@@ -13,13 +13,14 @@ use tokio::time::{Instant, interval, sleep, sleep_until};
 use tracing::{debug, warn};
 
 use super::act::{Outcome, act};
+use super::hub::{Desk, Word};
 use super::known::{Concerns, Known};
 use super::plan::{Step, View, plan};
 use super::settings::OrchestratorSettings;
-use super::tokens::Tokens;
+use super::tokens::{TokenRest, Tokens};
 use super::visits::Visits;
 use super::watches::{News, Watches};
-use crate::model::{AnalysisId, Phase};
+use crate::model::{AnalysisId, AnalysisObject, Phase};
 use crate::policy::PolicySet;
 use crate::telemetry::{OutcomeLabels, PhaseLabels, whole};
 
@@ -33,12 +34,17 @@ pub struct Orchestration {
 struct Session {
     settings: OrchestratorSettings,
     places: Arc<Semaphore>,
+    keycloak_places: Arc<Semaphore>,
     policies: Arc<PolicySet>,
     watches: Watches,
     known: Known,
     visits: Visits,
     /// None where the settings say nothing of tokens, or nothing that can be used.
     tokens: Option<Arc<Tokens>>,
+    /// Who was asked in vain for a token of an analysis.
+    token_rests: BTreeMap<AnalysisId, TokenRest>,
+    /// None where the settings say nothing of a Hub, or nothing that can be used.
+    hub: Option<Desk>,
     /// Who is to be looked at again at a moment though nothing changes.
     later: BTreeMap<AnalysisId, Timestamp>,
     /// Whose next step is to be decided.
@@ -97,12 +103,15 @@ impl Session {
         let settings = policies.orchestrator.as_ref()?;
         let watches = Watches::of(&orchestration.settings.cluster, settings);
         let files = &orchestration.settings.files;
-        let tokens = settings.tokens.as_ref().and_then(|tokens| match Tokens::of(tokens, &settings.ways, files) {
-            Ok(tokens) => Some(Arc::new(tokens)),
-            Err(problem) => {
-                warn!(problem = %whole(&problem), "no tokens for analyses");
-                None
-            }
+        let metrics = &orchestration.settings.metrics;
+        let tokens = settings.tokens.as_ref().and_then(|tokens| {
+            let tokens = Tokens::of(tokens, &settings.ways, files, metrics.clone());
+            tokens.inspect_err(|problem| warn!(problem = %whole(problem), "no tokens for analyses")).ok()
+        });
+        let leadership = &orchestration.settings.leadership;
+        let hub = settings.hub.as_ref().and_then(|hub| {
+            let desk = Desk::new(settings, hub, files, leadership.clone(), metrics.clone());
+            desk.inspect_err(|problem| warn!(problem = %whole(problem), "no Hub is told")).ok()
         });
         let (cluster, metrics) = (orchestration.settings.cluster.clone(), orchestration.settings.metrics.clone());
         let visits = Visits::new(cluster, &settings.namespace, settings.health.period(), metrics)
@@ -112,9 +121,12 @@ impl Session {
             known: Known::of_namespace(&settings.namespace),
             settings: orchestration.settings.clone(),
             places: orchestration.places.clone(),
+            keycloak_places: Arc::new(Semaphore::new(PLACES)),
             policies,
             watches,
-            tokens,
+            tokens: tokens.map(Arc::new),
+            token_rests: BTreeMap::new(),
+            hub,
             later: BTreeMap::new(),
             stirred: BTreeSet::new(),
             busy: BTreeSet::new(),
@@ -139,6 +151,9 @@ impl Session {
                     }
                 }
                 id = self.visits.next() => {
+                    self.stirred.insert(id);
+                }
+                Some(id) = told(self.hub.as_mut()) => {
                     self.stirred.insert(id);
                 }
                 Some(done) = self.steps.join_next() => match done {
@@ -187,6 +202,10 @@ impl Session {
             self.stirred.remove(&id);
             let Some((analysis, objects)) = self.known.of(id) else {
                 self.visits.want(id, None);
+                self.token_rests.remove(&id);
+                if let Some(hub) = &mut self.hub {
+                    hub.want(id, None);
+                }
                 continue;
             };
             let Some(settings) = &self.policies.orchestrator else { continue };
@@ -198,30 +217,44 @@ impl Session {
                 policies: &self.policies,
                 settings,
                 heard: self.visits.heard(id),
+                hub: self.hub.as_ref().map_or(Some(Word::NotSetUp), |hub| hub.word(id)),
+                token_rest: self.token_rests.get(&id),
                 now: moment,
             };
             let step = plan(&view);
-            let call = view.call();
+            let (call, news) = (view.call(), view.hub_news());
             self.later.remove(&id);
             self.later.extend(view.next_look().map(|at| (id, at)));
             self.visits.want(id, call);
+            if let Some(hub) = &mut self.hub {
+                hub.want(id, news);
+            }
             if step == Step::Wait {
                 continue;
             }
-            debug!(analysis = %id, ?step, "orchestrator acts");
-            self.busy.insert(id);
-            let (cluster, places, analysis) = (self.settings.cluster.clone(), self.places.clone(), analysis.clone());
-            self.known.writing(id);
-            let tokens = self.tokens.clone();
-            self.steps.spawn(async move {
-                // Never closed; without a place the step would only be one more.
-                let _place = places.acquire().await;
-                let acted = AssertUnwindSafe(act(&cluster, tokens.as_deref(), &analysis, step)).catch_unwind().await;
-                // Without any outcome the analysis would count as busy for ever.
-                (id, acted.unwrap_or_else(|_| Outcome::NotDone("it broke off".to_owned())))
-            });
+            let analysis = analysis.clone();
+            self.begin(analysis, step);
         }
         next
+    }
+
+    fn begin(&mut self, analysis: AnalysisObject, step: Step) {
+        let id = analysis.id;
+        debug!(analysis = %id, ?step, "orchestrator acts");
+        self.busy.insert(id);
+        // Who waits for Keycloak takes no place from others.
+        let asks_keycloak = matches!(step, Step::Token(_) | Step::LetGo);
+        let places = if asks_keycloak { self.keycloak_places.clone() } else { self.places.clone() };
+        let cluster = self.settings.cluster.clone();
+        self.known.writing(id);
+        let tokens = self.tokens.clone();
+        self.steps.spawn(async move {
+            // Never closed; without a place the step would only be one more.
+            let _place = places.acquire().await;
+            let acted = AssertUnwindSafe(act(&cluster, tokens.as_deref(), &analysis, step)).catch_unwind().await;
+            // Without any outcome the analysis would count as busy for ever.
+            (id, acted.unwrap_or_else(|_| Outcome::NotDone("it broke off".to_owned())))
+        });
     }
 
     fn take_in(&mut self, (kind, namespace, change): News) {
@@ -239,6 +272,17 @@ impl Session {
         let (stored, problem) = match outcome {
             Outcome::Stored(kind, place, object) => (Some((kind, place, object)), None),
             Outcome::Settling => (None, None),
+            Outcome::Token => {
+                self.token_rests.remove(&id);
+                (None, None)
+            }
+            Outcome::NoToken(trouble) => {
+                let rest = TokenRest::after(self.token_rests.get(&id), trouble, Timestamp::now());
+                self.token_rests.insert(id, rest);
+                // What else there is to do for it is done all the same.
+                self.stirred.insert(id);
+                (None, None)
+            }
             Outcome::NotDone(problem) => (None, Some(problem)),
         };
         // What was settled is told by the watch; what is stored may be gone on with at once.
@@ -262,6 +306,11 @@ impl Session {
         self.failed.insert(id, (failures, Instant::now() + pause));
         self.stirred.insert(id);
     }
+}
+
+/// Waits for news from the Hub; none where there is no Hub.
+async fn told(hub: Option<&mut Desk>) -> Option<AnalysisId> {
+    Some(hub?.next().await)
 }
 
 /// Steps under way at one time; each is one call.

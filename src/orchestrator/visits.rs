@@ -265,7 +265,8 @@ impl Health {
     }
 }
 
-fn gateway(address: IpAddr) -> Result<Address, RemoteProblem> {
+/// Where a gateway answers whose Service has this address.
+pub(super) fn gateway(address: IpAddr) -> Result<Address, RemoteProblem> {
     match address {
         IpAddr::V4(address) => Address::parse(&format!("http://{address}")),
         IpAddr::V6(address) => Address::parse(&format!("http://[{address}]")),

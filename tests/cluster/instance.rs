@@ -25,8 +25,9 @@ pub(crate) struct Instance {
     pub(crate) way: Faulty,
     pub(crate) metrics: Arc<Metrics>,
     leadership: Leadership,
-    _tasks: JoinSet<()>,
-    _stop: watch::Sender<bool>,
+    /// The election, which never ends, and the orchestrator.
+    tasks: JoinSet<()>,
+    stop: watch::Sender<bool>,
 }
 
 impl Instance {
@@ -46,39 +47,62 @@ impl Instance {
         if let Some(writes) = dies_after {
             way.dies_after(writes);
         }
+        Self::alone(way, section, OutsideFiles { keycloak_secret, ..OutsideFiles::default() }).await
+    }
+
+    /// One with these files.
+    pub(crate) async fn with_files(node: &Node, section: &str, files: OutsideFiles) -> Instance {
+        Self::alone(way(node).await, section, files).await
+    }
+
+    async fn alone(way: Faulty, section: &str, files: OutsideFiles) -> Instance {
         // Each has a lease of its own: to wait for that of a dead one is another test's.
         let lease = format!("crash-{}", uuid(&way));
-        Self::contending(way, (&lease, "me", LeaseTiming::default()), section, keycloak_secret).await
+        Self::begin(way, (&lease, "me", LeaseTiming::default()), section, files).await
     }
 
     /// One that leads while it holds this lease under this name.
     pub(crate) async fn contending(
         way: Faulty,
-        (lease, identity, timing): (&str, &str, LeaseTiming),
+        candidate: (&str, &str, LeaseTiming),
         section: &str,
         keycloak_secret: Option<PathBuf>,
+    ) -> Instance {
+        Self::begin(way, candidate, section, OutsideFiles { keycloak_secret, ..OutsideFiles::default() }).await
+    }
+
+    async fn begin(
+        way: Faulty,
+        (lease, identity, timing): (&str, &str, LeaseTiming),
+        section: &str,
+        files: OutsideFiles,
     ) -> Instance {
         let folder = tempfile::tempdir().unwrap();
         let (leadership, mut tasks) = (Leadership::default(), JoinSet::new());
         let cluster = connected(&way, folder.path()).await;
         let lease = Place { namespace: "flamewarden-system".to_owned(), name: lease.to_owned() };
         tasks.spawn(campaign(cluster.clone(), lease, identity.to_owned(), timing, leadership.clone()));
-        let (stop, stopped) = watch::channel(false);
-        let metrics = Arc::new(Metrics::new());
+        let ((stop, stopped), metrics) = (watch::channel(false), Arc::new(Metrics::new()));
         let settings = OrchestratorSettings {
             cluster: cluster.led_by(leadership.clone()),
             leadership: leadership.clone(),
             policies: Arc::new(ArcSwap::from_pointee(policies(section))),
             metrics: metrics.clone(),
-            files: OutsideFiles { keycloak_secret, ..OutsideFiles::default() },
+            files,
         };
         tasks.spawn(Orchestration::new(settings).run(stopped));
-        Instance { way, metrics, leadership, _tasks: tasks, _stop: stop }
+        Instance { way, metrics, leadership, tasks, stop }
     }
 
     /// Waits for its death, in any case ends it: with nothing left to write it would live on.
     pub(crate) async fn died(self) -> bool {
         tokio::time::timeout(Duration::from_secs(2), self.way.dead()).await.is_ok()
+    }
+
+    /// Ends it as SIGTERM does, and waits for the end.
+    pub(crate) async fn stopped(mut self) {
+        self.stop.send(true).unwrap();
+        self.tasks.join_next().await.unwrap().unwrap();
     }
 
     /// Whether it holds its lease.

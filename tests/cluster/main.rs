@@ -31,6 +31,10 @@ mod foreign_test;
 mod gateway;
 mod guard_test;
 mod health_test;
+#[path = "../hub/stand_in.rs"]
+#[expect(dead_code, reason = "the file is of another target, which uses more")]
+mod hub;
+mod hub_test;
 mod identity_test;
 mod instance;
 #[path = "../keycloak/server.rs"]
@@ -52,6 +56,8 @@ mod plane_test;
 mod po;
 mod po_test;
 mod probes;
+#[path = "../hub/proxy.rs"]
+mod proxy;
 mod recorded_test;
 mod recorder;
 mod recording;

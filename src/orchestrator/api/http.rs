@@ -27,7 +27,7 @@ use crate::bundle::CreateRequest;
 use crate::cluster::ClusterProblem;
 use crate::model::parse;
 use crate::orchestrator::record::record;
-use crate::policy::{ApiSettings, PolicySet, WaySettings};
+use crate::policy::{ApiSettings, Orchestrator, PolicySet, WaySettings};
 use crate::serve::Handler;
 use crate::telemetry::whole;
 
@@ -75,7 +75,7 @@ impl Inner {
         let operations = Operations { cluster: &self.cluster, namespace: &orchestrator.namespace };
         let done = match route.operation {
             Operation::Create => self.create(&operations, &policies, body).await,
-            Operation::StreamLogs => self.take_line(&operations, caller, body).await,
+            Operation::StreamLogs => self.take_line(&operations, orchestrator, caller, body).await,
             Operation::Status => operations.status(which).await,
             Operation::Logs => {
                 // Never closed.
@@ -137,6 +137,7 @@ impl Inner {
     async fn take_line(
         &self,
         operations: &Operations<'_>,
+        settings: &Orchestrator,
         caller: Caller,
         body: Incoming,
     ) -> Result<Answer, ClusterProblem> {
@@ -167,6 +168,7 @@ impl Inner {
             sleep_until(turn.into()).await;
             operations.report(&analysis, report).await?;
         }
+        self.hub.pass(settings, &line);
         if let Some(record) = record(&analysis, Vec::new()) {
             self.lines.keep(record, line.kept(Timestamp::now()));
         }

@@ -42,6 +42,8 @@ impl View<'_> {
         };
         match place.and_then(|place| conditions.get_mut(place)) {
             Some(place) => *place = condition,
+            // What people look for comes first.
+            None if said.kind == READY => conditions.insert(0, condition),
             None => conditions.push(condition),
         }
         AnalysisStatus { conditions, ..status }

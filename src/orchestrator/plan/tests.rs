@@ -17,6 +17,8 @@ pub(super) struct World {
     services: Services,
     policies: PolicySet,
     pub(super) heard: Option<Heard>,
+    pub(super) hub: Option<Word>,
+    pub(super) token_rest: Option<TokenRest>,
     pub(super) now: Timestamp,
     /// Every step that was carried out, in short.
     done: Vec<String>,
@@ -62,7 +64,17 @@ impl World {
             status: AnalysisStatus::default(),
             reported: None,
         };
-        World { analysis, objects, services, policies, heard: None, now: NOW.parse().unwrap(), done: Vec::new() }
+        World {
+            analysis,
+            objects,
+            services,
+            policies,
+            heard: None,
+            hub: None,
+            token_rest: None,
+            now: NOW.parse().unwrap(),
+            done: Vec::new(),
+        }
     }
 
     pub(super) fn plan(&self) -> (Step, Option<Timestamp>) {
@@ -79,6 +91,8 @@ impl World {
             policies: &self.policies,
             settings: self.policies.orchestrator.as_ref().unwrap(),
             heard: self.heard.as_ref(),
+            hub: self.hub,
+            token_rest: self.token_rest.as_ref(),
             now: self.now,
         }
     }
