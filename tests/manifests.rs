@@ -165,15 +165,45 @@ fn the_webhook_may_only_read_two_kinds_and_only_where_it_guards() {
 
 /// What is printed where an Orchestrator document has that section.
 fn printed_with(section: &str) -> Vec<Value> {
+    let upstreams = "kong: {service: k}, storage: {service: s}, hubAdapter: {service: h}, messageBroker: {service: m}";
+    printed_with_upstreams(upstreams, section)
+}
+
+fn printed_with_upstreams(upstreams: &str, section: &str) -> Vec<Value> {
     let image = format!("registry.example/nginx@sha256:{}", "1".repeat(64));
     let installation = FILES[2].1.replace("[\"nginx:latest\",", &format!("[\"{image}\","));
     let orchestrator = format!(
         "apiVersion: flamewarden.dev/v1alpha1\nkind: Orchestrator\nspec:\n  namespace: analyses\n  gatewayImage: {image}\n  \
-         upstreams: {{kong: {{service: k}}, storage: {{service: s}}, hubAdapter: {{service: h}}, messageBroker: {{service: m}}}}\n\
+         upstreams: {{{upstreams}}}\n\
          {section}"
     );
     let files = [FILES[0], FILES[1], ("installation.yaml", installation.as_str()), ("o.yaml", orchestrator.as_str())];
     printed_of(&files, "flamewarden", Certificates::Own)
+}
+
+/// The REST API's cleanup deletes pods: where analyses are made, and where the message broker and the storage service are.
+#[test]
+fn who_may_delete_pods_is_told_where_there_is_a_rest_api_and_nowhere_besides() {
+    let api = "  api: {keycloak: 'http://keycloak', administrators: {clients: [hub]}}\n";
+    for (section, wanted) in
+        [("", vec![]), (api, vec![("analyses", vec!["delete"]), ("storage", vec!["list", "delete"])])]
+    {
+        let printed = printed_with_upstreams(
+            "kong: {service: k, namespace: kong}, storage: {service: s, namespace: storage}, hubAdapter: {service: h}, messageBroker: {service: m}",
+            section,
+        );
+        let mut found = Vec::new();
+        for role in printed.iter().filter(|object| ["Role", "ClusterRole"].contains(&text(object, "/kind"))) {
+            for rule in role["rules"].as_array().unwrap() {
+                let has = |key: &str, value: &str| rule[key].as_array().unwrap().contains(&json!(value));
+                if has("resources", "pods") && (has("verbs", "delete") || has("verbs", "deletecollection")) {
+                    let verbs = rule["verbs"].as_array().unwrap().iter().map(|verb| verb.as_str().unwrap());
+                    found.push((text(role, "/metadata/namespace"), verbs.collect::<Vec<_>>()));
+                }
+            }
+        }
+        assert_eq!(found, wanted);
+    }
 }
 
 /// With an API the controller listens on one more port; without one nothing of it is printed.

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{Certificates, Settings, admission, workload};
 use crate::isolation::{FOREIGN, Foreign};
-use crate::policy::PolicySet;
+use crate::policy::{Orchestrator, PolicySet, Upstreams};
 
 /// Flamewarden's own namespace. Nothing in it is sent to the webhook, so it can always start.
 pub(super) fn namespace(settings: &Settings) -> Value {
@@ -65,13 +65,36 @@ fn orchestration(settings: &Settings, policies: &PolicySet) -> Vec<Value> {
         {"apiGroups": ["apps"], "resources": ["deployments"], "verbs": make},
         {"apiGroups": [""], "resources": ["pods/log"], "verbs": ["get"]},
     ]);
+    let rules: Value = rules.as_array().into_iter().flatten().cloned().chain(cleanup(orchestrator)).collect();
     let grant = || Grant { name: ORCHESTRATOR, to: CONTROLLER };
     let mut objects: Vec<Value> = granted(settings, grant(), &orchestrator.namespace, &rules).into();
     let elsewhere = orchestrator.upstreams.each().into_values().filter_map(|upstream| upstream.namespace.as_ref());
     let elsewhere: BTreeSet<&String> = elsewhere.filter(|namespace| **namespace != orchestrator.namespace).collect();
-    let see = json!([{"apiGroups": [""], "resources": ["services"], "verbs": ["list", "watch"]}]);
-    objects.extend(elsewhere.into_iter().flat_map(|namespace| granted(settings, grant(), namespace, &see)));
+    for namespace in elsewhere {
+        let see = json!({"apiGroups": [""], "resources": ["services"], "verbs": ["list", "watch"]});
+        let reset = is_reset(orchestrator, namespace)
+            .then(|| json!({"apiGroups": [""], "resources": ["pods"], "verbs": ["list", "delete"]}));
+        let rules: Value = [see].into_iter().chain(reset).collect();
+        objects.extend(granted(settings, grant(), namespace, &rules));
+    }
     objects
+}
+
+/// What the REST API's cleanup takes where analyses are made: pods and their ReplicaSets may be left of an analysis that
+/// is not there. A deletion can be held neither to a label nor to a name that is not known beforehand.
+fn cleanup(orchestrator: &Orchestrator) -> Vec<Value> {
+    let rules = [
+        json!({"apiGroups": [""], "resources": ["pods"], "verbs": ["delete"]}),
+        json!({"apiGroups": ["apps"], "resources": ["replicasets"], "verbs": ["list", "delete"]}),
+    ];
+    orchestrator.api.iter().flat_map(|_| rules.clone()).collect()
+}
+
+/// Whether the REST API's cleanup deletes pods of the node's services in this namespace, so that they are made anew.
+fn is_reset(orchestrator: &Orchestrator, namespace: &str) -> bool {
+    let Upstreams { message_broker, storage, .. } = &orchestrator.upstreams;
+    orchestrator.api.is_some()
+        && [message_broker, storage].iter().any(|one| one.namespace.as_deref() == Some(namespace))
 }
 
 /// In its own namespace: its lease, and, where it makes the certificates, their Secrets and the replicas that know it

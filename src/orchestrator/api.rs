@@ -2,12 +2,15 @@
 
 mod access;
 mod answer;
+mod cleaning;
+mod cleanup;
 mod creation;
 mod document;
 mod history;
 mod http;
 mod hub_lines;
 mod kept_lines;
+mod leftovers;
 mod line;
 mod operations;
 mod pace;
@@ -51,6 +54,7 @@ struct Inner {
     realms: Realms,
     /// Lines on their way to the Hub.
     hub: HubLines,
+    files: OutsideFiles,
     /// Bodies of administrators that are read at one time.
     administrators: Semaphore,
     /// Bodies of analyses that are read at one time.
@@ -87,9 +91,10 @@ impl Api {
             cluster,
             policies,
             realms: Realms::new(metrics.clone(), files.clone()),
-            hub: HubLines::new(files, metrics.clone()),
+            hub: HubLines::new(files.clone(), metrics.clone()),
             lines: KeptLines::new(archive.clone(), metrics),
             archive,
+            files,
             administrators: Semaphore::new(BODIES),
             analyses: Semaphore::new(BODIES),
             pace: Mutex::default(),

@@ -108,6 +108,16 @@ impl Tokens {
         Ok(keycloak_token(analysis.id, &analysis.namespace, uid, token.text.reveal(), renew_after))
     }
 
+    /// The ids of all analyses that have a client, whoever made it.
+    pub(super) async fn clients(&self) -> Result<Vec<String>, KeycloakProblem> {
+        self.0.analyses().await
+    }
+
+    /// Takes the client of an analysis away that may not be there itself.
+    pub(super) async fn forget_client(&self, analysis: &str) -> Result<(), KeycloakProblem> {
+        self.0.delete(analysis).await
+    }
+
     /// Takes the analysis's client away; one that is gone is taken away.
     pub(super) async fn forget(&self, analysis: &AnalysisObject) -> Result<(), KeycloakProblem> {
         let done = self.keycloak.delete(&analysis.id.to_string()).await;

@@ -12,6 +12,7 @@
 
 #[path = "../cluster/caller.rs"]
 mod caller;
+mod cleanup_test;
 #[path = "../cluster/control_plane.rs"]
 mod control_plane;
 mod document_test;

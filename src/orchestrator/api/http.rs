@@ -18,6 +18,7 @@ use tracing::{debug, warn};
 
 use super::access::{Caller, stranger};
 use super::answer::Answer;
+use super::cleaning::Cleaning;
 use super::line::Line;
 use super::operations::Operations;
 use super::page::{ALLOW as PAGES_ALLOW, CONTENT_SECURITY_POLICY as PAGES_POLICY, METHODS, Page, page};
@@ -90,7 +91,10 @@ impl Inner {
             Operation::Pods => operations.pods(which).await,
             Operation::Stop => operations.stop(which).await,
             Operation::Delete => operations.delete(which).await,
-            Operation::Cleanup => operations.cleanup(&types(route.rest)).await,
+            Operation::Cleanup => {
+                let cleaning = Cleaning { operations: &operations, settings: orchestrator, files: &self.files };
+                Ok(cleaning.clean(&types(route.rest)).await)
+            }
             Operation::Healthz => Ok(Answer::ok(json!({"status": "ok"}))),
         };
         let doing = route.operation.doing(which == Which::All);

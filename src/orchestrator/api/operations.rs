@@ -184,12 +184,6 @@ impl Operations<'_> {
         Ok(Answer::ok(view::deleted(&analyses)))
     }
 
-    /// Puts in order what is asked for.
-    pub(super) async fn cleanup(&self, types: &str) -> Result<Answer, ClusterProblem> {
-        let deleted = if view::deletes_analyses(types) { self.delete_objects(Which::All).await?.len() } else { 0 };
-        Ok(Answer::ok(view::cleaned(types, deleted)))
-    }
-
     /// What analyses that have ended and their gateways wrote; nothing without an archive.
     pub(super) async fn history(&self, archive: Option<&Archive>, which: Which) -> Result<Answer, ClusterProblem> {
         let Some(archive) = archive else { return Ok(Answer::ok(view::logs(&BTreeMap::new()))) };
@@ -218,7 +212,8 @@ impl Operations<'_> {
         }
     }
 
-    async fn delete_objects(&self, which: Which) -> Result<Vec<AnalysisObject>, ClusterProblem> {
+    /// Deletes analyses and gives those that go.
+    pub(super) async fn delete_objects(&self, which: Which) -> Result<Vec<AnalysisObject>, ClusterProblem> {
         let analyses = self.analyses(which).await?;
         self.each(analyses.iter(), Write::Delete).await?;
         Ok(analyses)
@@ -250,7 +245,8 @@ impl Operations<'_> {
         Ok(())
     }
 
-    async fn analyses(&self, which: Which) -> Result<Vec<AnalysisObject>, ClusterProblem> {
+    /// Analyses as they are stored.
+    pub(super) async fn analyses(&self, which: Which) -> Result<Vec<AnalysisObject>, ClusterProblem> {
         if let Which::One(id) = which {
             return Ok(self.read(id).await?.into_iter().collect());
         }

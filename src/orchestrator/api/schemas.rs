@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 
+use super::cleanup::TYPES;
 use super::creation::LONGEST_IMAGE;
 use super::line::{LOG_TYPES, REPORTED};
-use super::view::CLEANUPS;
 use crate::bundle::MOST_RESTARTS;
 use crate::model::Phase;
 
@@ -113,7 +113,7 @@ fn cleanup_types() -> Value {
                        deletes the pods of the message broker (`mb`) and of the storage service (`rs`), so that they are made \
                        anew; `keycloak` deletes the clients of analyses that are not there; `zombies`, which is always \
                        done, deletes what belongs to an analysis that is not there.";
-    json!({"type": "string", "minLength": 1, "description": description, "examples": CLEANUPS})
+    json!({"type": "string", "minLength": 1, "description": description, "examples": TYPES.map(|(name, _)| name)})
 }
 
 fn by_id(value: &Value) -> Value {

@@ -88,34 +88,6 @@ pub(super) fn newest(log: String, most: usize) -> String {
     format!("[{from} bytes left out]\n{}", log.get(from..).unwrap_or_default())
 }
 
-/// What comes of a cleanup, once it is known which analyses it has deleted.
-pub(super) fn cleaned(types: &str, deleted: usize) -> Value {
-    let mut told = Map::new();
-    for name in types.split(',').map(str::trim) {
-        let text = match name {
-            "all" | "analyzes" => format!("Deleted {deleted} analyzes"),
-            "services" | "mb" | "rs" | "keycloak" => "Nothing deleted: not Flamewarden's to delete".to_owned(),
-            "zombies" => continue,
-            unknown => format!(
-                "Unknown cleanup type: {unknown} (known types: 'zombies', 'all', 'analyzes', 'keycloak', 'services', \
-                 'mb', and 'rs')"
-            ),
-        };
-        told.insert(name.to_owned(), json!(text));
-    }
-    // What belongs to no Analysis goes with its owner, so nobody has to ask for it.
-    told.insert("zombies".to_owned(), json!("Deleted 0 zombie deployments\nDeleted 0 zombie nginx-deployments"));
-    Value::Object(told)
-}
-
-/// Whether a cleanup is to delete analyses.
-pub(super) fn deletes_analyses(types: &str) -> bool {
-    types.split(',').any(|name| matches!(name.trim(), "all" | "analyzes"))
-}
-
-/// The types of a cleanup.
-pub(super) const CLEANUPS: [&str; 7] = ["all", "analyzes", "services", "mb", "rs", "keycloak", "zombies"];
-
 fn by_id(analyses: &[AnalysisObject], told: impl Fn(&AnalysisObject) -> Value) -> Value {
     Value::Object(analyses.iter().map(|analysis| (analysis.id.to_string(), told(analysis))).collect())
 }
@@ -185,24 +157,10 @@ mod tests {
     }
 
     #[test]
-    fn logs_and_cleanups_have_flames_form() {
+    fn logs_have_flames_form() {
         let id = ID.parse().unwrap();
         let texts = BTreeMap::from([(id, [vec!["a".to_owned()], vec!["b".to_owned()]])]);
         assert_eq!(logs(&texts), json!({"analysis": {ID: ["a"]}, "nginx": {ID: ["b"]}}));
         assert_eq!(logs(&BTreeMap::new()), json!({"analysis": {}, "nginx": {}}));
-        let zombies = "Deleted 0 zombie deployments\nDeleted 0 zombie nginx-deployments";
-        let left = "Nothing deleted: not Flamewarden's to delete";
-        for (types, deletes, want) in [
-            ("zombies", false, json!({"zombies": zombies})),
-            ("all", true, json!({"all": "Deleted 3 analyzes", "zombies": zombies})),
-            ("mb, analyzes", true, json!({"analyzes": "Deleted 3 analyzes", "mb": left, "zombies": zombies})),
-            (
-                "x",
-                false,
-                json!({"x": "Unknown cleanup type: x (known types: 'zombies', 'all', 'analyzes', 'keycloak', 'services', 'mb', and 'rs')", "zombies": zombies}),
-            ),
-        ] {
-            assert_eq!((deletes_analyses(types), cleaned(types, 3)), (deletes, want), "{types}");
-        }
     }
 }
