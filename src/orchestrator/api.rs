@@ -63,6 +63,8 @@ struct Inner {
     pace: Mutex<Pace>,
     /// What has ended; nothing is known of it without one.
     archive: Option<Arc<Archive>>,
+    /// Where numbers go.
+    metrics: Arc<Metrics>,
     /// Lines on their way into it.
     lines: KeptLines,
     /// Answers with logs that are put together at one time.
@@ -92,7 +94,8 @@ impl Api {
             policies,
             realms: Realms::new(metrics.clone(), files.clone()),
             hub: HubLines::new(files.clone(), metrics.clone()),
-            lines: KeptLines::new(archive.clone(), metrics),
+            lines: KeptLines::new(archive.clone(), metrics.clone()),
+            metrics,
             archive,
             files,
             administrators: Semaphore::new(BODIES),

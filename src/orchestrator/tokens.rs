@@ -110,12 +110,12 @@ impl Tokens {
 
     /// The ids of all analyses that have a client, whoever made it.
     pub(super) async fn clients(&self) -> Result<Vec<String>, KeycloakProblem> {
-        self.0.analyses().await
+        self.keycloak.analyses().await
     }
 
     /// Takes the client of an analysis away that may not be there itself.
     pub(super) async fn forget_client(&self, analysis: &str) -> Result<(), KeycloakProblem> {
-        self.0.delete(analysis).await
+        self.keycloak.delete(analysis).await
     }
 
     /// Takes the analysis's client away; one that is gone is taken away.

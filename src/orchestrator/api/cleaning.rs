@@ -1,6 +1,7 @@
 //! Edge: cleans up: analyses, pods of the node's services, clients and objects of analyses that are not there.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use futures::future::join_all;
 use jiff::Timestamp;
@@ -20,7 +21,7 @@ use crate::orchestrator::OutsideFiles;
 use crate::orchestrator::outside::OutsideProblem;
 use crate::orchestrator::tokens::Tokens;
 use crate::policy::{Orchestrator, Upstream};
-use crate::telemetry::whole;
+use crate::telemetry::{Metrics, whole};
 
 /// What a cleanup needs.
 pub(super) struct Cleaning<'a> {
@@ -29,6 +30,8 @@ pub(super) struct Cleaning<'a> {
     pub(super) settings: &'a Orchestrator,
     /// What reaching Keycloak takes.
     pub(super) files: &'a OutsideFiles,
+    /// Where numbers go.
+    pub(super) metrics: &'a Arc<Metrics>,
 }
 
 /// Why something was not cleaned up.
@@ -120,7 +123,7 @@ impl Cleaning<'_> {
         let Some(settings) = &self.settings.tokens else {
             return Ok("Deleted 0 keycloak clients: analyses get none here".to_owned());
         };
-        let tokens = Tokens::of(settings, &self.settings.ways, self.files)?;
+        let tokens = Tokens::of(settings, &self.settings.ways, self.files, self.metrics.clone())?;
         // Listed before the analyses: a client that is made meanwhile is not looked at.
         let clients = tokens.clients().await?;
         let there: BTreeSet<String> = self.there().await?.iter().map(ToString::to_string).collect();

@@ -92,7 +92,8 @@ impl Inner {
             Operation::Stop => operations.stop(which).await,
             Operation::Delete => operations.delete(which).await,
             Operation::Cleanup => {
-                let cleaning = Cleaning { operations: &operations, settings: orchestrator, files: &self.files };
+                let (files, metrics) = (&self.files, &self.metrics);
+                let cleaning = Cleaning { operations: &operations, settings: orchestrator, files, metrics };
                 Ok(cleaning.clean(&types(route.rest)).await)
             }
             Operation::Healthz => Ok(Answer::ok(json!({"status": "ok"}))),
