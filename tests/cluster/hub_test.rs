@@ -2,16 +2,24 @@
 
 use std::io::Write;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
-use flamewarden::orchestrator::OutsideFiles;
-use flamewarden::policy::FieldNames;
+use arc_swap::ArcSwap;
+use flamewarden::cluster::Cluster;
+use flamewarden::orchestrator::{self, ApiParts, OutsideFiles};
+use flamewarden::policy::{FieldNames, PolicySet};
+use flamewarden::serve::{ConnectionLimits, Drain};
+use flamewarden::telemetry::Metrics;
 use serde_json::{Value, json};
+use tokio::net::TcpListener;
 
-use crate::flamewarden::{CRASH, guarded};
+use crate::flamewarden::realm::{REALM, Realm};
+use crate::flamewarden::{CRASH, MADE, guarded, policy_files, with_api};
 use crate::gateway::{Gateway, Manner};
 use crate::hub::{CLIENT, Fault, Hub, NODE, OTHER_NODE, SECRET};
-use crate::instance::{Instance, TURN};
+use crate::instance::{Instance, TURN, way};
 use crate::node::{IMAGE, Node};
+use crate::po::{Api, claims, request, token};
 use crate::proxy::Proxy;
 use crate::shared::{PATIENCE, run, wait_until};
 
@@ -176,6 +184,62 @@ fn the_hub_is_told_through_a_proxy_that_the_settings_name() {
         node.creator.delete(&node.at("analyses", id), None).await.unwrap();
         node.guarded.cluster.gone(&node.at("analyses", id)).await;
         drop(instance);
+    });
+}
+
+#[test]
+fn lines_that_an_analysis_streams_are_passed_on_and_the_realm_is_asked_by_the_same_ways() {
+    run(async {
+        let guarded = guarded().await;
+        let (hub, proxy) = (Hub::start(FieldNames::Camel).await, Proxy::start().await);
+        let id = "77777777-0000-4000-8000-000000000021";
+        hub.part(id, NODE, None);
+        let mut files = with_api(policy_files(&[]), &Realm::of_tests());
+        let more = section(&hub, &format!("  ways: {{httpProxy: 'http://{}'}}\n", proxy.authority));
+        files.iter_mut().filter(|(name, _)| name == "orchestrator.yaml").for_each(|(_, text)| text.push_str(&more));
+        let policies = PolicySet::parse(files.iter().map(|(name, text)| (name.as_str(), text.as_str()))).unwrap();
+        let secrets = Files::with(SECRET);
+        let way = way(&Node::of(guarded, MADE).await).await;
+        let parts = ApiParts {
+            cluster: Cluster::connect(Some(&way.kubeconfig(secrets.folder.path())), "test").await.unwrap(),
+            policies: Arc::new(ArcSwap::from_pointee(policies)),
+            files: secrets.outside.clone(),
+            archive: None,
+            metrics: Arc::new(Metrics::new()),
+        };
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = format!("http://{}", listener.local_addr().unwrap());
+        let drain = Drain::default();
+        let limits = ConnectionLimits { linger: Duration::ZERO, drain: Duration::ZERO, ..ConnectionLimits::default() };
+        let running = tokio::spawn(orchestrator::Api::new(parts).run(listener, limits, drain.clone()));
+        let api = Api { address, ..Api::of(guarded).await };
+        assert_eq!(api.ask("POST", "/po", Some(&request(id))).await.0, 201);
+
+        let own = Some(token(&REALM.key, &claims(id)));
+        hub.stop().await;
+        let line = |log: &str| json!({"log": log, "log_type": "notice", "analysis_id": id, "status": "executing", "progress": 1});
+        for log in ["epoch 1", "epoch 2", "epoch 3"] {
+            let taken = api.ask_with(own.clone(), "POST", "/po/stream_logs", Some(&line(log))).await;
+            assert_eq!(taken, (200, Value::Null), "whether the Hub is there or not");
+        }
+        hub.start_again().await;
+        let lines = async || Some(hub.logs()).filter(|lines| lines.len() == 3);
+        let lines = wait_until("lines are logged", PATIENCE, lines).await;
+        for (line, log) in lines.iter().zip(["epoch 1", "epoch 2", "epoch 3"]) {
+            let want = json!({
+                "analysisId": id, "nodeId": NODE, "code": null, "status": "executing", "message": log, "level": "notice",
+            });
+            assert_eq!(*line, want, "in their order");
+        }
+        let passed: Vec<String> = proxy.passed().into_iter().map(|passed| passed.line).collect();
+        let keys = format!("GET {}/realms/flame/protocol/openid-connect/certs", REALM.address);
+        assert!(
+            passed.contains(&keys) && passed.contains(&format!("POST {}token", hub.address.as_str())),
+            "{passed:?}"
+        );
+        api.ask("DELETE", &format!("/po/delete/{id}"), None).await;
+        drain.begin();
+        running.await.unwrap();
     });
 }
 

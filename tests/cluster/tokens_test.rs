@@ -1,5 +1,7 @@
 //! Tokens of analyses, on a real Keycloak: into the Secret before the analysis starts, renewed, gone at the end.
 
+use std::time::{Duration, Instant};
+
 use base64::{
     Engine,
     engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
@@ -9,9 +11,11 @@ use serde_json::{Value, json};
 
 use crate::flamewarden::{CRASH, guarded};
 use crate::gateway::{Gateway, Manner};
+use crate::hub_test::{Log, silent_about};
 use crate::instance::{Instance, TURN};
 use crate::keycloak::{Server, flame_realm};
 use crate::node::{IMAGE, Node};
+use crate::proxy::Proxy;
 use crate::shared::{PATIENCE, run, wait_until};
 
 #[test]
@@ -70,6 +74,84 @@ fn an_analysis_has_a_token_of_its_own_before_it_starts_and_its_client_goes_with_
         assert!(clients.iter().any(|client| client["clientId"] == "service1"));
         drop(instance);
     });
+}
+
+#[test]
+fn while_keycloak_is_away_what_runs_goes_on_and_what_is_new_waits_for_it() {
+    run(async {
+        let _turn = TURN.lock().await;
+        let (log, node) = (Log::kept(), Node::of(guarded().await, CRASH).await);
+        let mut realm = flame_realm(&[]);
+        // Renewed after half of it.
+        realm["accessTokenLifespan"] = json!(20);
+        let (server, proxy) = (Server::start(&[realm]).await, Proxy::start().await);
+        let folder = tempfile::tempdir().unwrap();
+        let secret = folder.path().join("secret");
+        std::fs::write(&secret, server.settings().secret.reveal()).unwrap();
+        let health = "  health: {periodSeconds: 1, startSeconds: 86400, silenceSeconds: 86400}\n";
+        let ways = format!("  ways: {{httpProxy: 'http://{}'}}\n", proxy.authority);
+        let section = format!("  tokens: {{keycloak: {}}}\n{health}{ways}", server.address().as_str());
+        let instance = Instance::with(&node, None, &section, Some(secret)).await;
+        let [first, ends, new] = [11, 12, 13].map(|number| format!("44444444-0000-4000-8000-{number:012}"));
+        let mut gateways = Vec::new();
+        for id in [&first, &ends] {
+            node.secrets_with(id, json!({"DATA_SOURCE_TOKEN": "key"})).await;
+            node.analysis(id, IMAGE).await;
+            gateways.push(Gateway::of(&node, &format!("analysis-{id}-1"), Manner::Says("executing")).await);
+            fresh(&node, id, "Fresh", "executing").await;
+        }
+        let stored = node.admin().get(&node.at("secrets", &format!("flame-tokens-{first}"))).await.unwrap();
+        let held = token(&stored);
+
+        server.stop();
+        let away = Instant::now();
+        node.secrets_with(&new, json!({"DATA_SOURCE_TOKEN": "key"})).await;
+        node.analysis(&new, IMAGE).await;
+        fresh(&node, &new, "KeycloakUnavailable", "starting").await;
+        fresh(&node, &first, "KeycloakUnavailable", "executing").await;
+        let made = node.belongings(&new).await;
+        assert!(made.contains(&format!("deployments nginx-analysis-{new}-1")), "{made:?}");
+        assert!(!made.contains(&format!("deployments analysis-{new}-1")), "{made:?}");
+        gateways[1].does(Manner::Says("executed"));
+        node.status(&ends, |status| status["phase"] == "executed").await;
+        // In the long form it is away for a minute.
+        let minute = if std::env::var_os("FLAMEWARDEN_SOAK").is_some() { 60 } else { 0 };
+        let waited = async || (away.elapsed() >= Duration::from_secs(minute)).then_some(());
+        wait_until("it was away for long", PATIENCE.max(Duration::from_secs(90)), waited).await;
+        fresh(&node, &first, "KeycloakUnavailable", "executing").await;
+        let down = instance.metrics.text();
+        assert!(down.contains("flamewarden_remote_up{system=\"keycloak\"} 0\n"), "{down}");
+
+        server.start_again().await;
+        fresh(&node, &first, "Fresh", "executing").await;
+        fresh(&node, &new, "Fresh", "started").await;
+        let stored = node.admin().get(&node.at("secrets", &format!("flame-tokens-{first}"))).await.unwrap();
+        let renewed = token(&stored);
+        assert_ne!(renewed, held);
+        assert!(instance.metrics.text().contains("flamewarden_remote_up{system=\"keycloak\"} 1\n"));
+        let asked = format!(
+            "POST {}/realms/flame/protocol/openid-connect/token",
+            server.address().as_str().trim_end_matches('/')
+        );
+        assert!(proxy.passed().iter().any(|passed| passed.line == asked), "{:?}", proxy.passed());
+        assert!(log.text().contains("no token"), "the log is kept");
+        silent_about(&node, &log, &[server.settings().secret.reveal(), &held, &renewed]).await;
+        for id in [&first, &ends, &new] {
+            node.creator.delete(&node.at("analyses", id), None).await.unwrap();
+            node.guarded.cluster.gone(&node.at("analyses", id)).await;
+        }
+        drop(instance);
+    });
+}
+
+/// Waits until the condition of its token has this reason in this phase.
+async fn fresh(node: &Node, id: &str, reason: &str, phase: &str) {
+    node.status(id, |status| {
+        let conditions = status["conditions"].as_array().map(Vec::as_slice).unwrap_or_default();
+        let told = conditions.iter().any(|told| told["type"] == "TokenFresh" && told["reason"] == reason);
+        told && status["phase"] == phase
+    })
+    .await;
 }
 
 fn token(secret: &Value) -> String {

@@ -72,11 +72,15 @@ async fn pass(mut caller: TcpStream, passed: Arc<Mutex<Vec<Passed>>>) {
     // Names are the proxy's to know: here all are this machine.
     let host = if method == "CONNECT" { target.to_owned() } else { header("host").unwrap() };
     let port: u16 = host.rsplit_once(':').unwrap().1.parse().unwrap();
-    let mut system = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+    let Ok(mut system) = TcpStream::connect(("127.0.0.1", port)).await else {
+        let _ = caller.write_all(b"HTTP/1.1 502 Bad gateway\r\ncontent-length: 0\r\n\r\n").await;
+        return;
+    };
     if method == "CONNECT" {
         caller.write_all(b"HTTP/1.1 200 Connection established\r\n\r\n").await.unwrap();
     } else {
-        system.write_all(head.as_bytes()).await.unwrap();
+        // A server is asked for the path alone.
+        system.write_all(head.replacen(&format!("http://{host}"), "", 1).as_bytes()).await.unwrap();
     }
     let _ = copy_bidirectional(&mut caller, &mut system).await;
 }
