@@ -325,7 +325,7 @@ fn orchestrator() -> String {
 pub(crate) fn with_api(mut files: Vec<(String, String)>, realm: &RealmSettings) -> Vec<(String, String)> {
     let RealmSettings { keycloak, secret } = realm;
     let mut api = format!(
-        "  api:\n    keycloak: {keycloak}\n    administrators: {{clients: [hub-adapter], roles: [{{name: node-admin}}]}}\n"
+        "  api:\n    keycloak: {keycloak}\n    administrators: {{clients: [hub-adapter], roles: [{{name: node-admin}}, {{client: node-ui, name: admin}}]}}\n"
     );
     if secret.is_some() {
         api += &format!("  tokens: {{keycloak: {keycloak}}}\n");

@@ -151,11 +151,16 @@ fn all_deletes_every_analysis_for_administrators_alone_and_goes_on_without_keycl
         let told = json!({"detail": "an analysis may stream its own log lines and nothing else"});
         assert_eq!((all(&own).await, installed.objects("analyses").await.len()), ((403, told), 2));
 
-        let said = format!(
-            "Deleted 2 analysis deployments and associated resources from database (['{id}', '{other}'])\nNo pod of the \
-             message broker is there\nNo pod of the storage service is there\nDeleted 0 keycloak clients"
-        );
-        assert_eq!(all(&token).await, (200, json!({"all": said, "zombies": zombies(&[])})));
+        // The controller deletes their clients, too: whoever comes first counts them.
+        let said = |clients: u8| {
+            format!(
+                "Deleted 2 analysis deployments and associated resources from database (['{id}', '{other}'])\nNo pod of \
+                 the message broker is there\nNo pod of the storage service is there\nDeleted {clients} keycloak clients"
+            )
+        };
+        let answer = all(&token).await;
+        let may_be = [0, 1, 2].map(|clients| (200, json!({"all": said(clients), "zombies": zombies(&[])})));
+        assert!(may_be.contains(&answer), "{answer:?}");
         installed.empty().await;
         wait_until("the clients are gone", PATIENCE, async || {
             let clients = clients(installed).await;

@@ -103,6 +103,7 @@ impl Asks {
 
     /// Everything that is there belongs to an analysis that was asked for, and each Analysis is as it was asked for.
     async fn nothing_else(&self, installed: &Installed, made: &BTreeMap<AnalysisId, Vec<Value>>) {
+        println!("{} of {} analyses are there", installed.objects("analyses").await.len(), made.len());
         let ids: BTreeSet<String> = made.keys().map(ToString::to_string).collect();
         for analysis in installed.objects("analyses").await {
             let name = analysis["metadata"]["name"].as_str().unwrap();

@@ -19,6 +19,7 @@ mod document_test;
 mod fastapi_test;
 #[path = "../cluster/flamewarden.rs"]
 mod flamewarden;
+mod hub_adapter_test;
 mod installed;
 #[path = "../keycloak/server.rs"]
 mod keycloak;

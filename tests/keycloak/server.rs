@@ -156,7 +156,7 @@ pub(crate) fn flame_realm(clients: &[Value]) -> Value {
     let roles = json!(["create-client", "manage-clients", "view-events", "query-clients"]);
     let own = [
         client("hub-adapter", HUB_ADAPTER_SECRET),
-        client("node-ui", "node-ui-secret"),
+        client("node-ui", NODE_UI_SECRET),
         client("service1", SERVICE_SECRET),
     ];
     let clients = [&own, clients].concat();
@@ -252,6 +252,8 @@ fn recipe(folder: &Path, port: u16) -> Recipe {
 
 /// The Hub adapter's.
 pub(crate) const HUB_ADAPTER_SECRET: &str = "hub-adapter-secret";
+/// The UI's.
+pub(crate) const NODE_UI_SECRET: &str = "node-ui-secret";
 /// Of the user `flameuser`.
 pub(crate) const USER_PASSWORD: &str = "user-password";
 /// The administrator of all realms, as `install` has made them.
