@@ -29,7 +29,7 @@ pub use token_secret::{keycloak_token, name as token_secret_name, token_in, toke
 
 use crate::isolation;
 use crate::model::{ImageRef, ProjectId, Run, labels};
-use crate::policy::{Orchestrator, PolicySet, Tenancy, Upstream};
+use crate::policy::{Orchestrator, PolicySet, Tenancy, Upstream, Want};
 
 /// What a bundle is made from.
 pub struct Order<'a> {
@@ -139,11 +139,13 @@ pub fn image_problem(image: &str, policies: &PolicySet) -> Option<BundleProblem>
     let problem = match ImageRef::parse(image) {
         Err(problem) => problem.to_string(),
         Ok(image) => {
-            let registries = &policies.analysis.images.registries;
-            if registries.iter().any(|registry| image.is_below(registry)) {
-                return None;
+            let images = &policies.analysis.images;
+            let allowed = images.registries.iter().any(|registry| image.is_below(registry));
+            match (allowed, images.digest == Want::Required && image.digest.is_none()) {
+                (true, false) => return None,
+                (true, true) => "has no digest, which the profile requires (images.digest)".to_owned(),
+                (false, _) => format!("does not come from an allowed registry ({})", images.registries.join(", ")),
             }
-            format!("does not come from an allowed registry ({})", registries.join(", "))
         }
     };
     Some(BundleProblem::Image { image: image.to_owned(), problem })

@@ -8,6 +8,7 @@ mod allowance;
 mod change;
 mod drift;
 mod foreign;
+mod gateway;
 mod guarded;
 mod judge;
 mod make;

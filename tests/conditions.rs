@@ -38,6 +38,15 @@ spec:
 
 static SHARED: LazyLock<Tenanted> = LazyLock::new(|| Tenanted::of("shared"));
 static DEDICATED: LazyLock<Tenanted> = LazyLock::new(|| Tenanted::of("dedicated"));
+/// Where Flamewarden makes analyses itself.
+static MAKING: LazyLock<Tenanted> = LazyLock::new(|| {
+    let orchestrator = "apiVersion: flamewarden.dev/v1alpha1\nkind: Orchestrator\nspec:\n  namespace: default\n  gatewayImage: nginx@DIGEST\n  \
+        upstreams: {kong: {service: k}, storage: {service: s}, hubAdapter: {service: h}, messageBroker: {service: m}}\n";
+    let digest = format!("sha256:{}", "0".repeat(64));
+    let [analysis, gateway, (name, installation)] = POLICIES;
+    let installation = installation.replace("nginx:1.29.8", &format!("nginx@{digest}"));
+    Tenanted::with(&[analysis, gateway, (name, &installation), ("o", &orchestrator.replace("DIGEST", &digest))])
+});
 static RECORDED: LazyLock<Vec<Value>> = LazyLock::new(|| {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/admissionreviews");
     let files = fs::read_dir(folder).unwrap().map(|entry| fs::read_to_string(entry.unwrap().path()).unwrap());
@@ -57,7 +66,11 @@ impl Tenanted {
     fn of(tenancy: &str) -> Self {
         let [analysis, gateway, (name, installation)] = POLICIES;
         let installation = installation.replace("tenancy: shared", &format!("tenancy: {tenancy}"));
-        let policies = PolicySet::parse([analysis, gateway, (name, &installation)]).unwrap();
+        Tenanted::with(&[analysis, gateway, (name, &installation)])
+    }
+
+    fn with(files: &[(&str, &str)]) -> Self {
+        let policies = PolicySet::parse(files.iter().copied()).unwrap();
         let configurations = configurations(&policies);
         Tenanted { policies, configurations }
     }
@@ -233,6 +246,7 @@ fn selectors() -> Vec<Value> {
         json!({}),
         json!({"matchLabels": {"tier": "web"}}),
         json!({"matchLabels": {"component": "flame-analysis"}}),
+        json!({"matchLabels": {"component": "flame-analysis-nginx"}}),
         json!({"matchLabels": {"component": "web"}}),
         expression("app", "Exists"),
         expression("tier", "Exists"),
@@ -281,8 +295,8 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 2000, ..ProptestConfig::default() })]
 
     #[test]
-    fn what_is_not_sent_would_have_passed(request in request(), dedicated in any::<bool>()) {
-        let place = if dedicated { &*DEDICATED } else { &*SHARED };
+    fn what_is_not_sent_would_have_passed(request in request(), place in 0..3_usize) {
+        let place = [&*SHARED, &*DEDICATED, &*MAKING][place];
         let (refused, mended) = judged(&place.policies, &request);
         prop_assert!(refused.is_empty() || place.sends(false, &request), "refused by {refused:?}, but not sent: {request}");
         prop_assert!(!mended || place.sends(true, &request), "mended, but not sent: {request}");
@@ -336,6 +350,34 @@ fn another_network_s_policy_for_all_pods_is_sent_and_refused() {
         }
     }
     assert_eq!(tried, 7 * 3 * 2);
+}
+
+#[test]
+fn a_policy_that_opens_a_gateway_is_sent_and_refused_where_flamewarden_makes_it() {
+    for (labels, refused) in [
+        (json!({"component": "flame-analysis-nginx"}), true),
+        (json!({"app": "nginx-analysis-1"}), true),
+        (json!({"app": "nginx-web"}), false),
+    ] {
+        let request = json!({
+            "uid": "1", "operation": "CREATE", "name": "open", "namespace": "default",
+            "kind": {"group": "networking.k8s.io", "version": "v1", "kind": "NetworkPolicy"},
+            "resource": {"group": "networking.k8s.io", "version": "v1", "resource": "networkpolicies"},
+            "userInfo": {"username": "editor", "groups": ["system:authenticated"]}, "oldObject": null,
+            "object": {
+                "apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": {"name": "open", "namespace": "default"},
+                "spec": {"podSelector": {"matchLabels": labels}, "ingress": [{}]},
+            },
+        });
+        for (place, refuses) in [(&*MAKING, refused), (&*SHARED, false)] {
+            let want = if refuses { vec!["network-policy".to_owned()] } else { Vec::new() };
+            assert_eq!(
+                (place.sends(false, &request), judged(&place.policies, &request).0),
+                (refuses, want),
+                "{labels}"
+            );
+        }
+    }
 }
 
 #[test]

@@ -73,8 +73,9 @@ fn either(new: &str, old: &str, about: impl Fn(&str) -> String) -> String {
 /// The constants as CEL literals.
 struct Terms {
     components: String,
-    analysis_component: String,
-    analysis_name: String,
+    /// Whose pods no policy opens: analyses, and gateways where Flamewarden makes them.
+    closed_components: String,
+    closed_names: String,
     any_name: String,
     any_pod: String,
     secrets: String,
@@ -89,14 +90,18 @@ struct Terms {
 impl Terms {
     fn new(policies: &PolicySet) -> Self {
         let pattern = policies.analysis.guards.app.source();
+        let (closed, gateways) = match policies.orchestrator {
+            Some(_) => (vec![&policies.analysis, &policies.gateway], format!("(?:{GATEWAY_PREFIX})?")),
+            None => (vec![&policies.analysis], String::new()),
+        };
         let keys = ["app", "component"].into_iter().map(str::to_owned);
         let listed = policies.profiles().into_iter().flat_map(|profile| profile.metadata.labels.iter().cloned());
         let accounts = policies.profiles().into_iter().flat_map(|profile| &profile.service_accounts);
         let accounts = accounts.filter(|name| *name != "default").cloned();
         Terms {
             components: list(policies.profiles().into_iter().map(|profile| profile.guards.component.clone())),
-            analysis_component: text(&policies.analysis.guards.component),
-            analysis_name: text(&format!("^(?:{pattern})$")),
+            closed_components: list(closed.iter().map(|profile| profile.guards.component.clone())),
+            closed_names: text(&format!("^{gateways}(?:{pattern})$")),
             any_name: text(&format!("^(?:{GATEWAY_PREFIX})?(?:{pattern})$")),
             any_pod: text(&format!("^(?:{GATEWAY_PREFIX})?(?:{pattern})(?:-|$)")),
             secrets: text(&names_of(policies, |profile| &profile.sources.secrets, pull_secrets)),
@@ -159,13 +164,13 @@ impl Terms {
             .fold(rest, |other, (kind, template)| format!("{kind} ? ({}) : ({other})", of(&template)))
     }
 
-    /// A policy that could select an analysis pod, or that has one of our names.
+    /// A policy that could select a pod that none opens, or that has one of our names.
     fn policy(&self, object: &str) -> String {
         let labels = format!("{object}.spec.podSelector.matchLabels");
         let elsewhere = format!(
             "has({object}.spec.podSelector) && has({labels}) && ({labels}.exists(k, !(k in {})) || \
-             ('component' in {labels} && {labels}['component'] != {}) || ('app' in {labels} && !{labels}['app'].matches({})))",
-            self.known_keys, self.analysis_component, self.analysis_name
+             ('component' in {labels} && !({labels}['component'] in {})) || ('app' in {labels} && !{labels}['app'].matches({})))",
+            self.known_keys, self.closed_components, self.closed_names
         );
         format!("{object}.metadata.name.startsWith({}) || !({elsewhere})", text(POLICY_PREFIX))
     }

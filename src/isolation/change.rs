@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::gateway;
 use super::guarded::matched_apps;
 use super::judge::{endless_selector, excess};
 use super::read::{Direction, Policy, Rule};
@@ -24,6 +25,7 @@ pub fn added_reach(old: &Json<'_>, new: &Json<'_>, policies: &PolicySet) -> Vec<
         before.sides.iter().flat_map(|side| side.rules.iter().map(|rule| (side.direction, text(rule)))).collect();
     let is_added = |direction, rule: &Rule<'_>| !(same_pods && known.contains(&(direction, text(rule))));
     let mut findings = excess(&after, &apps, policies, is_added);
+    findings.extend(gateway::opened(&after, policies, is_added));
     let selector_of = |policy: &Json<'_>| policy.at(&["spec", "podSelector"]).map(Json::to_value);
     if selector_of(old) != selector_of(new) {
         findings.extend(endless_selector(new, policies));

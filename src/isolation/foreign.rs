@@ -12,7 +12,7 @@ use super::guarded::matched_apps;
 use super::judge::critical;
 use super::selector::{Selector, Values};
 use crate::model::{FieldPath, Finding, Json, labels};
-use crate::policy::{PolicySet, TrustedPolicy};
+use crate::policy::{PolicySet, Profile, TrustedPolicy};
 
 /// A kind of policy besides NetworkPolicy of networking.k8s.io.
 #[derive(Debug, Clone, Copy)]
@@ -255,13 +255,19 @@ fn admin(object: &Json<'_>, policies: &PolicySet) -> Subject {
 
 /// Whether a selector plainly excludes every analysis that could exist, by what it wants to be there.
 /// What it wants to be absent or different says nothing: the other side may not see all labels.
+/// Gateways count as analyses do where Flamewarden makes them.
 fn excludes_analyses(selector: &Selector, policies: &PolicySet, key: fn(&str) -> Option<&str>) -> bool {
+    let gateway = policies.orchestrator.as_ref().map(|_| &policies.gateway);
+    excludes(selector, &policies.analysis, key) && gateway.is_none_or(|gateway| excludes(selector, gateway, key))
+}
+
+fn excludes(selector: &Selector, profile: &Profile, key: fn(&str) -> Option<&str>) -> bool {
     let Some(terms) = selector.terms() else { return false };
     let wanted = terms.iter().filter(|(_, values)| values.is_required());
     let wanted = wanted.filter_map(|(name, values)| Some((key(name)?.to_owned(), values.clone())));
     wanted.into_iter().any(|(name, values)| {
         let alone = Selector::Known([(name, values)].into());
-        matched_apps(&alone, &policies.analysis).is_none()
+        matched_apps(&alone, profile).is_none()
     })
 }
 

@@ -4,6 +4,7 @@
 //! analysis's own gateway and its ports, or a selector that matches no analysis.
 
 use super::allowance::{Allowance, Allowed};
+use super::gateway;
 use super::guarded::{Apps, matched_apps};
 use super::read::{Direction, Peer, Policy, Ports, Rule, Unknown};
 use super::selector::Selector;
@@ -19,6 +20,7 @@ pub fn judge_policy(policy: &Json<'_>, policies: &PolicySet) -> Vec<Finding> {
     let policy = Policy::read(policy);
     let apps = matched_apps(&policy.pods, &policies.analysis);
     let mut findings = excess(&policy, &apps, policies, |_, _| true);
+    findings.extend(gateway::opened(&policy, policies, |_, _| true));
     findings.extend(endless);
     findings
 }
@@ -67,7 +69,7 @@ pub(super) fn excess(
     findings
 }
 
-fn too_much(rule: &Rule<'_>, direction: Direction, allowance: &Allowance<'_>) -> Vec<Finding> {
+pub(super) fn too_much(rule: &Rule<'_>, direction: Direction, allowance: &Allowance<'_>) -> Vec<Finding> {
     let mut findings: Vec<Finding> = rule.unknown.iter().map(unknown_part).collect();
     let Some(peers) = &rule.peers else {
         let field = direction.peers();

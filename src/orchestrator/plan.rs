@@ -251,7 +251,7 @@ impl View<'_> {
         let token = self.token_secret().filter(|_| self.settings.tokens.is_some()).and_then(renewal);
         let rest = self.token_rest.map(|rest| rest.until);
         let token = if rest.is_some() { token.max(rest) } else { token };
-        token.into_iter().chain(self.again_at()).filter(|_| runs).min()
+        token.into_iter().chain(self.due_at()).filter(|_| runs).min()
     }
 
     fn missing_secret(&self) -> Option<String> {

@@ -15,6 +15,9 @@ pub struct HealthSettings {
     /// How often each analysis is asked how it is, in seconds.
     #[serde(deserialize_with = "seconds")]
     pub period_seconds: u32,
+    /// How long pods may take to become available, the pull of images included, in seconds.
+    #[serde(deserialize_with = "seconds")]
+    pub progress_deadline_seconds: u32,
     /// How long an analysis may take to answer once its pods are available, in seconds.
     #[serde(deserialize_with = "seconds")]
     pub start_seconds: u32,
@@ -28,7 +31,13 @@ pub struct HealthSettings {
 
 impl Default for HealthSettings {
     fn default() -> Self {
-        HealthSettings { period_seconds: 10, start_seconds: 120, silence_seconds: 60, restarts: 3 }
+        HealthSettings {
+            period_seconds: 10,
+            progress_deadline_seconds: 1800,
+            start_seconds: 120,
+            silence_seconds: 60,
+            restarts: 3,
+        }
     }
 }
 
@@ -36,6 +45,11 @@ impl HealthSettings {
     /// How often each analysis is asked how it is.
     pub fn period(&self) -> Duration {
         Duration::from_secs(self.period_seconds.into())
+    }
+
+    /// How long pods may take to become available.
+    pub fn progress_deadline(&self) -> SignedDuration {
+        SignedDuration::from_secs(self.progress_deadline_seconds.into())
     }
 
     /// How long an analysis may take to answer.

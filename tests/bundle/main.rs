@@ -105,6 +105,11 @@ fn what_cannot_be_made_is_told_at_once_and_whole() {
          flame/flame-node-kong-proxy has no address in the cluster (clusterIP); gateways lead to such Services only; upstream \
          storage: Service flame/flame-node-storage-service is not there; make it, or name another in the settings",
     );
+    // What admission would refuse is not printed.
+    expect_refused(
+        &[("policies/flame-analysis.yaml", "digest: any", "digest: required")],
+        &format!("image `harbor.example/node/{id}` has no digest, which the profile requires (images.digest)"),
+    );
     expect_refused(
         &[("policies/orchestrator.yaml", "kind: Orchestrator", "kind: Orchestrators")],
         "policy file orchestrator.yaml: unknown variant `Orchestrators`, expected one of Profile, Installation, Orchestrator, Rule \

@@ -33,6 +33,23 @@ fn an_analysis_is_made_in_order_runs_behind_its_policy_stops_starts_again_and_go
         );
         made.expect_isolated(&app).await;
 
+        // Nobody but its own policy opens its gateway.
+        let open = |labels: Value| {
+            json!({
+                "apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": {"name": "open"},
+                "spec": {"podSelector": {"matchLabels": labels}, "ingress": [{}]},
+            })
+        };
+        for labels in [json!({"component": "flame-analysis-nginx"}), json!({"app": format!("nginx-{app}")})] {
+            let refused =
+                node.guarded.editor.create(&node.collection("networkpolicies"), &open(labels)).await.unwrap_err();
+            assert!(
+                refused.code == 403 && refused.message.contains("network-policy: spec.ingress[0]"),
+                "{}",
+                refused.message
+            );
+        }
+
         // Nobody has to know what its own pieces are called to have them put right.
         node.creator.delete(&node.at("configmaps", &format!("nginx-{app}-config")), None).await.unwrap();
         node.guarded.cluster.read(&node.at("configmaps", &format!("nginx-{app}-config")), |_| Some(())).await;

@@ -8,6 +8,7 @@
 )]
 
 mod foreign;
+mod gateways;
 mod naive;
 mod property;
 mod random;

@@ -77,8 +77,23 @@ impl View<'_> {
             (_, _) if self.waited(status) >= Some(self.settings.health.start()) => {
                 Verdict::Again("TookTooLong", "it runs and does not answer that it works")
             }
+            (_, _) if self.late_at(status).is_some_and(|late| late <= self.now) => {
+                Verdict::Again("NotAvailable", "its pods have not become available in time, and they say why")
+            }
             (_, _) => Verdict::On(Phase::Started),
         }
+    }
+
+    /// When a run whose pods are not available is given up.
+    fn late_at(&self, status: &AnalysisStatus) -> Option<Timestamp> {
+        let ready = status.conditions.iter().any(|condition| condition.kind == READY && condition.status == "True");
+        let started = status.started_at.filter(|_| !ready && status.phase == Some(Phase::Started))?;
+        started.checked_add(self.settings.health.progress_deadline()).ok()
+    }
+
+    /// The next moment at which something comes of time alone.
+    pub(super) fn due_at(&self) -> Option<Timestamp> {
+        self.again_at().or_else(|| self.late_at(&self.analysis.status))
     }
 
     /// How long its gateway has got no answer from it. None where its gateway says nothing: then nobody knows.

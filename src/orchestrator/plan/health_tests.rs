@@ -7,7 +7,7 @@ use super::*;
 use crate::model::Report;
 use crate::orchestrator::visits::{Answer, Heard};
 
-const SECTION: &str = "  health: {startSeconds: 120, silenceSeconds: 60, restarts: 2}\n";
+const SECTION: &str = "  health: {progressDeadlineSeconds: 600, startSeconds: 120, silenceSeconds: 60, restarts: 2}\n";
 
 /// Everything that a run may have told of itself.
 #[derive(Clone, Copy, Default)]
@@ -90,6 +90,21 @@ fn answers_and_words_decide_where_a_run_is_in_its_life() {
         let over = matches!(want, Executed | Failed | Stopped | Stuck);
         assert_eq!(status.ended_at, over.then_some(world.now), "{label}");
     }
+}
+
+#[test]
+fn a_run_whose_pods_do_not_become_available_is_started_again() {
+    let mut world = World::new(SECTION);
+    world.available = false;
+    world.settle();
+    let begun = world.now;
+    assert_eq!(world.analysis.status.phase, Some(Phase::Started));
+    let late = begun + SignedDuration::from_secs(600);
+    assert_eq!(world.plan(), (Step::Wait, Some(late)));
+    world.now = late - SignedDuration::from_secs(1);
+    assert_eq!(world.settle(), [""; 0]);
+    world.now = late;
+    assert_eq!(world.settle()[0], "report Stuck NotAvailable");
 }
 
 #[test]

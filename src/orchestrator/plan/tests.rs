@@ -17,6 +17,8 @@ pub(super) struct World {
     services: Services,
     policies: PolicySet,
     pub(super) heard: Option<Heard>,
+    /// Whether pods become available.
+    pub(super) available: bool,
     pub(super) hub: Option<Word>,
     pub(super) token_rest: Option<TokenRest>,
     pub(super) now: Timestamp,
@@ -70,6 +72,7 @@ impl World {
             services,
             policies,
             heard: None,
+            available: true,
             hub: None,
             token_rest: None,
             now: NOW.parse().unwrap(),
@@ -142,7 +145,7 @@ impl World {
             self.services.learn(&object);
         }
         if kind == Kind::Deployment {
-            object["status"] = json!({"availableReplicas": 1});
+            object["status"] = json!({"availableReplicas": u8::from(self.available)});
         }
         self.objects.insert((kind, name.clone()), object);
         format!("write {kind:?} {}", short(&name))

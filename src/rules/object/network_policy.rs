@@ -24,7 +24,7 @@ pub(super) const OWN: RequestRule = RequestRule {
 /// What [`isolation::judge_policy`] finds.
 pub(super) const WIDE: RequestRule = RequestRule {
     id: isolation::RULE,
-    title: "no network policy gives an analysis that could exist more than its profile does",
+    title: "no network policy gives an analysis that could exist more than its profile does, or opens a gateway that Flamewarden makes",
     why: "policies add up, so one wide policy opens what all others close",
     severity: Severity::Critical,
     controls: &[Control::Nsa("Network separation and hardening"), Control::Cis("5.3.2")],
