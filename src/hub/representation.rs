@@ -55,6 +55,11 @@ impl ProcessStatus {
         }
     }
 
+    /// Whether nothing comes after it.
+    pub fn is_end(self) -> bool {
+        matches!(self, ProcessStatus::Stopped | ProcessStatus::Executed | ProcessStatus::Failed)
+    }
+
     fn read(word: &str) -> Option<Self> {
         ALL.into_iter().find(|status| status.word() == word)
     }

@@ -45,6 +45,8 @@ struct Each {
     /// None where the Hub knows the end of the analysis.
     teller: Option<watch::Sender<Tell>>,
     partners: Option<(IpAddr, AbortHandle)>,
+    /// Its object is gone. It stays until its end is told: one that is made anew under its id must not be told before.
+    is_gone: bool,
 }
 
 /// What they have in common.
@@ -91,13 +93,10 @@ impl Desk {
         Ok(Desk { shared, lines, each: BTreeMap::new(), words, tasks: JoinSet::new() })
     }
 
-    /// From now on this is what the Hub is to know of an analysis; with nothing it is told no more than it was to be.
+    /// From now on this is what the Hub is to know of an analysis; with nothing it is told what it was to be told last.
     pub(super) fn want(&mut self, id: AnalysisId, news: Option<News>) {
         let Some(news) = news else {
-            // Its teller brings what it has to an end by itself.
-            if let Some((_, partners)) = self.each.remove(&id).and_then(|each| each.partners) {
-                partners.abort();
-            }
+            self.lose(id);
             return;
         };
         let before = self.each.remove(&id);
@@ -127,7 +126,18 @@ impl Desk {
             }
         }
         let partners = self.informed(id, partners, news.gateway);
-        self.each.insert(id, Each { news, word, teller, partners });
+        self.each.insert(id, Each { news, word, teller, partners, is_gone: false });
+    }
+
+    fn lose(&mut self, id: AnalysisId) {
+        let Some(each) = self.each.get_mut(&id) else { return };
+        each.is_gone = true;
+        if let Some((_, partners)) = each.partners.take() {
+            partners.abort();
+        }
+        if each.is_over() {
+            self.each.remove(&id);
+        }
     }
 
     /// A task that tells the run behind this gateway how its partners are doing; the one before, if it does just that.
@@ -158,9 +168,13 @@ impl Desk {
         loop {
             tokio::select! {
                 Some((id, word)) = self.words.recv() => {
-                    if let Some(each) = self.each.get_mut(&id) {
-                        each.word = Some(word);
+                    let Some(each) = self.each.get_mut(&id) else { continue };
+                    each.word = Some(word);
+                    if !each.is_gone {
                         return id;
+                    }
+                    if each.is_over() {
+                        self.each.remove(&id);
                     }
                 }
                 Some(ended) = self.tasks.join_next() => {
@@ -170,6 +184,19 @@ impl Desk {
                 }
                 else => pending().await,
             }
+        }
+    }
+}
+
+impl Each {
+    /// Whether nothing more is to be told of one that is gone.
+    fn is_over(&self) -> bool {
+        match self.word {
+            _ if self.teller.is_none() => true,
+            Some(Word::Told(status)) => status == self.news.status,
+            Some(Word::NotTold(outcome)) => outcome != Outcome::Unavailable,
+            Some(Word::NotSetUp) => true,
+            None => false,
         }
     }
 }

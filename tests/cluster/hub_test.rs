@@ -115,6 +115,38 @@ fn a_hub_that_takes_questions_and_answers_none_delays_nothing_and_no_end() {
 }
 
 #[test]
+fn one_that_is_deleted_and_asked_for_again_while_the_hub_is_away_is_told_as_it_is() {
+    run(async {
+        let _turn = TURN.lock().await;
+        let scene = Scene::begun().await;
+        let Scene { node, hub, .. } = &scene;
+        let id = "77777777-0000-4000-8000-000000000007";
+        let part = hub.part(id, NODE, None);
+        let instance = scene.instance().await;
+        for begins in [true, false] {
+            node.ask_for(id, IMAGE).await;
+            let gateway = Gateway::of(node, &app(id), Manner::Says("executing")).await;
+            node.status(id, |status| status["phase"] == "executing").await;
+            if begins {
+                hub.stop().await;
+                scene.cleared(&[id]).await;
+            } else {
+                hub.start_again().await;
+                knows(node, id, "executing").await;
+            }
+            drop(gateway);
+        }
+        scene.cleared(&[id]).await;
+        let ended = async || (hub.told(&part).last()?.0 == "stopped").then_some(());
+        wait_until("its end is told", PATIENCE, ended).await;
+        let words: Vec<String> = hub.told(&part).into_iter().map(|(word, _)| word).collect();
+        let last = words.iter().rposition(|word| word == "executing").unwrap();
+        assert_eq!(words[last + 1..], ["stopped"], "{words:?}");
+        drop(instance);
+    });
+}
+
+#[test]
 fn people_read_in_the_hub_what_flame_writes_there() {
     run(async {
         let _turn = TURN.lock().await;
@@ -180,9 +212,9 @@ fn the_hub_is_told_through_a_proxy_that_the_settings_name() {
         assert_eq!(passed[0].authorization.as_deref(), Some("Basic bm9kZTpodW50ZXIy"));
         node.wants(id, json!({"state": "Stopped"})).await;
         knows(&node, id, "stopped").await;
-        assert_eq!(hub.logs(), [] as [Value; 0], "no line leaves the node");
         node.creator.delete(&node.at("analyses", id), None).await.unwrap();
         node.guarded.cluster.gone(&node.at("analyses", id)).await;
+        assert_eq!(hub.logs(), [] as [Value; 0], "no line leaves the node");
         drop(instance);
     });
 }

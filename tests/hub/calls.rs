@@ -1,12 +1,14 @@
 //! What the Hub is asked and told, in both ways to write names.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
-use flamewarden::hub::{LogLine, ProcessStatus};
+use flamewarden::hub::{LogLine, Outcome, ProcessStatus};
 use flamewarden::policy::FieldNames;
-use serde_json::{Value, json};
+use flamewarden::remote::Ways;
+use serde_json::json;
 
-use crate::lab::{ANALYSIS, edge};
+use crate::lab::{ANALYSIS, edge, named};
 use crate::stand_in::{Hub, NODE, OTHER_NODE};
 
 #[tokio::test]
@@ -63,17 +65,31 @@ async fn all_pages_of_partners_are_read() {
 }
 
 #[tokio::test]
-async fn what_the_hub_does_not_know_is_told_so_and_nobody_else_s_is_taken_for_ours() {
-    // A Hub that does not know our filters gives everybody's.
+async fn nobody_else_s_part_is_taken_for_ours_by_a_hub_that_does_not_know_our_filters() {
     let hub = Hub::start(FieldNames::Snake).await;
-    hub.part(ANALYSIS, OTHER_NODE, Some("executing"));
+    let edge = named(&hub, &Ways::plain(Duration::from_secs(60)), FieldNames::Camel);
+    let id = ANALYSIS.parse().unwrap();
+    let elsewhere = hub.part(ANALYSIS, OTHER_NODE, Some("executing"));
+    let another = "44444444-0000-4000-8000-000000000002";
+    hub.part(another, NODE, None);
+    let told = edge.part(id).await.unwrap_err();
+    assert_eq!(told.to_string(), format!("the Hub knows no analysis {ANALYSIS} on this node"));
+    assert_eq!(told.outcome(), Outcome::Unknown);
+    let own = hub.part(ANALYSIS, NODE, None);
+    let part = edge.part(id).await.unwrap();
+    assert_eq!(part.to_string(), own);
+    let partners = BTreeMap::from([(elsewhere.parse().unwrap(), Some(ProcessStatus::Executing))]);
+    assert_eq!(edge.partners(id, part).await.unwrap(), partners);
+}
+
+#[tokio::test]
+async fn a_client_without_a_node_is_told_so() {
+    let hub = Hub::start(FieldNames::Camel).await;
+    hub.part(ANALYSIS, NODE, None);
+    hub.has_node(false);
     let edge = edge(&hub);
     let told = edge.part(ANALYSIS.parse().unwrap()).await.unwrap_err();
-    assert_eq!(told.to_string(), format!("the Hub knows no analysis {ANALYSIS} on this node"));
-    let nodes = |asked: &[crate::stand_in::Asked]| -> Vec<Value> {
-        let nodes = asked.iter().filter(|asked| asked.path == "/nodes");
-        nodes.map(|asked| json!(asked.query)).collect()
-    };
-    let client = json!({"filter[client_id]": crate::stand_in::CLIENT, "page[limit]": "50", "page[offset]": "0"});
-    assert_eq!(nodes(&hub.asked()), [client]);
+    assert_eq!((told.to_string().as_str(), told.outcome()), ("the Hub knows no node of our client", Outcome::Unknown));
+    hub.has_node(true);
+    assert!(edge.part(ANALYSIS.parse().unwrap()).await.is_ok(), "what was not found is looked for again");
 }

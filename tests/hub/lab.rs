@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use flamewarden::hub::{Hub as Edge, HubAccount};
 use flamewarden::model::Secret;
+use flamewarden::policy::FieldNames;
 use flamewarden::remote::{Remote, Ways};
 
 use crate::stand_in::{CLIENT, Hub, SECRET};
@@ -15,6 +16,11 @@ pub(crate) fn edge(hub: &Hub) -> Edge {
 
 /// The same by these ways.
 pub(crate) fn by(hub: &Hub, ways: &Ways) -> Edge {
+    named(hub, ways, hub.names())
+}
+
+/// The same, with names of fields that the Hub may not know.
+pub(crate) fn named(hub: &Hub, ways: &Ways, names: FieldNames) -> Edge {
     Edge::new(
         Remote::new(ways).unwrap(),
         HubAccount {
@@ -22,7 +28,7 @@ pub(crate) fn by(hub: &Hub, ways: &Ways) -> Edge {
             auth: hub.address.clone(),
             client: CLIENT.to_owned(),
             secret: Secret::new(SECRET),
-            names: hub.names(),
+            names,
         },
     )
 }

@@ -73,6 +73,7 @@ struct Known {
     tokens: u32,
     /// In seconds.
     lifetime: u64,
+    has_node: bool,
     parts: Vec<Part>,
     logs: Vec<Value>,
     asked: Vec<Asked>,
@@ -97,6 +98,7 @@ impl Hub {
             fault: None,
             tokens: 0,
             lifetime: 3600,
+            has_node: true,
             parts: Vec::new(),
             logs: Vec::new(),
             asked: Vec::new(),
@@ -145,6 +147,11 @@ impl Hub {
     /// Tokens last so long from now on, in seconds.
     pub(crate) fn tokens_last(&self, lifetime: u64) {
         self.state.send_modify(|known| known.lifetime = lifetime);
+    }
+
+    /// Whether it knows this node.
+    pub(crate) fn has_node(&self, has_node: bool) {
+        self.state.send_modify(|known| known.has_node = has_node);
     }
 
     /// No token that was handed out is taken any more.
@@ -262,7 +269,10 @@ impl Known {
     }
 
     fn nodes(&self) -> Vec<Value> {
-        [(NODE, CLIENT), (OTHER_NODE, OTHER_CLIENT)]
+        let own = self.has_node.then_some((NODE, CLIENT));
+        [(OTHER_NODE, OTHER_CLIENT)]
+            .into_iter()
+            .chain(own)
             .map(|(id, client)| {
                 json!({
                     "id": id, "client_id": client, "name": "node", "external_name": null, "hidden": false,
@@ -270,7 +280,7 @@ impl Known {
                     "public_key": null, "online": true, "robot_id": null, "created_at": TIME, "updated_at": TIME,
                 })
             })
-            .into()
+            .collect()
     }
 
     /// A page of what the filters let through. One that is not known lets all through, as the Hub's do.

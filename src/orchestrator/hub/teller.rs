@@ -1,17 +1,21 @@
 //! Edge: tells the Hub how one analysis is doing, until it knows; the latest counts.
+//!
+//! While it is under way it is told now and then though nothing has changed, as FLAME does it each ten seconds: what a
+//! leader before has told late, or the Hub has lost, is put right.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::watch;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 use uuid::Uuid;
 
 use super::news::{Tell, Word};
 use super::{Shared, outcome, pause};
-use crate::hub::HubProblem;
+use crate::hub::{HubProblem, ProcessStatus};
 use crate::model::AnalysisId;
 
-/// Tells what is wanted until nobody wants anything any more, and the last is told or cannot be.
+/// Tells what is wanted until nobody wants anything any more.
 pub(super) async fn run(shared: Arc<Shared>, id: AnalysisId, mut wanted: watch::Receiver<Tell>) {
     let mut part = None;
     let mut failures = 0;
@@ -24,7 +28,7 @@ pub(super) async fn run(shared: Arc<Shared>, id: AnalysisId, mut wanted: watch::
             if done.is_ok() {
                 failures = 0;
                 shared.say(id, Word::Told(tell.status)).await;
-                if wanted.changed().await.is_err() {
+                if news(&mut wanted, tell.status).await.is_err() {
                     return;
                 }
                 continue;
@@ -32,11 +36,19 @@ pub(super) async fn run(shared: Arc<Shared>, id: AnalysisId, mut wanted: watch::
             shared.say(id, Word::NotTold(outcome(&done))).await;
         }
         failures += 1;
-        if wanted.has_changed().is_err() && failures > TRIES_AT_THE_END {
+        if wanted.has_changed().is_err() {
             return;
         }
         sleep(pause(failures)).await;
     }
+}
+
+/// Waits for something to tell.
+async fn news(wanted: &mut watch::Receiver<Tell>, told: ProcessStatus) -> Result<(), watch::error::RecvError> {
+    if told.is_end() {
+        return wanted.changed().await;
+    }
+    timeout(AGAIN, wanted.changed()).await.unwrap_or(Ok(()))
 }
 
 impl Shared {
@@ -61,5 +73,5 @@ impl Shared {
     }
 }
 
-/// Some minutes.
-const TRIES_AT_THE_END: u32 = 15;
+/// When the same is told again.
+const AGAIN: Duration = Duration::from_secs(60);
