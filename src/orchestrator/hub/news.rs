@@ -98,6 +98,7 @@ pub(in crate::orchestrator) fn line(
         (Phase::Stuck | Phase::Failed, "TookTooLong" | "FailedAtStart") => {
             "took too long during startup and was restarted"
         }
+        (Phase::Stuck | Phase::Failed, "NotAvailable") => "failed to deploy in kubernetes",
         _ => return None,
     };
     let (number, end) = match phase {
@@ -150,6 +151,7 @@ mod tests {
                 ),
             ),
             (Stopped, "Stopped", 0, Some(("info", stopped.to_owned()))),
+            (Stuck, "NotAvailable", 0, error("Error: The analysis failed to deploy in kubernetes [restart 1 of 3].")),
             (Failed, "Failed", 0, None),
             (Failed, "Silent", 0, None),
             (Executed, "Executed", 0, None),
