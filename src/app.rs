@@ -119,8 +119,14 @@ pub async fn start(settings: &Settings, judge: Judge) -> anyhow::Result<Running>
     }
     if settings.parts.contains(&Part::Controller) {
         let archive = archive::archive(&settings.controller.archive)?;
-        let controller =
-            controller::start(&settings.controller, policies.set.clone(), metrics.clone(), drain.clone()).await?;
+        let controller = controller::start(
+            &settings.controller,
+            policies.set.clone(),
+            metrics.clone(),
+            archive.clone(),
+            drain.clone(),
+        )
+        .await?;
         checks.push(controller.check);
         tasks.spawn(controller.running);
         if let Some(rest) = api::start(settings, &policies, &metrics, archive, &drain).await? {

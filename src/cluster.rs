@@ -1,5 +1,7 @@
 //! Edge: everything that is asked of the API server. Only here `kube` is named.
 
+mod deletion;
+mod ends;
 mod events;
 mod failure;
 mod foreign;
@@ -16,14 +18,13 @@ use std::error::Error;
 use std::path::Path;
 use std::time::Duration;
 
-use kube::api::{
-    Api, ApiResource, DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams, Preconditions,
-};
+use kube::api::{Api, ApiResource, DynamicObject, ListParams, Patch, PatchParams, PostParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::core::{DynamicResourceScope, Request, Status};
 use kube::{Client, Config, Resource};
 use serde_json::Value;
 
+pub use ends::LogBounds;
 pub use events::{Asker, Event, Often, Recorder};
 pub use failure::Failure;
 use failure::{no_pod, unreachable, unusable};
@@ -248,21 +249,6 @@ impl Cluster {
             .in_time(self.api::<DynamicObject>(kind, &place.namespace).patch(&place.name, &parameters, &patch))
             .await?;
         changed.map(drop).map_err(|cause| kind.problem("change", place, cause))
-    }
-
-    /// Deletes the object of that uid; one that is gone is deleted.
-    ///
-    /// # Errors
-    /// It is still there, or another of that name is.
-    pub async fn delete(&self, kind: Kind, place: &Place, uid: &str) -> Result<(), ClusterProblem> {
-        self.may_write("delete", kind, place)?;
-        let preconditions = Preconditions { uid: Some(uid.to_owned()), resource_version: None };
-        let parameters = DeleteParams { preconditions: Some(preconditions), ..DeleteParams::default() };
-        match self.in_time(self.api::<DynamicObject>(kind, &place.namespace).delete(&place.name, &parameters)).await? {
-            Ok(_) => Ok(()),
-            Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
-            Err(cause) => Err(kind.problem("delete", place, cause)),
-        }
     }
 
     fn may_write(&self, verb: &'static str, kind: Kind, place: &Place) -> Result<(), ClusterProblem> {

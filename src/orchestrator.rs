@@ -2,11 +2,15 @@
 
 mod act;
 mod api;
+mod archiving;
 mod covers;
 mod hub;
+mod keeper;
+mod kept_logs;
 mod known;
 mod outside;
 mod plan;
+mod queue;
 mod record;
 mod run;
 mod settings;

@@ -11,6 +11,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::archive::ArchivePlace;
+use crate::archive::Archive;
 use crate::cluster::{Cluster, Leadership, LeaseTiming, Recorder, campaign, resign};
 use crate::decisions::{DecisionReader, DecisionSettings};
 use crate::facts::Place;
@@ -63,6 +64,7 @@ pub(super) async fn start(
     settings: &ControllerSettings,
     policies: Arc<ArcSwap<PolicySet>>,
     metrics: Arc<Metrics>,
+    archive: Option<Arc<Archive>>,
     drain: Drain,
 ) -> anyhow::Result<Controller> {
     // The election itself writes without being elected.
@@ -85,8 +87,8 @@ pub(super) async fn start(
         recorder: recorder(),
         metrics: metrics.clone(),
     };
+    loops.spawn(orchestration(settings, &guard, archive).run(stopped.clone()));
     loops.spawn(Guard::new(guard).run(stopped.clone(), synced));
-    loops.spawn(orchestration(settings, &cluster, &leadership, (&policies, &metrics)).run(stopped.clone()));
     let endings = Endings { cluster: cluster.clone(), leadership: leadership.clone(), policies: policies.clone() };
     loops.spawn(endings.run(stopped.clone()));
     let (bundle, known) = watch::channel(Bundle::default());
@@ -126,18 +128,15 @@ pub(super) async fn start(
     Ok(Controller { running, check: watches(knows) })
 }
 
-fn orchestration(
-    settings: &ControllerSettings,
-    cluster: &Cluster,
-    leadership: &Leadership,
-    (policies, metrics): (&Arc<ArcSwap<PolicySet>>, &Arc<Metrics>),
-) -> Orchestration {
+/// The orchestrator, with what the guard has too.
+fn orchestration(settings: &ControllerSettings, guard: &GuardSettings, archive: Option<Arc<Archive>>) -> Orchestration {
     Orchestration::new(OrchestratorSettings {
-        cluster: cluster.clone(),
-        leadership: leadership.clone(),
-        policies: policies.clone(),
-        metrics: metrics.clone(),
+        cluster: guard.cluster.clone(),
+        leadership: guard.leadership.clone(),
+        policies: guard.policies.clone(),
+        metrics: guard.metrics.clone(),
         files: settings.files.clone(),
+        archive,
     })
 }
 

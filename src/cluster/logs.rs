@@ -3,19 +3,21 @@
 use kube::Error;
 use kube::api::{LogParams, Request};
 
+use super::ends::{Ends, LogBounds};
 use super::{Cluster, ClusterProblem, Kind};
 use crate::facts::Place;
 
 impl Cluster {
-    /// The last lines of a container, at most so many bytes; none where it is gone or has not begun.
+    /// What a container has written, as much of its beginning and its end as is asked for; none where it is gone or has
+    /// not begun.
     ///
     /// # Errors
     /// Anything but an answer.
-    pub async fn log(&self, pod: &Place, container: &str, most: usize) -> Result<Option<String>, ClusterProblem> {
+    pub async fn log(&self, pod: &Place, container: &str, bounds: LogBounds) -> Result<Option<String>, ClusterProblem> {
         let parameters = LogParams {
             container: Some(container.to_owned()),
-            limit_bytes: Some(i64::try_from(most).unwrap_or(i64::MAX)),
-            tail_lines: Some(LINES),
+            tail_lines: (bounds.head == 0).then_some(LINES),
+            limit_bytes: (bounds.head > 0).then_some(MOST),
             ..LogParams::default()
         };
         let problem = |cause| Kind::Pod.problem("read the log of", pod, cause);
@@ -27,15 +29,15 @@ impl Cluster {
             Err(Error::Api(status)) if matches!(status.code, 400 | 404) => return Ok(None),
             Err(cause) => return Err(problem(cause)),
         };
-        let mut text = Vec::new();
-        while text.len() < most {
-            let piece = pieces.next_soon().await.map_err(problem)?;
-            let Some(piece) = piece else { break };
-            text.extend_from_slice(piece);
+        let mut ends = Ends::new(bounds);
+        while let Some(piece) = pieces.next_soon().await.map_err(problem)? {
+            ends.push(piece);
         }
-        text.truncate(most);
-        Ok(Some(String::from_utf8_lossy(&text).into_owned()))
+        Ok(Some(ends.text()))
     }
 }
 
+/// Where only the end is asked for: a kubelet that cuts by bytes cuts the end off.
 const LINES: i64 = 10_000;
+/// Bytes that are read at most. Kubelets keep 10 MiB of a log if nobody says otherwise.
+const MOST: i64 = 64 << 20;

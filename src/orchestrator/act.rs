@@ -3,7 +3,11 @@
 use json_patch::jsonptr::PointerBuf;
 use json_patch::{AddOperation, Patch, PatchOperation, RemoveOperation, TestOperation};
 use serde_json::{Value, json};
+use tracing::warn;
 
+use super::archiving::Tried;
+use super::keeper::Keeper;
+use super::kept_logs::LogsOf;
 use super::plan::Step;
 use super::tokens::{TokenTrouble, Tokens};
 use crate::bundle::token_secret_name;
@@ -24,12 +28,19 @@ pub(super) enum Outcome {
     Token,
     /// There is no token; the analysis goes on with what it has.
     NoToken(TokenTrouble),
+    /// It was tried for the object of that uid, and is not tried again.
+    Tried(String, Tried),
     /// It was not done, or nobody knows whether it was; says why.
     NotDone(String),
 }
 
 /// Does what a step says for an analysis.
-pub(super) async fn act(cluster: &Cluster, tokens: Option<&Tokens>, analysis: &AnalysisObject, step: Step) -> Outcome {
+pub(super) async fn act(
+    cluster: &Cluster,
+    (tokens, keeper): (Option<&Tokens>, Option<&Keeper>),
+    analysis: &AnalysisObject,
+    step: Step,
+) -> Outcome {
     let own = Place { namespace: analysis.namespace.clone(), name: analysis.id.to_string() };
     let done = match step {
         Step::Wait => return Outcome::Settling,
@@ -52,6 +63,18 @@ pub(super) async fn act(cluster: &Cluster, tokens: Option<&Tokens>, analysis: &A
             let place = Place { namespace: own.namespace.clone(), name: token_secret_name(analysis.id) };
             cluster.apply(Kind::Secret, &place, &secret).await.map(|_| Outcome::Token)
         }
+        Step::KeepLogs(logs) => {
+            let kept = keep_logs(cluster, keeper, &logs).await;
+            return Outcome::Tried(analysis.uid.clone(), Tried::Logs(logs.run.number, kept));
+        }
+        Step::Forget => {
+            forget(keeper, analysis).await;
+            return Outcome::Tried(analysis.uid.clone(), Tried::Forgetting);
+        }
+        Step::Expire => {
+            let deleted = cluster.delete_version(Kind::Analysis, &own, &analysis.uid, &analysis.resource_version).await;
+            deleted.map(|()| Outcome::Settling)
+        }
         Step::Delete(kind, name, uid) => {
             let place = Place { namespace: own.namespace.clone(), name };
             cluster.delete(kind, &place, &uid).await.map(|()| Outcome::Settling)
@@ -73,6 +96,20 @@ pub(super) async fn act(cluster: &Cluster, tokens: Option<&Tokens>, analysis: &A
         // Gone in the meantime, which the watch tells.
         Err(problem) if problem.is_gone() => Outcome::Settling,
         Err(problem) => Outcome::NotDone(whole(&problem)),
+    }
+}
+
+async fn keep_logs(cluster: &Cluster, keeper: Option<&Keeper>, logs: &LogsOf) -> bool {
+    match keeper {
+        Some(keeper) => keeper.keep_logs(cluster, logs).await,
+        None => false,
+    }
+}
+
+async fn forget(keeper: Option<&Keeper>, analysis: &AnalysisObject) {
+    let Some(keeper) = keeper else { return };
+    if !keeper.forget(analysis.id).await {
+        warn!(analysis = %analysis.id, "the archive has not forgotten an analysis that is deleted; it is told again");
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod conditions;
 mod health;
+mod keeping;
 mod outside;
 mod removal;
 
@@ -10,8 +11,10 @@ use serde_json::{Value, json};
 
 use self::conditions::{ready, reason, text};
 use self::removal::{END, RUN, app_of};
+use super::archiving::Archived;
 use super::covers::covers;
 use super::hub::Word;
+use super::kept_logs::LogsOf;
 use super::known::Objects;
 use super::tokens::TokenRest;
 use super::visits::Heard;
@@ -41,6 +44,8 @@ pub(super) struct View<'a> {
     pub(super) hub: Option<Word>,
     /// Why it has no fresh token, where that was tried.
     pub(super) token_rest: Option<&'a TokenRest>,
+    /// What is known of what was kept; none without an archive.
+    pub(super) archived: Option<Archived>,
     /// The time.
     pub(super) now: Timestamp,
 }
@@ -54,8 +59,14 @@ pub(super) enum Step {
     Write(Kind, Value),
     /// Put a token into the analysis's Secret of that uid.
     Token(String),
+    /// Keep what the pods of a run have written.
+    KeepLogs(Box<LogsOf>),
     /// Delete an object: kind, name, uid.
     Delete(Kind, String, String),
+    /// Delete the Analysis, which ended long ago, if it is still this version.
+    Expire,
+    /// Have the archive forget the analysis.
+    Forget,
     /// Write the status.
     Report(AnalysisStatus),
     /// Take the finalizer away: nothing is left.
@@ -78,9 +89,9 @@ enum Token {
 pub(super) fn plan(view: &View<'_>) -> Step {
     let status = &view.analysis.status;
     match next(view) {
-        Step::Report(status) => Step::Report(view.with_outside(status)),
+        Step::Report(status) => Step::Report(view.with_archived(view.with_outside(status))),
         Step::Wait if !view.analysis.deleting => {
-            let told = view.with_outside(status.clone());
+            let told = view.with_archived(view.with_outside(status.clone()));
             if told == *status { Step::Wait } else { Step::Report(told) }
         }
         step => step,
@@ -94,11 +105,16 @@ fn next(view: &View<'_>) -> Step {
         return match (held, view.take_away(|_| true, END)) {
             (false, _) => Step::Wait,
             (true, Some(step)) => step,
+            (true, None) if view.archived.as_ref().is_some_and(|archived| !archived.forgotten) => Step::Forget,
             (true, None) => Step::LetGo,
         };
     }
     if !held {
         return Step::Hold;
+    }
+    let runs_again = analysis.spec.state == WantedState::Running && analysis.spec.run > analysis.status.run;
+    if !runs_again && view.goes_at().is_some_and(|at| at <= view.now) {
+        return Step::Expire;
     }
     if analysis.spec.state == WantedState::Stopped {
         return view.stop();
@@ -251,7 +267,8 @@ impl View<'_> {
         let token = self.token_secret().filter(|_| self.settings.tokens.is_some()).and_then(renewal);
         let rest = self.token_rest.map(|rest| rest.until);
         let token = if rest.is_some() { token.max(rest) } else { token };
-        token.into_iter().chain(self.due_at()).filter(|_| runs).min()
+        let running = token.into_iter().chain(self.due_at()).filter(|_| runs);
+        running.chain(self.goes_at()).min()
     }
 
     fn missing_secret(&self) -> Option<String> {
@@ -294,6 +311,8 @@ const MADE: &[Kind] = &[Kind::Service, Kind::NetworkPolicy, Kind::ConfigMap, Kin
 
 #[cfg(test)]
 mod health_tests;
+#[cfg(test)]
+mod keeping_tests;
 #[cfg(test)]
 mod outside_tests;
 #[cfg(test)]

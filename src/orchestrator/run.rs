@@ -13,7 +13,9 @@ use tokio::time::{Instant, interval, sleep, sleep_until};
 use tracing::{debug, warn};
 
 use super::act::{Outcome, act};
+use super::archiving::Archiving;
 use super::hub::{Desk, Word};
+use super::keeper::Keeper;
 use super::known::{Concerns, Known};
 use super::plan::{Step, View, plan};
 use super::settings::OrchestratorSettings;
@@ -28,6 +30,7 @@ use crate::telemetry::{OutcomeLabels, PhaseLabels, whole};
 pub struct Orchestration {
     settings: OrchestratorSettings,
     places: Arc<Semaphore>,
+    keeper: Option<Arc<Keeper>>,
 }
 
 /// What goes on under one set of policies.
@@ -39,6 +42,7 @@ struct Session {
     watches: Watches,
     known: Known,
     visits: Visits,
+    archiving: Archiving,
     /// None where the settings say nothing of tokens, or nothing that can be used.
     tokens: Option<Arc<Tokens>>,
     /// Who was asked in vain for a token of an analysis.
@@ -59,11 +63,16 @@ struct Session {
 impl Orchestration {
     /// An orchestrator that knows nothing yet.
     pub fn new(settings: OrchestratorSettings) -> Self {
-        Orchestration { settings, places: Arc::new(Semaphore::new(PLACES)) }
+        let keeper = settings.archive.as_ref().map(|archive| Arc::new(Keeper::new(archive, &settings)));
+        Orchestration { settings, places: Arc::new(Semaphore::new(PLACES)), keeper }
     }
 
     /// Makes analyses until `stop` says so; steps under way are brought to their end.
     pub async fn run(self, mut stop: watch::Receiver<bool>) {
+        let mut keeping = JoinSet::new();
+        if let Some(keeper) = self.keeper.clone() {
+            keeping.spawn(async move { keeper.work().await });
+        }
         loop {
             let policies = self.settings.policies.load_full();
             match Session::of(&self, policies.clone()) {
@@ -118,6 +127,7 @@ impl Session {
             .inspect_err(|problem| warn!(problem = %whole(problem), "nobody can be asked, so nothing is made"));
         Some(Session {
             visits: visits.ok()?,
+            archiving: Archiving::new(orchestration.keeper.clone()),
             known: Known::of_namespace(&settings.namespace),
             settings: orchestration.settings.clone(),
             places: orchestration.places.clone(),
@@ -156,6 +166,7 @@ impl Session {
                 Some(id) = told(self.hub.as_mut()) => {
                     self.stirred.insert(id);
                 }
+                ids = self.archiving.changed() => self.stirred.extend(ids),
                 Some(done) = self.steps.join_next() => match done {
                     Ok((id, outcome)) => self.finish(id, outcome),
                     Err(problem) => warn!(%problem, "a step of the orchestrator broke off"),
@@ -202,6 +213,7 @@ impl Session {
             self.stirred.remove(&id);
             let Some((analysis, objects)) = self.known.of(id) else {
                 self.visits.want(id, None);
+                self.archiving.gone(id);
                 self.token_rests.remove(&id);
                 if let Some(hub) = &mut self.hub {
                     hub.want(id, None);
@@ -217,10 +229,12 @@ impl Session {
                 policies: &self.policies,
                 settings,
                 heard: self.visits.heard(id),
+                archived: self.archiving.of(analysis),
                 hub: self.hub.as_ref().map_or(Some(Word::NotSetUp), |hub| hub.word(id)),
                 token_rest: self.token_rests.get(&id),
                 now: moment,
             };
+            self.archiving.tell(&view);
             let step = plan(&view);
             let (call, news) = (view.call(), view.hub_news());
             self.later.remove(&id);
@@ -247,11 +261,14 @@ impl Session {
         let places = if asks_keycloak { self.keycloak_places.clone() } else { self.places.clone() };
         let cluster = self.settings.cluster.clone();
         self.known.writing(id);
-        let tokens = self.tokens.clone();
+        // Who waits for the archive needs none.
+        let waits = matches!(step, Step::KeepLogs(_) | Step::Forget);
+        let (tokens, keeper) = (self.tokens.clone(), self.archiving.keeper());
         self.steps.spawn(async move {
             // Never closed; without a place the step would only be one more.
-            let _place = places.acquire().await;
-            let acted = AssertUnwindSafe(act(&cluster, tokens.as_deref(), &analysis, step)).catch_unwind().await;
+            let _place = if waits { None } else { places.acquire().await.ok() };
+            let others = (tokens.as_deref(), keeper.as_deref());
+            let acted = AssertUnwindSafe(act(&cluster, others, &analysis, step)).catch_unwind().await;
             // Without any outcome the analysis would count as busy for ever.
             (id, acted.unwrap_or_else(|_| Outcome::NotDone("it broke off".to_owned())))
         });
@@ -272,6 +289,11 @@ impl Session {
         let (stored, problem) = match outcome {
             Outcome::Stored(kind, place, object) => (Some((kind, place, object)), None),
             Outcome::Settling => (None, None),
+            Outcome::Tried(uid, tried) => {
+                self.archiving.tried(id, uid, tried);
+                self.stirred.insert(id);
+                (None, None)
+            }
             Outcome::Token => {
                 self.token_rests.remove(&id);
                 (None, None)

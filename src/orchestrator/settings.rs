@@ -5,6 +5,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 
 use super::OutsideFiles;
+use crate::archive::Archive;
 use crate::cluster::{Cluster, Leadership};
 use crate::policy::PolicySet;
 use crate::telemetry::Metrics;
@@ -22,4 +23,6 @@ pub struct OrchestratorSettings {
     pub metrics: Arc<Metrics>,
     /// What reaching Keycloak and the Hub takes.
     pub files: OutsideFiles,
+    /// Where what has ended is kept; nowhere where there is none.
+    pub archive: Option<Arc<Archive>>,
 }

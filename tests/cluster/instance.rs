@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use flamewarden::archive::Archive;
 use flamewarden::cluster::{Cluster, Leadership, LeaseTiming, campaign};
 use flamewarden::facts::Place;
 use flamewarden::orchestrator::{Orchestration, OrchestratorSettings, OutsideFiles};
@@ -30,6 +31,9 @@ pub(crate) struct Instance {
     stop: watch::Sender<bool>,
 }
 
+/// What it has besides the way to the API server.
+type Files = (OutsideFiles, Option<Arc<Archive>>);
+
 impl Instance {
     /// One that dies after so many writes, or never.
     pub(crate) async fn start(node: &Node, dies_after: Option<usize>) -> Instance {
@@ -47,15 +51,25 @@ impl Instance {
         if let Some(writes) = dies_after {
             way.dies_after(writes);
         }
-        Self::alone(way, section, OutsideFiles { keycloak_secret, ..OutsideFiles::default() }).await
+        Self::alone(way, section, (OutsideFiles { keycloak_secret, ..OutsideFiles::default() }, None)).await
+    }
+
+    /// One with this section and an archive at this URL, which dies after so many writes, or never.
+    pub(crate) async fn archiving(node: &Node, dies_after: Option<usize>, section: &str, url: &str) -> Instance {
+        let way = way(node).await;
+        if let Some(writes) = dies_after {
+            way.dies_after(writes);
+        }
+        let archive = Some(Arc::new(Archive::at(url).unwrap()));
+        Self::alone(way, section, (OutsideFiles::default(), archive)).await
     }
 
     /// One with these files.
     pub(crate) async fn with_files(node: &Node, section: &str, files: OutsideFiles) -> Instance {
-        Self::alone(way(node).await, section, files).await
+        Self::alone(way(node).await, section, (files, None)).await
     }
 
-    async fn alone(way: Faulty, section: &str, files: OutsideFiles) -> Instance {
+    async fn alone(way: Faulty, section: &str, files: Files) -> Instance {
         // Each has a lease of its own: to wait for that of a dead one is another test's.
         let lease = format!("crash-{}", uuid(&way));
         Self::begin(way, (&lease, "me", LeaseTiming::default()), section, files).await
@@ -68,14 +82,15 @@ impl Instance {
         section: &str,
         keycloak_secret: Option<PathBuf>,
     ) -> Instance {
-        Self::begin(way, candidate, section, OutsideFiles { keycloak_secret, ..OutsideFiles::default() }).await
+        let files = OutsideFiles { keycloak_secret, ..OutsideFiles::default() };
+        Self::begin(way, candidate, section, (files, None)).await
     }
 
     async fn begin(
         way: Faulty,
         (lease, identity, timing): (&str, &str, LeaseTiming),
         section: &str,
-        files: OutsideFiles,
+        (files, archive): Files,
     ) -> Instance {
         let folder = tempfile::tempdir().unwrap();
         let (leadership, mut tasks) = (Leadership::default(), JoinSet::new());
@@ -89,6 +104,7 @@ impl Instance {
             policies: Arc::new(ArcSwap::from_pointee(policies(section))),
             metrics: metrics.clone(),
             files,
+            archive,
         };
         tasks.spawn(Orchestration::new(settings).run(stopped));
         Instance { way, metrics, leadership, tasks, stop }

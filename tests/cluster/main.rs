@@ -8,6 +8,7 @@
 )]
 
 mod adopted_test;
+mod archive_test;
 mod attacks;
 mod audit_test;
 mod bulk_test;
@@ -16,6 +17,9 @@ mod caller;
 mod contested_test;
 mod control_plane;
 mod crash_test;
+#[path = "../archive/database.rs"]
+#[expect(dead_code, reason = "the file is of another target, which uses more")]
+mod database;
 mod decisions_test;
 mod drift_test;
 mod ending_test;
@@ -55,6 +59,9 @@ mod pki;
 mod plane_test;
 mod po;
 mod po_test;
+#[path = "../archive/postgres_server.rs"]
+#[expect(dead_code, reason = "the file is of another target, which uses more")]
+mod postgres_server;
 mod probes;
 #[path = "../hub/proxy.rs"]
 mod proxy;
@@ -66,3 +73,6 @@ mod shared;
 mod side_by_side_test;
 mod tokens_test;
 mod user_rules_test;
+
+/// Where archives are that a test stops.
+pub(crate) use postgres_server::Server;

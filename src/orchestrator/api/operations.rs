@@ -15,7 +15,7 @@ use super::route::{Operation, Which};
 use super::view;
 use crate::archive::{Archive, clean_log};
 use crate::bundle::CreateRequest;
-use crate::cluster::{Cluster, ClusterProblem, Kind, List};
+use crate::cluster::{Cluster, ClusterProblem, Kind, List, LogBounds};
 use crate::facts::Place;
 use crate::isolation::gateway_app;
 use crate::model::{AnalysisId, AnalysisObject, AnalysisSpec, Phase, Report, WantedState, labels};
@@ -162,7 +162,7 @@ impl Operations<'_> {
     async fn logs_of(&self, app: &str, names: &Names, most: usize) -> Vec<String> {
         let mut texts = Vec::new();
         for pod in names.get(app).into_iter().flatten() {
-            match self.cluster.log(&self.place(pod.clone()), app, most).await {
+            match self.cluster.log(&self.place(pod.clone()), app, LogBounds { head: 0, tail: most }).await {
                 Ok(text) => texts.extend(text.map(|text| clean_log(&text))),
                 Err(problem) => warn!(pod, problem = %whole(&problem), "a pod's log cannot be read"),
             }

@@ -10,6 +10,9 @@ impl View<'_> {
     /// The next of these objects to go, one kind after the other; none when all are gone. What is on its way is waited
     /// for before the next kind's turn.
     pub(super) fn take_away(&self, goes: impl Fn(&Value) -> bool, order: &[Kind]) -> Option<Step> {
+        if let Some(step) = self.keep_logs(&goes) {
+            return Some(step);
+        }
         for kind in order {
             let mut of_kind = self.objects.iter().filter(|((of, _), object)| of == kind && goes(object)).peekable();
             if of_kind.peek().is_none() {

@@ -19,6 +19,7 @@ pub(super) struct World {
     pub(super) heard: Option<Heard>,
     /// Whether pods become available.
     pub(super) available: bool,
+    pub(super) archived: Option<Archived>,
     pub(super) hub: Option<Word>,
     pub(super) token_rest: Option<TokenRest>,
     pub(super) now: Timestamp,
@@ -73,6 +74,7 @@ impl World {
             policies,
             heard: None,
             available: true,
+            archived: None,
             hub: None,
             token_rest: None,
             now: NOW.parse().unwrap(),
@@ -94,6 +96,7 @@ impl World {
             policies: &self.policies,
             settings: self.policies.orchestrator.as_ref().unwrap(),
             heard: self.heard.as_ref(),
+            archived: self.archived.clone(),
             hub: self.hub,
             token_rest: self.token_rest.as_ref(),
             now: self.now,
@@ -127,6 +130,20 @@ impl World {
                 "token".to_owned()
             }
             Step::Write(kind, object) => self.write(kind, object),
+            Step::KeepLogs(logs) => {
+                let archived = self.archived.as_mut().unwrap();
+                assert!(archived.tried.insert(logs.run.number));
+                let pods: Vec<String> = logs.pods.iter().map(|(of, pod)| format!("{} of {}", pod, of.name())).collect();
+                format!("keep {}", pods.join(" and "))
+            }
+            Step::Forget => {
+                self.archived.as_mut().unwrap().forgotten = true;
+                "forget".to_owned()
+            }
+            Step::Expire => {
+                self.analysis.deleting = true;
+                "expire".to_owned()
+            }
             Step::Delete(kind, name, uid) => {
                 let gone = self.objects.remove(&(kind, name.clone())).unwrap();
                 assert_eq!(gone["metadata"]["uid"], *uid);

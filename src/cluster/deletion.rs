@@ -1,0 +1,41 @@
+//! Edge: deletes objects, and never another than was meant.
+
+use kube::api::{DeleteParams, DynamicObject, Preconditions};
+
+use super::{Cluster, ClusterProblem, Kind};
+use crate::facts::Place;
+
+impl Cluster {
+    /// Deletes the object of that uid; one that is gone is deleted.
+    ///
+    /// # Errors
+    /// It is still there, or another of that name is.
+    pub async fn delete(&self, kind: Kind, place: &Place, uid: &str) -> Result<(), ClusterProblem> {
+        self.delete_if(kind, place, Preconditions { uid: Some(uid.to_owned()), resource_version: None }).await
+    }
+
+    /// The same of nothing but that version of it.
+    ///
+    /// # Errors
+    /// It is still there, perhaps in another version, or another of that name is.
+    pub async fn delete_version(
+        &self,
+        kind: Kind,
+        place: &Place,
+        uid: &str,
+        version: &str,
+    ) -> Result<(), ClusterProblem> {
+        let (uid, version) = (Some(uid.to_owned()), Some(version.to_owned()));
+        self.delete_if(kind, place, Preconditions { uid, resource_version: version }).await
+    }
+
+    async fn delete_if(&self, kind: Kind, place: &Place, preconditions: Preconditions) -> Result<(), ClusterProblem> {
+        self.may_write("delete", kind, place)?;
+        let parameters = DeleteParams { preconditions: Some(preconditions), ..DeleteParams::default() };
+        match self.in_time(self.api::<DynamicObject>(kind, &place.namespace).delete(&place.name, &parameters)).await? {
+            Ok(_) => Ok(()),
+            Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
+            Err(cause) => Err(kind.problem("delete", place, cause)),
+        }
+    }
+}
