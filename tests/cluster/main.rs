@@ -58,6 +58,7 @@ mod part;
 mod pki;
 mod plane_test;
 mod po;
+mod po_many_test;
 mod po_test;
 #[path = "../archive/postgres_server.rs"]
 #[expect(dead_code, reason = "the file is of another target, which uses more")]

@@ -15,16 +15,21 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use crate::caller::Outcome;
-use crate::flamewarden::{Guarded, good_analysis, guarded};
+use crate::flamewarden::{Guarded, MADE, good_analysis, guarded};
+use crate::node::Node;
 use crate::shared::run;
 
 mod caller;
 mod control_plane;
 mod flamewarden;
+mod gateway;
 mod kubelet;
+mod node;
 mod part;
 mod pki;
+mod po;
 mod shared;
+mod try_api;
 
 fn main() {
     println!("starting a cluster with Flamewarden in it; its parts are built already");
@@ -45,8 +50,13 @@ fn main() {
             "As administrator, for `flamewarden audit --preflight`: --kubeconfig {}",
             plane.admin_file().display()
         );
+        try_api::show(guarded, &folder).await;
         println!("\nNow type them yourself, or pods of your own. Ctrl-C ends everything and leaves nothing behind.");
-        tokio::signal::ctrl_c().await.unwrap();
+        let node = Node::of(guarded, MADE).await;
+        tokio::select! {
+            done = tokio::signal::ctrl_c() => done.unwrap(),
+            () = try_api::answer(&node) => {}
+        }
     });
 }
 
