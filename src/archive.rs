@@ -1,7 +1,7 @@
 //! Edge: the archive: what analyses were and what they wrote, in SQLite or PostgreSQL.
 //!
-//! One writes (the leading controller), any number read. No decision depends on what stands here. No password, no
-//! token and nothing else of a Secret has a place in it.
+//! The leading controller writes how runs stand and what their pods wrote, every replica adds lines, any number read. No
+//! decision depends on what stands here. No password, no token and nothing else of a Secret has a place in it.
 
 mod chunks;
 mod clean;

@@ -4,6 +4,7 @@ mod act;
 mod api;
 mod archiving;
 mod covers;
+mod heard;
 mod hub;
 mod keeper;
 mod kept_logs;

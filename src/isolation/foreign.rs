@@ -87,7 +87,7 @@ pub fn judge_foreign(kind: &Foreign, object: &Json<'_>, policies: &PolicySet) ->
         Subject::Excluded => return Vec::new(),
         Subject::Possible { at } => (
             at,
-            "could select an analysis, and what it lets through is not known to Flamewarden; let its selector ask for \
+            "could select an analysis or its gateway, and what it lets through is not known to Flamewarden; let its selector ask for \
              an `app` or `component` that no analysis has",
         ),
         Subject::Redirected => (
@@ -117,7 +117,7 @@ pub fn foreign_refusal(kind: &Foreign, object: &Json<'_>, policies: &PolicySet) 
         return None;
     }
     let why = format!(
-        "this {} of {} could select an analysis, and what it lets through is not known to Flamewarden; delete it, let \
+        "this {} of {} could select an analysis or its gateway, and what it lets through is not known to Flamewarden; delete it, let \
          it select others, or name it in the profile's network.trusted with sha256 {hash}",
         kind.resource, kind.group
     );
@@ -137,7 +137,7 @@ pub fn content_hash(object: &Json<'_>) -> String {
     Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Whether an object of such a kind could select a guarded analysis pod.
+/// Whether an object of such a kind could select a guarded analysis pod, or a gateway that Flamewarden makes.
 pub fn could_select(kind: &Foreign, object: &Json<'_>, policies: &PolicySet) -> bool {
     (kind.subjects)(object, policies) != Subject::Excluded
 }
@@ -159,7 +159,7 @@ const AWS: &str = "networking.k8s.aws";
 fn cilium(object: &Json<'_>, policies: &PolicySet) -> Subject {
     let excludes = |rule: &Json<'_>| {
         let selector = rule.get("endpointSelector").map(|selector| Selector::read(Some(selector)));
-        selector.is_some_and(|selector| excludes_analyses(&selector, policies, cilium_key))
+        selector.is_some_and(|selector| excludes_closed(object, &selector, policies, cilium_key))
     };
     // A policy has one rule in `spec`, several in `specs`, or both.
     let spec = object.get("spec").is_none_or(excludes);
@@ -179,7 +179,7 @@ fn cilium(object: &Json<'_>, policies: &PolicySet) -> Subject {
 fn redirect(object: &Json<'_>, policies: &PolicySet) -> Subject {
     let backend = ["spec", "redirectBackend", "localEndpointSelector"];
     let selector = object.at(&backend).map(|selector| Selector::read(Some(selector)));
-    if !selector.is_some_and(|selector| excludes_analyses(&selector, policies, cilium_key)) {
+    if !selector.is_some_and(|selector| excludes_closed(object, &selector, policies, cilium_key)) {
         return Subject::Possible { at: backend.to_vec() };
     }
     let frontend = object.at(&["spec", "redirectFrontend"]).map_or(&[][..], Json::entries);
@@ -196,7 +196,7 @@ fn redirect(object: &Json<'_>, policies: &PolicySet) -> Subject {
 /// As NetworkPolicy has it: absent is empty, which selects all.
 fn by_pod_selector(object: &Json<'_>, policies: &PolicySet) -> Subject {
     let at = ["spec", "podSelector"];
-    match excludes_analyses(&Selector::read(object.at(&at)), policies, plain_key) {
+    match excludes_closed(object, &Selector::read(object.at(&at)), policies, plain_key) {
         true => Subject::Excluded,
         false => Subject::Possible { at: at.to_vec() },
     }
@@ -204,7 +204,7 @@ fn by_pod_selector(object: &Json<'_>, policies: &PolicySet) -> Subject {
 
 fn calico(object: &Json<'_>, policies: &PolicySet) -> Subject {
     let selector = object.text_at(&["spec", "selector"]).and_then(calico_terms);
-    match selector.is_some_and(|selector| excludes_analyses(&selector, policies, calico_key)) {
+    match selector.is_some_and(|selector| excludes_closed(object, &selector, policies, calico_key)) {
         true => Subject::Excluded,
         false => Subject::Possible { at: vec!["spec", "selector"] },
     }
@@ -222,7 +222,7 @@ fn antrea(object: &Json<'_>, policies: &PolicySet) -> Subject {
         let pods = entry.get("podSelector").map(|selector| Selector::read(Some(selector)));
         let plain =
             entry.entries().iter().all(|(name, _)| ["podSelector", "namespaceSelector"].contains(&name.as_ref()));
-        plain && pods.is_some_and(|pods| excludes_analyses(&pods, policies, plain_key))
+        plain && pods.is_some_and(|pods| excludes_closed(object, &pods, policies, plain_key))
     };
     let all_excluded = all.iter().all(|list| !list.items().is_empty() && list.items().iter().all(excludes));
     match !all.is_empty() && all_excluded {
@@ -246,7 +246,7 @@ fn admin(object: &Json<'_>, policies: &PolicySet) -> Subject {
         [(name, pods @ Json::Object(fields))] if name == "pods" => {
             let known = fields.iter().all(|(name, _)| ["podSelector", "namespaceSelector"].contains(&name.as_ref()));
             let chosen = Selector::read(pods.get("podSelector"));
-            known && (elsewhere(pods.get("namespaceSelector")) || excludes_analyses(&chosen, policies, plain_key))
+            known && (elsewhere(pods.get("namespaceSelector")) || excludes_closed(object, &chosen, policies, plain_key))
         }
         _ => false,
     };
@@ -255,10 +255,16 @@ fn admin(object: &Json<'_>, policies: &PolicySet) -> Subject {
 
 /// Whether a selector plainly excludes every analysis that could exist, by what it wants to be there.
 /// What it wants to be absent or different says nothing: the other side may not see all labels.
-/// Gateways count as analyses do where Flamewarden makes them.
-fn excludes_analyses(selector: &Selector, policies: &PolicySet, key: fn(&str) -> Option<&str>) -> bool {
-    let gateway = policies.orchestrator.as_ref().map(|_| &policies.gateway);
-    excludes(selector, &policies.analysis, key) && gateway.is_none_or(|gateway| excludes(selector, gateway, key))
+/// Gateways count as analyses do where Flamewarden makes them: in the object's namespace, or anywhere where it has none.
+fn excludes_closed(
+    object: &Json<'_>,
+    selector: &Selector,
+    policies: &PolicySet,
+    key: fn(&str) -> Option<&str>,
+) -> bool {
+    let namespace = object.text_at(&["metadata", "namespace"]);
+    let makes = policies.orchestrator.as_ref().is_some_and(|settings| settings.may_make_in(namespace));
+    excludes(selector, &policies.analysis, key) && (!makes || excludes(selector, &policies.gateway, key))
 }
 
 fn excludes(selector: &Selector, profile: &Profile, key: fn(&str) -> Option<&str>) -> bool {

@@ -14,14 +14,10 @@ pub(super) fn opened(
     policies: &PolicySet,
     counts: impl Fn(Direction, &Rule<'_>) -> bool,
 ) -> Vec<Finding> {
-    let made_in = policies.orchestrator.as_ref().map(|settings| settings.namespace.as_str());
+    let made_here = policies.orchestrator.as_ref().is_some_and(|settings| settings.may_make_in(policy.namespace));
     // Flamewarden's own bear names that nobody else may use.
     let own = policy.name.starts_with(labels::POLICY_PREFIX);
-    if own
-        || made_in.is_none()
-        || made_in != policy.namespace
-        || matched_apps(&policy.pods, &policies.gateway).is_none()
-    {
+    if own || !made_here || matched_apps(&policy.pods, &policies.gateway).is_none() {
         return Vec::new();
     }
     let rules = policy.sides.iter().flat_map(|side| side.rules.iter().map(|rule| (side.direction, rule)));

@@ -80,7 +80,10 @@ pub(super) async fn act(
             cluster.delete(kind, &place, &uid).await.map(|()| Outcome::Settling)
         }
         Step::Hold => cluster.change(Kind::Analysis, &own, hold(analysis)).await.map(|()| Outcome::Settling),
-        Step::LetGo => {
+        Step::LetGo { has_client } => {
+            if has_client && tokens.is_none() {
+                return Outcome::NotDone(NO_TOKENS.to_owned());
+            }
             // What is left in Keycloak then would be left for ever.
             if let Some(Err(problem)) = forgotten(tokens, analysis).await {
                 return Outcome::NotDone(whole(&problem));
@@ -149,3 +152,6 @@ fn same_version(analysis: &AnalysisObject) -> PatchOperation {
 fn at(keys: &[&str]) -> PointerBuf {
     PointerBuf::from_tokens(keys.iter().copied())
 }
+
+const NO_TOKENS: &str =
+    "its Keycloak client would be left, and nobody can take it away; the log says why there are no tokens";

@@ -81,10 +81,15 @@ async fn written(cluster: &Cluster, logs: &LogsOf, source: LogSource) -> Result<
 async fn secrets(cluster: &Cluster, logs: &LogsOf) -> Result<Vec<String>, String> {
     let place = Place { namespace: logs.namespace.clone(), name: token_secret_name(logs.run.analysis) };
     let secret = cluster.read(Kind::Secret, &place).await.map_err(|problem| whole(&problem))?;
-    let secret: Value = secret.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
-    let values = secret.get("data").and_then(Value::as_object).into_iter().flat_map(|data| data.values());
-    let decoded = values.filter_map(|value| String::from_utf8(STANDARD.decode(value.as_str()?).ok()?).ok());
-    Ok(decoded.collect())
+    values(secret.as_deref()).map_err(|problem| format!("Secret {} {problem}", place.name))
+}
+
+/// All that a Secret holds.
+fn values(secret: Option<&str>) -> Result<Vec<String>, &'static str> {
+    let secret: Value = serde_json::from_str(secret.ok_or("is not there")?).map_err(|_| "cannot be read")?;
+    let data = secret.get("data").and_then(Value::as_object).into_iter().flatten();
+    let decoded = data.map(|(_, value)| String::from_utf8(STANDARD.decode(value.as_str()?).ok()?).ok());
+    decoded.map(|value| value.ok_or("holds what is no text")).collect()
 }
 
 fn hidden(text: &str, secrets: &[String]) -> String {
@@ -103,6 +108,21 @@ const NONE: &str = "none_needed";
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn without_the_values_of_its_secret_nothing_is_kept() {
+        for (secret, want) in [
+            (None, Err("is not there")),
+            (Some("no json"), Err("cannot be read")),
+            (Some(r#"{"data": {"a": 1}}"#), Err("holds what is no text")),
+            (Some(r#"{"data": {"a": "%%"}}"#), Err("holds what is no text")),
+            (Some(r#"{"data": {"a": "/w=="}}"#), Err("holds what is no text")),
+            (Some(r#"{"data": {"a": "c2VjcmV0"}}"#), Ok(vec!["secret".to_owned()])),
+            (Some(r#"{}"#), Ok(vec![])),
+        ] {
+            assert_eq!(values(secret), want, "{secret:?}");
+        }
+    }
 
     #[test]
     fn what_the_secret_holds_is_left_out_wherever_it_stands() {

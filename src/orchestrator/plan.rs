@@ -13,11 +13,11 @@ use self::conditions::{ready, reason, text};
 use self::removal::{END, RUN, app_of};
 use super::archiving::Archived;
 use super::covers::covers;
+use super::heard::Heard;
 use super::hub::Word;
 use super::kept_logs::LogsOf;
 use super::known::Objects;
 use super::tokens::TokenRest;
-use super::visits::Heard;
 use crate::bundle::{Order, Services, objects, pull_secret_name, token_secret_name};
 use crate::cluster::Kind;
 use crate::isolation::gateway_app;
@@ -70,7 +70,10 @@ pub(super) enum Step {
     /// Write the status.
     Report(AnalysisStatus),
     /// Take the finalizer away: nothing is left.
-    LetGo,
+    LetGo {
+        /// Whether it has a client in Keycloak, which goes first.
+        has_client: bool,
+    },
     /// Nothing, until something changes.
     Wait,
 }
@@ -106,7 +109,7 @@ fn next(view: &View<'_>) -> Step {
             (false, _) => Step::Wait,
             (true, Some(step)) => step,
             (true, None) if view.archived.as_ref().is_some_and(|archived| !archived.forgotten) => Step::Forget,
-            (true, None) => Step::LetGo,
+            (true, None) => Step::LetGo { has_client: view.settings.tokens.is_some() },
         };
     }
     if !held {

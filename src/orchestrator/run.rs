@@ -257,7 +257,7 @@ impl Session {
         debug!(analysis = %id, ?step, "orchestrator acts");
         self.busy.insert(id);
         // Who waits for Keycloak takes no place from others.
-        let asks_keycloak = matches!(step, Step::Token(_) | Step::LetGo);
+        let asks_keycloak = matches!(step, Step::Token(_) | Step::LetGo { .. });
         let places = if asks_keycloak { self.keycloak_places.clone() } else { self.places.clone() };
         let cluster = self.settings.cluster.clone();
         self.known.writing(id);

@@ -14,45 +14,13 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tracing::{debug, warn};
 
+use super::heard::{Answer, Call, Heard};
 use crate::bundle::{token_in, token_secret_name};
 use crate::cluster::{Cluster, Kind};
 use crate::facts::Place;
 use crate::model::{AnalysisId, Phase, Run};
 use crate::remote::{Address, Content, Question, Remote, RemoteProblem, Ways};
 use crate::telemetry::{AnswerLabels, Metrics, whole};
-
-/// Where a run is asked.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Call {
-    /// Which run.
-    pub(super) run: Run,
-    /// The address of its gateway's Service.
-    pub(super) address: IpAddr,
-    /// The version of the Secret with its token, where Flamewarden renews it.
-    pub(super) token: Option<String>,
-}
-
-/// What a run has answered last.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Heard {
-    /// Which run of the analysis.
-    pub(super) run: u32,
-    /// What it answered.
-    pub(super) answer: Answer,
-    /// Since when its gateway gets no answer from it.
-    pub(super) silent_since: Option<Timestamp>,
-}
-
-/// One answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Answer {
-    /// How it says it is.
-    Says(Phase),
-    /// Its gateway has no answer from it, or none that can be read.
-    Silent,
-    /// Its gateway does not answer, so that nobody knows.
-    Unreachable,
-}
 
 /// All visits.
 pub(super) struct Visits {
@@ -87,17 +55,6 @@ struct Visitor {
     namespace: String,
     /// A token that ends before is given again, as FLAME does it.
     soon: Duration,
-}
-
-impl Answer {
-    /// Its name in numbers.
-    fn name(self) -> &'static str {
-        match self {
-            Answer::Says(phase) => phase.name(),
-            Answer::Silent => "silent",
-            Answer::Unreachable => "unreachable",
-        }
-    }
 }
 
 impl Visits {
@@ -190,9 +147,7 @@ impl Visits {
             state.heard = None;
             return;
         }
-        let before = state.heard.take().filter(|heard| heard.run == run.number).and_then(|heard| heard.silent_since);
-        let silent_since = (answer == Answer::Silent).then(|| before.unwrap_or_else(Timestamp::now));
-        state.heard = Some(Heard { run: run.number, answer, silent_since });
+        state.heard = Some(Heard::after(state.heard.take(), run.number, answer, Timestamp::now()));
         state.given = given;
     }
 }

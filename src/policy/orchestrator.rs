@@ -74,6 +74,13 @@ pub struct Upstream {
     pub port: u16,
 }
 
+impl Orchestrator {
+    /// Whether gateways that Flamewarden makes may be in a namespace, or where none is named, in any.
+    pub fn may_make_in(&self, namespace: Option<&str>) -> bool {
+        namespace.is_none_or(|namespace| namespace == self.namespace)
+    }
+}
+
 impl Upstreams {
     /// All of them by what they are called in gateways' configurations.
     pub fn each(&self) -> BTreeMap<&'static str, &Upstream> {

@@ -37,7 +37,7 @@ fn only_its_own_policy_opens_a_gateway_that_flamewarden_makes() {
     for (policies, name, namespace, spec, want) in [
         (&with, "p", "flame", open(gateways()), &["spec.ingress[0]"][..]),
         (&with, "p", "flame", open(json!({"app": app})), &["spec.ingress[0]"]),
-        (&with, "p", "flame", open(json!({"flamewarden.dev/analysis": "x"})), &["spec.ingress[0]", "spec.ingress[0]"]),
+        (&with, "p", "flame", open(json!({"flamewarden.dev/analysis": "x"})), &["spec.ingress[0]"]),
         (
             &with,
             "p",
@@ -59,6 +59,7 @@ fn only_its_own_policy_opens_a_gateway_that_flamewarden_makes() {
         // Flamewarden's own, whose names are nobody else's; other namespaces; FLAME's gateways.
         (&with, "flamewarden-nginx-analysis-1", "flame", open(gateways()), &[]),
         (&with, "p", "elsewhere", open(gateways()), &[]),
+        (&with, "p", "", open(gateways()), &["spec.ingress[0]"]),
         (&without, "p", "flame", open(gateways()), &[]),
     ] {
         assert_eq!(found(policies, &policy(name, namespace, &spec)), want, "{name} {namespace} {spec}");
@@ -90,7 +91,8 @@ fn other_networks_policies_may_not_select_such_a_gateway_either() {
     let text =
         policy("p", "flame", &json!({"endpointSelector": {"matchLabels": {"component": "flame-analysis-nginx"}}}));
     let cilium = Foreign::of("cilium.io", "ciliumnetworkpolicies").unwrap();
-    for (orchestrator, want) in [(true, true), (false, false)] {
-        assert_eq!(could_select(cilium, &parse(text.as_bytes()).unwrap(), &policies(orchestrator)), want);
+    let elsewhere = text.replace("\"flame\"", "\"elsewhere\"");
+    for (orchestrator, text, want) in [(true, &text, true), (false, &text, false), (true, &elsewhere, false)] {
+        assert_eq!(could_select(cilium, &parse(text.as_bytes()).unwrap(), &policies(orchestrator)), want, "{text}");
     }
 }

@@ -20,12 +20,14 @@ use crate::model::{AnalysisId, labels};
 use crate::orchestrator::OutsideFiles;
 use crate::orchestrator::outside::OutsideProblem;
 use crate::orchestrator::tokens::Tokens;
-use crate::policy::{Orchestrator, Upstream};
+use crate::policy::{Orchestrator, PolicySet, Upstream};
 use crate::telemetry::{Metrics, whole};
 
 /// What a cleanup needs.
 pub(super) struct Cleaning<'a> {
     pub(super) operations: &'a Operations<'a>,
+    /// Which pods are analyses and gateways.
+    pub(super) policies: &'a PolicySet,
     /// Which services the node has, and which Keycloak.
     pub(super) settings: &'a Orchestrator,
     /// What reaching Keycloak takes.
@@ -89,7 +91,12 @@ impl Cleaning<'_> {
         };
         let mut pods = Vec::new();
         let list = List { kind: Kind::Pod, namespace, labels: &selector };
-        let take = |text: &[u8]| pods.extend(serde_json::from_slice::<Value>(text).ok().as_ref().and_then(node_pod));
+        let guarded: Vec<&str> =
+            self.policies.profiles().into_iter().map(|profile| profile.guards.component.as_str()).collect();
+        let take = |text: &[u8]| {
+            let pod = serde_json::from_slice::<Value>(text).ok();
+            pods.extend(pod.and_then(|pod| node_pod(&pod, &guarded)));
+        };
         self.operations.cluster.each_part(list, &[&["metadata"]], take).await?;
         let deleted = join_all(pods.iter().map(async |(name, uid)| {
             let place = Place { namespace: namespace.to_owned(), name: name.clone() };
@@ -162,20 +169,19 @@ impl Cleaning<'_> {
 }
 
 /// Name and uid of a pod that is no analysis and no gateway, whatever a Service selects, and is not on its way already.
-fn node_pod(pod: &Value) -> Option<(String, String)> {
+fn node_pod(pod: &Value, guarded: &[&str]) -> Option<(String, String)> {
     let metadata = pod.get("metadata")?;
-    let guarded = |all: &Value| {
+    let is_guarded = |all: &Value| {
         let component = all.get(labels::COMPONENT).and_then(Value::as_str).unwrap_or_default();
-        all.get(labels::ANALYSIS).is_some() || GUARDED.contains(&component)
+        all.get(labels::ANALYSIS).is_some() || guarded.contains(&component)
     };
-    if metadata.get("labels").is_some_and(guarded) || metadata.get("deletionTimestamp").is_some() {
+    if metadata.get("labels").is_some_and(is_guarded) || metadata.get("deletionTimestamp").is_some() {
         return None;
     }
     let text = |key: &str| metadata.get(key).and_then(Value::as_str).map(str::to_owned);
     Some((text("name")?, text("uid")?))
 }
 
-const GUARDED: [&str; 2] = ["flame-analysis", "flame-analysis-nginx"];
 const CLEANING: &str = "cleaning up";
 
 #[cfg(test)]
@@ -185,6 +191,9 @@ mod tests {
     use super::*;
     use crate::orchestrator::api::testing::ID;
 
+    /// Components as profiles may name them.
+    const GUARDED: &[&str] = &["analysis", "gateway"];
+
     #[test]
     fn a_pod_of_an_analysis_is_no_service_s_pod_whatever_selects_it() {
         let pod = |labels: Value, deleted: Value| json!({"metadata": {"name": "a", "uid": "u", "labels": labels, "deletionTimestamp": deleted}});
@@ -192,14 +201,14 @@ mod tests {
         for (labels, want) in [
             (json!({"component": "flame-message-broker"}), named.clone()),
             (json!({}), named),
-            (json!({"component": "flame-analysis"}), None),
-            (json!({"component": "flame-analysis-nginx"}), None),
+            (json!({"component": "analysis"}), None),
+            (json!({"component": "gateway"}), None),
             (json!({"component": "flame-message-broker", "flamewarden.dev/analysis": ID}), None),
         ] {
             let mut stays = pod(labels.clone(), Value::Null);
             stays["metadata"].as_object_mut().unwrap().remove("deletionTimestamp");
-            assert_eq!(node_pod(&stays), want, "{labels}");
-            assert_eq!(node_pod(&pod(labels, json!("2026-11-21T12:00:00Z"))), None);
+            assert_eq!(node_pod(&stays, GUARDED), want, "{labels}");
+            assert_eq!(node_pod(&pod(labels, json!("2026-11-21T12:00:00Z")), GUARDED), None);
         }
     }
 }

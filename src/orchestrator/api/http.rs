@@ -93,7 +93,8 @@ impl Inner {
             Operation::Delete => operations.delete(which).await,
             Operation::Cleanup => {
                 let (files, metrics) = (&self.files, &self.metrics);
-                let cleaning = Cleaning { operations: &operations, settings: orchestrator, files, metrics };
+                let cleaning =
+                    Cleaning { operations: &operations, policies: &policies, settings: orchestrator, files, metrics };
                 Ok(cleaning.clean(&types(route.rest)).await)
             }
             Operation::Healthz => Ok(Answer::ok(json!({"status": "ok"}))),

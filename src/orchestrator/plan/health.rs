@@ -11,7 +11,7 @@ use super::{Step, View};
 use crate::cluster::Kind;
 use crate::isolation::gateway_app;
 use crate::model::{AnalysisStatus, Phase, Run, WantedState};
-use crate::orchestrator::visits::{Answer, Call};
+use crate::orchestrator::heard::{Answer, Call};
 
 /// What is to come of a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,6 +30,10 @@ impl View<'_> {
         let status = AnalysisStatus { progress: self.progress(&status), ..status };
         let status = self.heard_of(status);
         match self.verdict(&status) {
+            // What its Secrets or the node's services kept waiting has only begun now.
+            Verdict::On(phase) if matches!(status.phase, None | Some(Phase::Starting)) => {
+                AnalysisStatus { phase: Some(phase), started_at: Some(self.now), ..status }
+            }
             Verdict::On(phase) => AnalysisStatus { phase: Some(phase), ..status },
             Verdict::End(phase, reason, message) => self.ended(status, phase, reason, message.to_owned()),
             Verdict::Again(reason, why) => {
@@ -98,7 +102,8 @@ impl View<'_> {
 
     /// How long its gateway has got no answer from it. None where its gateway says nothing: then nobody knows.
     fn silence(&self) -> Option<SignedDuration> {
-        let since = self.heard.filter(|heard| heard.run == self.analysis.status.run)?.silent_since?;
+        let heard = self.heard.filter(|heard| heard.run == self.analysis.status.run)?;
+        let since = heard.silent_since.filter(|_| heard.answer == Answer::Silent)?;
         Some(self.now.duration_since(since))
     }
 

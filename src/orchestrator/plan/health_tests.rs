@@ -5,7 +5,7 @@ use jiff::SignedDuration;
 use super::tests::{ID, TAKEN_AWAY, World, made, running};
 use super::*;
 use crate::model::Report;
-use crate::orchestrator::visits::{Answer, Heard};
+use crate::orchestrator::heard::{Answer, Heard};
 
 const SECTION: &str = "  health: {progressDeadlineSeconds: 600, startSeconds: 120, silenceSeconds: 60, restarts: 2}\n";
 
@@ -105,6 +105,19 @@ fn a_run_whose_pods_do_not_become_available_is_started_again() {
     assert_eq!(world.settle(), [""; 0]);
     world.now = late;
     assert_eq!(world.settle()[0], "report Stuck NotAvailable");
+}
+
+#[test]
+fn what_a_run_waited_for_before_it_was_made_does_not_count() {
+    let mut world = World::new(SECTION);
+    world.available = false;
+    let services = std::mem::take(&mut world.services);
+    world.settle();
+    world.now += SignedDuration::from_secs(9999);
+    world.services = services;
+    world.settle();
+    assert_eq!(world.analysis.status.phase, Some(Phase::Started));
+    assert_eq!(world.plan(), (Step::Wait, Some(world.now + SignedDuration::from_secs(600))));
 }
 
 #[test]

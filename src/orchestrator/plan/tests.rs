@@ -14,7 +14,7 @@ const NOW: &str = "2026-11-21T12:00:00Z";
 pub(super) struct World {
     pub(super) analysis: AnalysisObject,
     pub(super) objects: Objects,
-    services: Services,
+    pub(super) services: Services,
     policies: PolicySet,
     pub(super) heard: Option<Heard>,
     /// Whether pods become available.
@@ -112,7 +112,7 @@ impl World {
                 self.analysis.finalizers.push(labels::ANALYSIS_FINALIZER.to_owned());
                 "hold".to_owned()
             }
-            Step::LetGo => {
+            Step::LetGo { .. } => {
                 self.analysis.finalizers.clear();
                 "let go".to_owned()
             }
