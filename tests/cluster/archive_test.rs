@@ -206,6 +206,7 @@ fn what_ended_longer_ago_than_it_is_to_be_kept_goes_from_cluster_and_archive() {
         let [old, young] = [21, 22].map(|number| format!("88888888-0000-4000-8000-{number:012}"));
         for id in [&old, &young] {
             node.ask_for(id, IMAGE).await;
+            node.status(id, |status| is(status, "Ready", "Running")).await;
             node.wants(id, json!({"state": "Stopped"})).await;
             node.status(id, |status| status["phase"] == "stopped").await;
         }
