@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use http::Method;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
-use tokio::sync::OnceCell;
+use tokio::sync::Mutex;
 use uuid::Uuid;
 
 use super::login::Login;
@@ -21,8 +21,8 @@ pub struct Hub {
     core: Address,
     login: Login,
     names: FieldNames,
-    /// This node's id; it never changes.
-    node: OnceCell<Uuid>,
+    /// This node's id, as long as nothing speaks against it.
+    node: Mutex<Option<Uuid>>,
 }
 
 /// A line for people, of an analysis.
@@ -41,7 +41,7 @@ impl Hub {
     pub fn new(remote: Remote, settings: HubAccount) -> Self {
         let HubAccount { core, auth, client, secret, names } = settings;
         let login = Login { address: auth.below(&["token"]), client, secret, held: HeldToken::default() };
-        Hub { remote, core, login, names, node: OnceCell::new() }
+        Hub { remote, core, login, names, node: Mutex::default() }
     }
 
     /// The id of this node's part in an analysis.
@@ -52,8 +52,12 @@ impl Hub {
         let node = self.node().await?;
         let parts = self.parts(analysis, &[("node_id", &node.to_string())]).await?;
         // A Hub that does not know the filter gives everybody's.
-        let own = parts.into_iter().find(|part| part.node == node);
-        Ok(own.ok_or(HubProblem::NoAnalysis(analysis))?.id)
+        if let Some(own) = parts.into_iter().find(|part| part.node == node) {
+            return Ok(own.id);
+        }
+        // Perhaps it is the node's id that is wrong: the Hub may have said it wrongly, or have made the node anew.
+        self.forget_node(node).await;
+        Err(HubProblem::NoAnalysis(analysis))
     }
 
     /// How the parts of other nodes in an analysis are doing, by the parts' ids; none for one that was never started.
@@ -103,12 +107,22 @@ impl Hub {
     }
 
     async fn node(&self) -> Result<Uuid, HubProblem> {
-        let find = async || {
-            let nodes: Vec<Node> = self.list(Doing::FindNode, "nodes", &[("client_id", &self.login.client)]).await?;
-            let own = nodes.into_iter().find(|node| node.client.as_ref() == Some(&self.login.client));
-            Ok(own.ok_or(HubProblem::NoNode)?.id)
-        };
-        self.node.get_or_try_init(find).await.copied()
+        // Many who ask at once wait for one.
+        let mut known = self.node.lock().await;
+        if let Some(node) = *known {
+            return Ok(node);
+        }
+        let nodes: Vec<Node> = self.list(Doing::FindNode, "nodes", &[("client_id", &self.login.client)]).await?;
+        let own = nodes.into_iter().find(|node| node.client.as_ref() == Some(&self.login.client));
+        Ok(*known.insert(own.ok_or(HubProblem::NoNode)?.id))
+    }
+
+    /// It is asked for anew next time, unless that has happened already.
+    async fn forget_node(&self, node: Uuid) {
+        let mut known = self.node.lock().await;
+        if *known == Some(node) {
+            *known = None;
+        }
     }
 
     async fn parts(&self, analysis: AnalysisId, more: &[(&str, &str)]) -> Result<Vec<AnalysisNode>, HubProblem> {
@@ -140,6 +154,9 @@ impl Hub {
             let address = self.core.below(&[resource]).with(&query);
             let answer = self.ask(doing, Method::GET, address, Content::Nothing).await?;
             let page: Page<T> = answer.json().ok_or(HubProblem::Shape { doing })?;
+            if page.data.len() > PAGE {
+                return Err(HubProblem::Shape { doing });
+            }
             let last = page.data.len() < PAGE;
             found.extend(page.data);
             if last {
@@ -188,6 +205,7 @@ impl Hub {
 
 /// Resources of a page; the Hub gives no more than 50 at a time.
 const PAGE: usize = 50;
-/// More nodes than FLAME has.
+/// More nodes than FLAME has: a thousand.
 const PAGES: usize = 20;
-const LONGEST: usize = 4 * 1024 * 1024;
+/// Each resource of a page may have five thousand bytes.
+const LONGEST: usize = 256 * 1024;

@@ -83,7 +83,7 @@ impl Desk {
             hub: edge,
             leadership,
             metrics,
-            gateways: Remote::new(&Ways::plain(PATIENCE))?,
+            gateways: Remote::new(&Ways::plain(GATEWAY_PATIENCE))?,
             period: Duration::from_secs(settings.health.period_seconds.into()),
             words: sender,
             tells: Semaphore::new(PLACES),
@@ -245,6 +245,8 @@ fn pause(failures: u32) -> Duration {
 const HUB: &str = "hub";
 /// For one question.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// For one that an analysis is told: it has a place that others wait for.
+const GATEWAY_PATIENCE: Duration = Duration::from_secs(3);
 const PLACES: usize = 8;
 const BACKLOG: usize = 64;
 const FIRST_RETRY: Duration = Duration::from_millis(200);

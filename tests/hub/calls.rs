@@ -86,10 +86,10 @@ async fn nobody_else_s_part_is_taken_for_ours_by_a_hub_that_does_not_know_our_fi
 async fn a_client_without_a_node_is_told_so() {
     let hub = Hub::start(FieldNames::Camel).await;
     hub.part(ANALYSIS, NODE, None);
-    hub.has_node(false);
+    hub.node_is(None);
     let edge = edge(&hub);
     let told = edge.part(ANALYSIS.parse().unwrap()).await.unwrap_err();
     assert_eq!((told.to_string().as_str(), told.outcome()), ("the Hub knows no node of our client", Outcome::Unknown));
-    hub.has_node(true);
+    hub.node_is(Some(NODE));
     assert!(edge.part(ANALYSIS.parse().unwrap()).await.is_ok(), "what was not found is looked for again");
 }

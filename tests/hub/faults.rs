@@ -7,7 +7,7 @@ use flamewarden::policy::FieldNames;
 use flamewarden::remote::Ways;
 
 use crate::lab::{ANALYSIS, by, edge};
-use crate::stand_in::{Fault, Hub, NODE, SECRET};
+use crate::stand_in::{Fault, Hub, NODE, OTHER_NODE, SECRET};
 
 #[tokio::test]
 async fn each_fault_is_told_for_what_it_is_and_no_secret_with_it() {
@@ -60,7 +60,36 @@ async fn an_answer_without_an_end_is_not_read() {
     hub.fails(Some(Fault::Huge));
     let problem = edge.part(ANALYSIS.parse().unwrap()).await.unwrap_err();
     assert_eq!(problem.outcome(), Outcome::NotUnderstood);
-    assert!(problem.to_string().ends_with("the answer has more than 4194304 bytes"), "{problem}");
+    assert!(problem.to_string().ends_with("the answer has more than 262144 bytes"), "{problem}");
+}
+
+#[tokio::test]
+async fn a_page_with_more_than_it_was_asked_for_is_not_taken() {
+    let hub = Hub::start(FieldNames::Camel).await;
+    let id = ANALYSIS.parse().unwrap();
+    let own = hub.part(ANALYSIS, NODE, None).parse().unwrap();
+    let edge = edge(&hub);
+    assert_eq!(edge.partners(id, own).await.unwrap().len(), 0);
+    for (parts, pages) in [(51, 1), (1000, 1), (50, 20)] {
+        hub.fails(Some(Fault::Crowd(parts)));
+        let before = hub.asked().len();
+        let problem = edge.partners(id, own).await.unwrap_err();
+        assert_eq!((problem.outcome(), hub.asked().len() - before), (Outcome::NotUnderstood, pages), "{parts}");
+    }
+}
+
+#[tokio::test]
+async fn a_node_s_id_that_was_wrong_once_is_asked_for_again() {
+    let hub = Hub::start(FieldNames::Camel).await;
+    let id = ANALYSIS.parse().unwrap();
+    let own = hub.part(ANALYSIS, NODE, None);
+    let edge = edge(&hub);
+    hub.node_is(Some(OTHER_NODE));
+    for _ in 0..2 {
+        assert_eq!(edge.part(id).await.unwrap_err().outcome(), Outcome::Unknown);
+    }
+    hub.node_is(Some(NODE));
+    assert_eq!(edge.part(id).await.unwrap().to_string(), own);
 }
 
 #[tokio::test]

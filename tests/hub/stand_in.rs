@@ -41,6 +41,8 @@ pub(crate) enum Fault {
     Garbage,
     /// JSON of another form.
     Other,
+    /// So many parts of the analysis on every page.
+    Crowd(usize),
     /// A refusal that repeats what it was sent: the secret to who logs in, the token to others.
     Echo,
 }
@@ -73,7 +75,8 @@ struct Known {
     tokens: u32,
     /// In seconds.
     lifetime: u64,
-    has_node: bool,
+    /// Which node it says that is ours.
+    node: Option<&'static str>,
     parts: Vec<Part>,
     logs: Vec<Value>,
     asked: Vec<Asked>,
@@ -98,7 +101,7 @@ impl Hub {
             fault: None,
             tokens: 0,
             lifetime: 3600,
-            has_node: true,
+            node: Some(NODE),
             parts: Vec::new(),
             logs: Vec::new(),
             asked: Vec::new(),
@@ -149,9 +152,9 @@ impl Hub {
         self.state.send_modify(|known| known.lifetime = lifetime);
     }
 
-    /// Whether it knows this node.
-    pub(crate) fn has_node(&self, has_node: bool) {
-        self.state.send_modify(|known| known.has_node = has_node);
+    /// Which node it says that is ours, if it knows any.
+    pub(crate) fn node_is(&self, node: Option<&'static str>) {
+        self.state.send_modify(|known| known.node = node);
     }
 
     /// No token that was handed out is taken any more.
@@ -233,6 +236,14 @@ async fn wrong(fault: Fault, asked: &Asked, bearer: Option<&str>) -> (u16, Body)
         Fault::Redirect => (307, Body::empty()),
         Fault::Garbage => (200, "<html>".into()),
         Fault::Other => (200, json!({"data": {"id": 1}}).to_string().into()),
+        Fault::Crowd(parts) => {
+            let analysis = &asked.query["filter[analysisId]"];
+            let part = |number| {
+                let id = format!("99999999-0000-4000-8000-1{number:011}");
+                json!({"id": id, "analysisId": analysis, "nodeId": OTHER_NODE})
+            };
+            (200, json!({"data": (0..parts).map(part).collect::<Vec<_>>()}).to_string().into())
+        }
         Fault::Echo => {
             let secret = asked.body["client_secret"].as_str().or(bearer).unwrap_or_default();
             (403, refusal(403, &format!("you sent {secret}")).to_string().into())
@@ -269,7 +280,7 @@ impl Known {
     }
 
     fn nodes(&self) -> Vec<Value> {
-        let own = self.has_node.then_some((NODE, CLIENT));
+        let own = self.node.map(|node| (node, CLIENT));
         [(OTHER_NODE, OTHER_CLIENT)]
             .into_iter()
             .chain(own)
