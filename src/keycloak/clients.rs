@@ -1,13 +1,17 @@
 //! Edge: the clients of analyses are found, made, asked for tokens, and deleted; doing it twice does no harm.
 
+use std::collections::BTreeSet;
+use std::time::Duration;
+
 use http::Method;
 use jiff::Timestamp;
+use tokio::time::timeout;
 
 use super::login::{Login, TokenDesk};
 use super::representation::{Client, Credential, canonical, made};
 use super::{Doing, KeycloakProblem, KeycloakSettings, Token};
 use crate::model::Secret;
-use crate::remote::{Address, Answer, Content, Question, Remote};
+use crate::remote::{Address, Answer, Content, Question, Remote, RemoteProblem};
 
 /// A realm in which each analysis has a client.
 pub struct Keycloak {
@@ -83,16 +87,30 @@ impl Keycloak {
 
     /// The ids of all analyses that have a client.
     pub async fn analyses(&self) -> Result<Vec<String>, KeycloakProblem> {
-        let mut found = Vec::new();
-        let mut first = 0;
-        loop {
-            let page = self.page(&Doing::List, &[("first", &first.to_string()), ("max", &PAGE.to_string())]).await?;
+        let late = KeycloakProblem::Remote { doing: Doing::List, source: RemoteProblem::Late };
+        timeout(LISTING, self.all_pages()).await.unwrap_or(Err(late))
+    }
+
+    async fn all_pages(&self) -> Result<Vec<String>, KeycloakProblem> {
+        let (mut found, mut known) = (Vec::new(), BTreeSet::new());
+        for number in 0..PAGES {
+            let first = (number * PAGE).to_string();
+            let page = self.page(&Doing::List, &[("first", &first), ("max", &PAGE.to_string())]).await?;
+            if page.len() > PAGE || page.iter().any(|client| client.id.len() > LONGEST_ID) {
+                break;
+            }
+            let (is_last, before) = (page.len() < PAGE, known.len());
             found.extend(page.iter().filter(|client| client.is_ours()).map(|client| client.client_id.clone()));
-            if page.len() < PAGE {
+            known.extend(page.into_iter().map(|client| client.id));
+            if is_last {
                 return Ok(found);
             }
-            first += PAGE;
+            // What brings nothing new has no end, as where `first` is not looked at.
+            if known.len() == before {
+                break;
+            }
         }
+        Err(KeycloakProblem::Shape { doing: Doing::List })
     }
 
     /// The client of that id, if there is one and it is an analysis's.
@@ -181,4 +199,97 @@ fn secret(doing: &Doing, id: &str, answer: &Answer) -> Result<Option<Secret>, Ke
 
 /// Clients of a page; each may have a few thousand bytes.
 const PAGE: usize = 100;
+const PAGES: usize = 1000;
 const LONGEST: usize = 4 * 1024 * 1024;
+/// Bytes of Keycloak's own id of a client, which is a UUID.
+const LONGEST_ID: usize = 64;
+/// For the whole list.
+const LISTING: Duration = Duration::from_secs(60);
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::future::ready;
+    use std::ops::Range;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use axum::Router;
+    use axum::extract::Query;
+    use axum::routing::{get, post};
+    use serde_json::{Value, json};
+    use tokio::net::TcpListener;
+    use tokio::time::Instant;
+
+    use super::*;
+    use crate::remote::Ways;
+
+    /// What stands on the page that begins at `first`.
+    type Pages = fn(usize) -> Value;
+
+    /// A server with these pages, which counts how many it was asked for.
+    async fn keycloak(pages: Pages) -> (Keycloak, Arc<AtomicUsize>) {
+        let asked = Arc::new(AtomicUsize::new(0));
+        let counted = asked.clone();
+        let page = move |Query(query): Query<BTreeMap<String, usize>>| {
+            counted.fetch_add(1, Ordering::Relaxed);
+            ready(pages(query["first"]).to_string())
+        };
+        let router = Router::new()
+            .route("/realms/flame/protocol/openid-connect/token", post(TOKEN))
+            .route("/admin/realms/flame/clients", get(page));
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = format!("http://{}", listener.local_addr().unwrap());
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        (asking(&address), asked)
+    }
+
+    fn asking(address: &str) -> Keycloak {
+        let remote = Remote::new(&Ways::plain(Duration::from_secs(3600))).unwrap();
+        let (address, realm, client) = (Address::parse(address).unwrap(), "flame".to_owned(), "service1".to_owned());
+        Keycloak::new(remote, KeycloakSettings { address, realm, client, secret: Secret::new("x") })
+    }
+
+    fn client(number: usize) -> Value {
+        let id = format!("00000000-0000-4000-8000-{number:012}");
+        json!({"id": format!("id-{number}"), "clientId": id, "name": format!("flame-{id}")})
+    }
+
+    fn clients(numbers: Range<usize>) -> Value {
+        numbers.map(client).collect()
+    }
+
+    #[tokio::test]
+    async fn a_list_of_clients_without_an_end_is_left_and_that_is_told() {
+        let pages: [(Pages, usize, Result<usize, ()>); 6] = [
+            (|first| clients(first..(first + 100).min(250)), 3, Ok(250)),
+            (|first| clients(first..(first + 100).min(200)), 3, Ok(200)),
+            (|_| clients(0..100), 2, Err(())),
+            (|_| clients(0..101), 1, Err(())),
+            (|_| json!([{"id": "x".repeat(65), "clientId": "y"}]), 1, Err(())),
+            (|first| clients(first..first + 100), 1000, Err(())),
+        ];
+        for (number, (pages, count, want)) in pages.into_iter().enumerate() {
+            let (keycloak, asked) = keycloak(pages).await;
+            let found = keycloak.analyses().await;
+            let told = found.as_ref().err().map(ToString::to_string).unwrap_or_default();
+            assert_eq!(found.map(|found| found.len()).map_err(drop), want, "{number}: {told}");
+            assert_eq!(asked.load(Ordering::Relaxed), count, "{number}");
+            let problem = "cannot list the clients of analyses: Keycloak's answer is not understood";
+            assert_eq!(told, if want.is_ok() { "" } else { problem }, "{number}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_list_of_clients_that_takes_too_long_is_given_up() {
+        // It takes connections, and nobody answers.
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let keycloak = asking(&format!("http://{}", listener.local_addr().unwrap()));
+        let begun = Instant::now();
+        let told = keycloak.analyses().await.unwrap_err();
+        assert_eq!(told.to_string(), "cannot list the clients of analyses: no answer in time");
+        assert_eq!(begun.elapsed().as_secs(), 60);
+    }
+
+    const TOKEN: &str = r#"{"access_token": "t", "expires_in": 3600}"#;
+}
