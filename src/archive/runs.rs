@@ -87,7 +87,7 @@ impl Archive {
         Ok(runs)
     }
 
-    /// Forgets all of an analysis, its earliest run first; tells how many runs there were.
+    /// Forgets all of an analysis, what its runs wrote before the runs; tells how many of these there were.
     ///
     /// # Errors
     /// It may be forgotten in part; its last run goes last.
@@ -95,7 +95,7 @@ impl Archive {
         self.delete(&format!("forget analysis {analysis}"), FORGET_ONE, analysis.to_string()).await
     }
 
-    /// Forgets every run that ended before a moment, the oldest first; tells how many there were.
+    /// Forgets every run that ended before a moment, what they wrote before the runs; tells how many of these there were.
     ///
     /// # Errors
     /// Some of them may be forgotten.
@@ -103,8 +103,21 @@ impl Archive {
         self.delete(&format!("forget what ended before {moment}"), FORGET_OLD, moment.as_microsecond()).await
     }
 
-    /// Deletes a few runs at a time, so that a large archive keeps no call longer than any other.
-    async fn delete<T>(&self, doing: &str, statement: &'static str, by: T) -> Result<u64, ArchiveProblem>
+    /// Deletes by each of these, and tells what the last one has deleted.
+    async fn delete<T>(&self, doing: &str, statements: [&'static str; 3], by: T) -> Result<u64, ArchiveProblem>
+    where
+        T: Clone + Send + 'static + for<'q> Encode<'q, Any> + Type<Any>,
+    {
+        let mut deleted = 0;
+        for statement in statements {
+            deleted = self.delete_all(doing, statement, &by).await?;
+        }
+        Ok(deleted)
+    }
+
+    /// Deletes a little at a time, so that a large archive keeps no call longer than any other, and one that broke off
+    /// has come nearer to its end.
+    async fn delete_all<T>(&self, doing: &str, statement: &'static str, by: &T) -> Result<u64, ArchiveProblem>
     where
         T: Clone + Send + 'static + for<'q> Encode<'q, Any> + Type<Any>,
     {
@@ -195,9 +208,23 @@ const LATEST_OF_ALL: &str = "\
     SELECT analysis, number, project, image, phase, progress, pods, reason, started, ended FROM runs \
     WHERE NOT EXISTS (SELECT 1 FROM runs AS later WHERE later.analysis = runs.analysis \
     AND later.number > runs.number) ORDER BY analysis";
-const FORGET_ONE: &str = "\
-    DELETE FROM runs WHERE analysis = $1 \
-    AND number IN (SELECT number FROM runs WHERE analysis = $1 ORDER BY number LIMIT 8)";
-const FORGET_OLD: &str = "\
-    DELETE FROM runs WHERE (analysis, number) IN \
-    (SELECT analysis, number FROM runs WHERE ended < $1 ORDER BY ended LIMIT 8)";
+/// Lines, pieces of logs and at last runs, of which there is nothing more then but a row or two. A line has four KiB at
+/// most, a piece sixteen.
+const FORGET_ONE: [&str; 3] = [
+    "DELETE FROM lines WHERE analysis = $1 AND (number, place) IN \
+     (SELECT number, place FROM lines WHERE analysis = $1 ORDER BY number, place LIMIT 500)",
+    "DELETE FROM log_chunks WHERE analysis = $1 AND (number, source, place) IN \
+     (SELECT number, source, place FROM log_chunks WHERE analysis = $1 ORDER BY number, source, place LIMIT 100)",
+    "DELETE FROM runs WHERE analysis = $1 AND number IN \
+     (SELECT number FROM runs WHERE analysis = $1 ORDER BY number LIMIT 8)",
+];
+const FORGET_OLD: [&str; 3] = [
+    "DELETE FROM lines WHERE (analysis, number, place) IN \
+     (SELECT lines.analysis, lines.number, place FROM runs JOIN lines \
+     ON lines.analysis = runs.analysis AND lines.number = runs.number WHERE ended < $1 LIMIT 500)",
+    "DELETE FROM log_chunks WHERE (analysis, number, source, place) IN \
+     (SELECT log_chunks.analysis, log_chunks.number, source, place FROM runs JOIN log_chunks \
+     ON log_chunks.analysis = runs.analysis AND log_chunks.number = runs.number WHERE ended < $1 LIMIT 100)",
+    "DELETE FROM runs WHERE (analysis, number) IN \
+     (SELECT analysis, number FROM runs WHERE ended < $1 ORDER BY ended LIMIT 8)",
+];

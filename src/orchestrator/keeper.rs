@@ -107,17 +107,16 @@ impl Keeper {
     /// Keeps what the pods of a run have written so far. Tells whether that was done; after this nobody tries again.
     pub(super) async fn keep_logs(&self, cluster: &Cluster, logs: &LogsOf) -> bool {
         let mut last = None;
-        let kept = timeout(self.patience(), async {
-            let _place = self.reading.acquire().await;
+        let kept = in_place(&self.reading, || self.patience(), async {
             while let Err(problem) = keep(cluster, &self.archive, logs).await {
                 last = Some(problem);
                 sleep(RETRY).await;
             }
         });
-        if kept.await.is_ok() {
+        if kept.await.is_some() {
             return true;
         }
-        let problem = last.unwrap_or_else(|| "nobody answers".to_owned());
+        let problem = last.unwrap_or_else(|| "nobody answers, or too many others are read".to_owned());
         warn!(app = logs.run.app(), problem, "what a run's pods have written is lost");
         self.metrics.archive_logs_lost.inc();
         false
@@ -160,10 +159,15 @@ impl Keeper {
         loop {
             let next = self.state().queue.next();
             let Some(telling) = next.filter(|_| self.leadership.holds()) else { break };
-            match &telling {
-                Telling::Forget(id) => drop(self.archive.forget(*id).await?),
-                Telling::Record(record) => self.archive.record(record).await?,
+            let done = match &telling {
+                Telling::Forget(id) => self.archive.forget(*id).await.map(drop),
+                Telling::Record(record) => self.archive.record(record).await,
+            };
+            if done.is_err() {
+                // It may be the only thing that cannot be told.
+                self.state().queue.put_off(&telling);
             }
+            done?;
             self.state().queue.done(telling);
             self.told.notify_waiters();
         }
@@ -206,9 +210,10 @@ impl Keeper {
             Instant::now()
         });
         if since.elapsed() >= PATIENCE {
-            let behind: BTreeSet<_> = state.queue.behind().difference(&state.behind).copied().collect();
-            state.behind.extend(behind.iter().copied());
-            self.tell_of(&mut state, behind);
+            let behind = state.queue.behind();
+            let changed = behind.symmetric_difference(&state.behind).copied().collect();
+            state.behind = behind;
+            self.tell_of(&mut state, changed);
         }
     }
 
@@ -230,7 +235,19 @@ impl Keeper {
     }
 }
 
+/// Works in one of a few places. How long it waits for the place is not part of the time that the work has.
+async fn in_place<T>(
+    places: &Semaphore,
+    patience: impl FnOnce() -> Duration,
+    work: impl Future<Output = T>,
+) -> Option<T> {
+    let _place = timeout(WAITING, places.acquire()).await.ok()?;
+    timeout(patience(), work).await.ok()
+}
+
 const PATIENCE: Duration = Duration::from_secs(10);
+/// For a place; others before may each have used up their time.
+const WAITING: Duration = Duration::from_secs(60);
 const SHORT_PATIENCE: Duration = Duration::from_secs(1);
 const RETRY: Duration = Duration::from_millis(500);
 /// How often the archive is asked whether it is there, with nothing to tell.
@@ -238,3 +255,22 @@ const LOOK: Duration = Duration::from_secs(10);
 const BETWEEN_TIDYINGS: Duration = Duration::from_secs(3600);
 /// Each holds two MiB twice at most.
 const READINGS: usize = 4;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn the_time_of_what_is_done_begins_with_its_place() {
+        for (free_after, work, want) in [(0, 9, true), (0, 11, false), (50, 9, true), (50, 11, false), (61, 1, false)] {
+            let places = Semaphore::new(1);
+            let others = async {
+                let _place = places.acquire().await;
+                sleep(Duration::from_secs(free_after)).await;
+            };
+            let own = in_place(&places, || PATIENCE, async { sleep(Duration::from_secs(work)).await });
+            let (_, done) = tokio::join!(others, own);
+            assert_eq!(done.is_some(), want, "{free_after} {work}");
+        }
+    }
+}

@@ -21,6 +21,16 @@ pub(super) struct Queue {
     told: Option<BTreeMap<AnalysisId, RunRecord>>,
     wanted: BTreeMap<Run, RunRecord>,
     forgets: BTreeSet<AnalysisId>,
+    /// What could not be told when it was its turn, by when that was.
+    late: BTreeMap<Turn, u64>,
+    failures: u64,
+}
+
+/// Whose turn it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Turn {
+    Forget(AnalysisId),
+    Record(Run),
 }
 
 impl Queue {
@@ -60,6 +70,7 @@ impl Queue {
         }
         if told == Some(&record) {
             self.wanted.remove(&record.run);
+            self.late.remove(&Turn::Record(record.run));
             return false;
         }
         self.wanted.insert(record.run, record);
@@ -69,6 +80,7 @@ impl Queue {
     /// All of an analysis is to be forgotten, also what was to be told of it.
     pub(super) fn forget(&mut self, id: AnalysisId) {
         self.wanted.retain(|run, _| run.analysis != id);
+        self.late.retain(|turn, _| !matches!(turn, Turn::Record(run) if run.analysis == id));
         self.forgets.insert(id);
     }
 
@@ -77,14 +89,28 @@ impl Queue {
         self.forgets.contains(&id)
     }
 
-    /// What is to be told next: first what is to be forgotten, so that what comes after it is not.
+    /// What is to be told next: first what is to be forgotten, last what failed before, the oldest failure first.
     pub(super) fn next(&self) -> Option<Telling> {
-        let forget = self.forgets.first().copied().map(Telling::Forget);
-        forget.or_else(|| self.wanted.values().next().cloned().map(Telling::Record))
+        let forgets = self.forgets.iter().copied().map(Turn::Forget);
+        // What comes after it must not be forgotten with it.
+        let wanted = self.wanted.keys().filter(|run| !self.forgets.contains(&run.analysis));
+        let turns = forgets.chain(wanted.copied().map(Turn::Record));
+        let first = turns.clone().find(|turn| !self.late.contains_key(turn));
+        match first.or_else(|| turns.min_by_key(|turn| self.late.get(turn)))? {
+            Turn::Forget(id) => Some(Telling::Forget(id)),
+            Turn::Record(run) => self.wanted.get(&run).cloned().map(Telling::Record),
+        }
+    }
+
+    /// It could not be told: all else goes before it.
+    pub(super) fn put_off(&mut self, telling: &Telling) {
+        self.failures += 1;
+        self.late.insert(telling.turn(), self.failures);
     }
 
     /// It was told.
     pub(super) fn done(&mut self, telling: Telling) {
+        self.late.remove(&telling.turn());
         let told = self.told.get_or_insert_default();
         match telling {
             Telling::Forget(id) => {
@@ -107,6 +133,15 @@ impl Queue {
     /// Whose runs are still to be told.
     pub(super) fn behind(&self) -> BTreeSet<AnalysisId> {
         self.wanted.keys().map(|run| run.analysis).collect()
+    }
+}
+
+impl Telling {
+    fn turn(&self) -> Turn {
+        match self {
+            Telling::Forget(id) => Turn::Forget(*id),
+            Telling::Record(record) => Turn::Record(record.run),
+        }
     }
 }
 
@@ -206,5 +241,33 @@ mod tests {
         assert!(queue.forgets(id));
         assert_eq!(tell(&mut queue), [Telling::Forget(id), Telling::Record(at(1, Phase::Started, &[]))]);
         assert!(!queue.forgets(id));
+    }
+
+    #[test]
+    fn what_cannot_be_told_keeps_nobody_else_from_being_told() {
+        let mut queue = Queue::default();
+        queue.learn(Vec::new());
+        let (id, other) = (ID.parse().unwrap(), "1d8a1f2e-1c2b-4d3e-8f40-1a2b3c4d5e6f".parse().unwrap());
+        let of = |analysis, number| {
+            let record = at(number, Phase::Started, &[]);
+            RunRecord { run: Run { analysis, number }, ..record }
+        };
+        let (forget, again) = (Telling::Forget(id), Telling::Record(of(id, 1)));
+        let (first, second) = (Telling::Record(of(other, 1)), Telling::Record(of(other, 2)));
+        queue.forget(id);
+        for record in [of(id, 1), of(other, 1), of(other, 2)] {
+            queue.want(record);
+        }
+        for failing in [&forget, &first, &second, &forget, &first] {
+            assert_eq!(queue.next().as_ref(), Some(failing));
+            queue.put_off(failing);
+        }
+        // Asked for once more, it has waited no less; and what is new goes before.
+        queue.forget(id);
+        queue.want(of(id, 1));
+        queue.want(of(other, 3));
+        let third = Telling::Record(of(other, 3));
+        assert_eq!(tell(&mut queue), [third, second, forget, again, first]);
+        assert_eq!((queue.next(), queue.late), (None, BTreeMap::new()));
     }
 }

@@ -3,9 +3,10 @@
 use std::os::unix::fs::PermissionsExt as _;
 use std::{fs, io};
 
-use flamewarden::archive::{Archive, ArchiveProblem};
+use flamewarden::archive::{Archive, ArchiveProblem, LogSource, RunRecord};
+use sqlx::Executor as _;
 
-use crate::database::{archive, column, record, run};
+use crate::database::{archive, beside, column, line, moment, record, run};
 
 #[tokio::test]
 async fn its_files_are_its_owners_alone() {
@@ -47,3 +48,43 @@ async fn a_file_that_cannot_be_made_is_told() {
     let problem = Archive::open(&format!("sqlite:{}", text.display())).await.map(drop).unwrap_err();
     assert!(matches!(&problem, ArchiveProblem::Database { .. }) && !problem.may_pass(), "{problem:?}");
 }
+
+#[tokio::test]
+async fn what_is_forgotten_goes_in_small_pieces_and_what_has_gone_stays_gone() {
+    for by_end in [false, true] {
+        let (server, archive) = archive().await;
+        let forget = async || match by_end {
+            true => archive.forget_ended_before(moment(9)).await,
+            false => archive.forget(run('a', 1).analysis).await,
+        };
+        archive.record(&RunRecord { ended: Some(moment(8)), ..record(run('a', 1)) }).await.unwrap();
+        archive.append_lines(run('a', 1), &vec![line("x"); 1200]).await.unwrap();
+        let log = "a line of a log\n".repeat(1 << 17);
+        archive.append_log(run('a', 1), LogSource::Analysis, &log).await.unwrap();
+        let left = async || (column(&server, LINES).await.len(), column(&server, CHUNKS).await.len());
+        assert_eq!(left().await, (1200, 128));
+        // Each of these keeps one piece from going, and all that would go with it.
+        for (trigger, want) in [
+            (
+                "CREATE TRIGGER t BEFORE DELETE ON lines WHEN OLD.place = 600 BEGIN SELECT RAISE(ABORT, 'no'); END",
+                (700, 128),
+            ),
+            (
+                "CREATE TRIGGER t BEFORE DELETE ON log_chunks WHEN OLD.place = 110 BEGIN SELECT RAISE(ABORT, 'no'); END",
+                (0, 28),
+            ),
+            ("CREATE TRIGGER t BEFORE DELETE ON runs BEGIN SELECT RAISE(ABORT, 'no'); END", (0, 0)),
+        ] {
+            let mut connection = beside(&server).await;
+            connection.execute(trigger).await.unwrap();
+            forget().await.unwrap_err();
+            assert_eq!(left().await, want, "{trigger}");
+            connection.execute("DROP TRIGGER t").await.unwrap();
+        }
+        assert_eq!(forget().await.unwrap(), 1);
+        assert_eq!(column(&server, "SELECT analysis FROM runs").await, Vec::<String>::new());
+    }
+}
+
+const LINES: &str = "SELECT analysis FROM lines";
+const CHUNKS: &str = "SELECT analysis FROM log_chunks";
