@@ -19,7 +19,7 @@ use sqlx::AnyConnection;
 use tokio::sync::OnceCell;
 use tokio::time::timeout;
 
-pub use clean::clean_log;
+pub use clean::{clean_line, clean_log, short_line};
 pub use lines::LogLine;
 pub use logs::LogSource;
 pub use problem::ArchiveProblem;

@@ -12,6 +12,19 @@ pub fn clean_log(text: &str) -> String {
     without_tokens(&kept).into_owned()
 }
 
+/// A line that an analysis streams, as it is kept and passed on.
+pub fn clean_line(text: &str) -> String {
+    without_tokens(&printable(text)).into_owned()
+}
+
+/// A clean line, no longer than is kept of one with the note about the rest.
+pub fn short_line(text: &str) -> String {
+    match text.get(..LONGEST_LINE - NOTE) {
+        Some(kept) if text.len() > LONGEST_LINE => format!("{kept} [{} bytes left out]", text.len() - kept.len()),
+        _ => text.to_owned(),
+    }
+}
+
 /// A text without anything that looks like a signed token: analyses print their environment.
 fn without_tokens(text: &str) -> Cow<'_, str> {
     TOKEN.replace_all(text, "[token left out]")
@@ -40,6 +53,10 @@ fn is_health_check(line: &str) -> bool {
 #[expect(clippy::expect_used, reason = "a literal, which a test reads")]
 static TOKEN: LazyLock<Regex> =
     LazyLock::new(|| Regex::new(r"eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*").expect("a pattern"));
+/// Bytes of a streamed line's text.
+pub(super) const LONGEST_LINE: usize = 4096;
+/// Bytes for the note about what is left out.
+const NOTE: usize = 40;
 const HEALTH_CHECKS: &[&str] = &["\"GET /healthz HTTP/1.0\" 200 OK", "\"POST /webhook HTTP/1.0\" 200 OK"];
 
 #[cfg(test)]
@@ -67,6 +84,22 @@ mod tests {
             ("eyJhbGciOiJub25lIn0.no eyJ.x.y", "eyJhbGciOiJub25lIn0.no eyJ.x.y"),
         ] {
             assert_eq!(clean_log(given), want, "{given:?}");
+        }
+    }
+
+    #[test]
+    fn a_streamed_line_is_clean_and_short_and_stays_so() {
+        let token = "eyJhbGciOiJub25lIn0.eyJzdWIiOiJhIn0.";
+        for (given, want) in [("", ""), ("INFO: a\u{1b}b\tc", "INFO: ab\tc"), (token, "[token left out]")] {
+            assert_eq!(clean_line(given), want, "{given:?}");
+        }
+        for length in [0, 4056, 4096] {
+            assert_eq!(short_line(&"x".repeat(length)).len(), length);
+        }
+        for length in [4097, 1 << 16] {
+            let short = short_line(&"x".repeat(length));
+            assert_eq!(short, format!("{} [{} bytes left out]", "x".repeat(4056), length - 4056));
+            assert_eq!(bounded(&short, LONGEST_LINE), short);
         }
     }
 

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use sqlx::AnyConnection;
 
-use super::clean::bounded;
+use super::clean::{LONGEST_LINE, bounded};
 use super::runs::unreadable;
 use super::{Archive, ArchiveProblem};
 use crate::model::Run;
@@ -57,12 +57,54 @@ impl Archive {
     }
 }
 
+impl Archive {
+    /// The texts of a run's newest lines, in at most so many bytes, and a note about what went before them; none where
+    /// there are no lines. What does not fit is not read.
+    ///
+    /// # Errors
+    /// Anything but an answer.
+    pub async fn newest_text(&self, run: Run, most: usize) -> Result<Option<String>, ArchiveProblem> {
+        self.read(format!("read lines of {}", run.app()), |connection| Box::pin(newest_text(connection, run, most)))
+            .await
+    }
+}
+
+async fn newest_text(connection: &mut AnyConnection, run: Run, most: usize) -> Result<Option<String>, sqlx::Error> {
+    let (analysis, number) = (run.analysis.to_string(), i64::from(run.number));
+    let lengths = sqlx::query_scalar(LENGTHS).bind(analysis.clone()).bind(number);
+    let lengths: Vec<i64> = lengths.fetch_all(&mut *connection).await?;
+    if lengths.is_empty() {
+        return Ok(None);
+    }
+    let (fitting, left_out) = fitting(&lengths, most);
+    let newest = sqlx::query_scalar(TEXTS).bind(analysis).bind(number).bind(fitting);
+    let lines: Vec<String> = newest.fetch_all(connection).await?;
+    let note = (left_out > 0).then(|| format!("[{left_out} bytes left out]\n"));
+    let lines = lines.into_iter().rev().flat_map(|line| [line, "\n".to_owned()]);
+    Ok(Some(note.into_iter().chain(lines).collect()))
+}
+
+/// How many lines of these lengths, the newest first, fit with their ends, and the bytes of the others.
+fn fitting(lengths: &[i64], most: usize) -> (i64, i64) {
+    let most = i64::try_from(most).unwrap_or(i64::MAX);
+    let (mut bytes, mut fitting, mut left_out) = (0_i64, 0, 0_i64);
+    for length in lengths {
+        bytes = bytes.saturating_add(length.saturating_add(1));
+        if bytes <= most {
+            fitting += 1;
+        } else {
+            left_out = left_out.saturating_add(length.saturating_add(1));
+        }
+    }
+    (fitting, left_out)
+}
+
 /// A line as it is stored.
 type Row = (String, String, String, i64, i64);
 
 fn row(line: &LogLine) -> Row {
     let (log, log_type, status) = (&line.log, &line.log_type, &line.status);
-    let (log, log_type, status) = (bounded(log, LONGEST), bounded(log_type, WORD), bounded(status, WORD));
+    let (log, log_type, status) = (bounded(log, LONGEST_LINE), bounded(log_type, WORD), bounded(status, WORD));
     (log, log_type, status, line.progress.min(100).into(), line.written.as_microsecond())
 }
 
@@ -89,15 +131,35 @@ async fn append(connection: &mut AnyConnection, run: Run, rows: Vec<Row>) -> Res
 const MOST: i64 = 10_000;
 /// Lines of one transaction.
 const FEW: usize = 500;
-/// Bytes of a line's text.
-const LONGEST: usize = 4096;
 /// Bytes of what is one word.
 const WORD: usize = 64;
 const LAST: &str = "SELECT COALESCE(MAX(place), 0) FROM lines WHERE analysis = $1 AND number = $2";
 const INSERT: &str = "\
     INSERT INTO lines (analysis, number, place, log, log_type, status, progress, written) \
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
+const LENGTHS: &str = "\
+    SELECT CAST(LENGTH(log) AS BIGINT) FROM lines WHERE analysis = $1 AND number = $2 ORDER BY place DESC";
+const TEXTS: &str = "SELECT log FROM lines WHERE analysis = $1 AND number = $2 ORDER BY place DESC LIMIT $3";
 const GIVE_UP: &str = "DELETE FROM lines WHERE analysis = $1 AND number = $2 AND place <= $3";
 const NEWEST: &str = "\
     SELECT log, log_type, status, progress, written FROM lines WHERE analysis = $1 AND number = $2 \
     ORDER BY place DESC LIMIT $3";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_newest_lines_that_fit_are_told_and_the_others_are_counted() {
+        for (lengths, most, want) in [
+            (&[][..], 10, (0, 0)),
+            (&[4, 4], 10, (2, 0)),
+            (&[4, 4, 0], 10, (2, 1)),
+            (&[4, 9, 0], 10, (1, 11)),
+            (&[10, 0], 10, (0, 12)),
+            (&[9], 0, (0, 10)),
+        ] {
+            assert_eq!(fitting(lengths, most), want, "{lengths:?}");
+        }
+    }
+}

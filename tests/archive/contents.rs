@@ -110,6 +110,23 @@ async fn what_is_neither_printable_nor_short_is_made_so() {
 }
 
 #[tokio::test]
+async fn of_many_lines_the_newest_are_told_that_fit() {
+    let (_server, archive) = archive().await;
+    let run = run('a', 1);
+    archive.record(&record(run)).await.unwrap();
+    assert_eq!(archive.newest_text(run, 100).await.unwrap(), None);
+    archive.append_lines(run, &["first", "", "last"].map(line)).await.unwrap();
+    for (most, want) in [
+        (12, "first\n\nlast\n"),
+        (11, "[6 bytes left out]\n\nlast\n"),
+        (5, "[7 bytes left out]\nlast\n"),
+        (4, "[12 bytes left out]\n"),
+    ] {
+        assert_eq!(archive.newest_text(run, most).await.unwrap(), Some(want.to_owned()), "{most}");
+    }
+}
+
+#[tokio::test]
 async fn what_belongs_to_no_run_is_refused() {
     let (_server, archive) = archive().await;
     archive.record(&record(run('a', 1))).await.unwrap();
