@@ -20,22 +20,32 @@ pub(super) struct Waiting {
     each: BTreeMap<AnalysisId, Batch>,
     /// Whose turn it is first.
     turns: VecDeque<AnalysisId>,
+    /// Of all lines.
+    bytes: usize,
 }
 
 impl Waiting {
     /// Takes a line in; gives how many are lost by that.
     pub(super) fn push(&mut self, record: RunRecord, line: LogLine) -> u64 {
-        let id = record.run.analysis;
+        let (id, bytes) = (record.run.analysis, size(&line));
+        let own = self.each.get(&id).filter(|batch| batch.record.run == record.run).map_or(0, Batch::size);
+        // Whoever has little waiting is not to lose it to those who have much.
+        let is_too_much = self.bytes.saturating_add(bytes) > MOST_BYTES && own.saturating_add(bytes) > SHARE;
+        if is_too_much {
+            return 1;
+        }
         let Some(batch) = self.each.get_mut(&id) else {
             if self.each.len() >= MOST_ANALYSES {
                 return 1;
             }
             self.each.insert(id, Batch { record, lines: vec![line] });
+            self.bytes += bytes;
             self.turns.push_back(id);
             return 0;
         };
         if batch.record.run != record.run {
             let lost = batch.lines.len();
+            self.bytes = self.bytes.saturating_sub(batch.size()) + bytes;
             *batch = Batch { record, lines: vec![line] };
             return u64::try_from(lost).unwrap_or(u64::MAX);
         }
@@ -43,18 +53,19 @@ impl Waiting {
             return 1;
         }
         batch.lines.push(line);
+        self.bytes += bytes;
         0
     }
 
     /// The lines of whoever has waited longest.
     pub(super) fn take(&mut self) -> Option<Batch> {
         let id = self.turns.pop_front()?;
-        self.each.remove(&id)
+        self.remove(id)
     }
 
     /// Puts back what could not be written; gives how many lines are lost by that.
     pub(super) fn put_back(&mut self, batch: Batch) -> u64 {
-        let later = self.each.remove(&batch.record.run.analysis);
+        let later = self.remove(batch.record.run.analysis);
         self.turns.retain(|id| *id != batch.record.run.analysis);
         let mut lost = 0;
         for Batch { record, lines } in [batch].into_iter().chain(later) {
@@ -64,11 +75,32 @@ impl Waiting {
         }
         lost
     }
+
+    fn remove(&mut self, id: AnalysisId) -> Option<Batch> {
+        let batch = self.each.remove(&id)?;
+        self.bytes = self.bytes.saturating_sub(batch.size());
+        Some(batch)
+    }
+}
+
+impl Batch {
+    fn size(&self) -> usize {
+        self.lines.iter().map(size).sum()
+    }
+}
+
+/// What a line takes in memory, roughly.
+fn size(line: &LogLine) -> usize {
+    line.log.len() + OVERHEAD
 }
 
 /// Of one analysis.
 const MOST_LINES: usize = 200;
 const MOST_ANALYSES: usize = 1000;
+/// Of all lines; beyond them each analysis has its share.
+const MOST_BYTES: usize = 16 << 20;
+const SHARE: usize = 8 << 10;
+const OVERHEAD: usize = 128;
 
 #[cfg(test)]
 mod tests {
@@ -113,6 +145,29 @@ mod tests {
         assert_eq!(taken(&mut waiting), want.map(|(app, logs)| (app, logs.into_iter().map(str::to_owned).collect())));
         assert_eq!(waiting.push(of(ID, 1), line("a")) + waiting.push(of(ID, 2), line("b")), 1, "of the run before");
         assert_eq!(taken(&mut waiting), [(app(ID, 2), vec!["b".to_owned()])]);
+    }
+
+    #[test]
+    fn lines_have_a_bound_in_bytes_beyond_which_each_analysis_has_a_share() {
+        let (mut waiting, long) = (Waiting::default(), "x".repeat(4096));
+        let id = |number: usize| format!("22222222-0000-4000-8000-{number:012}");
+        let each = MOST_BYTES / (MOST_LINES * (4096 + OVERHEAD)) + 1;
+        let mut lost = 0;
+        for number in 0..each {
+            lost += (0..MOST_LINES).map(|_| waiting.push(of(&id(number), 1), line(&long))).sum::<u64>();
+        }
+        assert!(lost > 0 && waiting.bytes <= MOST_BYTES, "{lost} {}", waiting.bytes);
+        let more = [
+            waiting.push(of(ID, 1), line(&long)),
+            waiting.push(of(ID, 1), line(&long)),
+            waiting.push(of(&id(0), 1), line("")),
+        ];
+        assert_eq!(more, [0, 1, 1], "a share, no more than it, and nothing for whoever has had more");
+        assert_eq!(waiting.push(of(&id(0), 2), line("")), 200, "those of the run before");
+        let batch = waiting.take().unwrap();
+        assert_eq!(waiting.put_back(batch), 0);
+        let lines: usize = std::iter::from_fn(|| waiting.take()).map(|batch| batch.lines.len()).sum();
+        assert_eq!((waiting.bytes, lines > 0), (0, true), "what is taken takes no room");
     }
 
     #[test]
