@@ -25,7 +25,7 @@ pub use decision::{CONTROLLER_NAME, DECISIONS_PATH, Decision, Decisions, Outcome
 pub use finding::{Edit, Finding, Hold, Severity};
 pub use image::{ImageProblem, ImageRef, registry_problem};
 pub use items::ItemCutter;
-pub use json::{Json, ParseProblem, parse, parse_within, part};
+pub use json::{Json, ParseProblem, parse, parse_at_most, parse_within, part};
 pub use owner::controlling_owner;
 pub use path::{FieldPath, Segment};
 pub use pod::{ContainerKind, ContainerView, PodView};

@@ -14,6 +14,7 @@ mod plan;
 mod queue;
 mod record;
 mod run;
+mod secrets;
 mod settings;
 mod tokens;
 mod visits;

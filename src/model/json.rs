@@ -46,9 +46,18 @@ pub struct ParseProblem(#[from] serde_json::Error);
 /// # Errors
 /// What is wrong and at which line and column.
 pub fn parse(text: &[u8]) -> Result<Json<'_>, ParseProblem> {
-    match quick::read(text, VALUES) {
+    parse_at_most(text, VALUES)
+}
+
+/// As [`parse`], of at most so many values.
+///
+/// # Errors
+/// What is wrong and at which line and column.
+pub fn parse_at_most(text: &[u8], values: usize) -> Result<Json<'_>, ParseProblem> {
+    let values = values.min(VALUES);
+    match quick::read(text, values) {
         Some(value) => Ok(value),
-        None => thorough(text),
+        None => thorough(text, values),
     }
 }
 
@@ -58,9 +67,10 @@ pub fn parse_within(text: &[u8], values: usize) -> Option<Json<'_>> {
 }
 
 /// Decides about every text, and says what is wrong.
-fn thorough(text: &[u8]) -> Result<Json<'_>, ParseProblem> {
+fn thorough(text: &[u8], values: usize) -> Result<Json<'_>, ParseProblem> {
     let mut reader = serde_json::Deserializer::from_slice(text);
-    let value = Seed { depth: 0, is_metadata: false, left: &Cell::new(VALUES) }.deserialize(&mut reader)?;
+    let value =
+        Seed { depth: 0, is_metadata: false, left: &Cell::new(values), most: values }.deserialize(&mut reader)?;
     reader.end()?;
     Ok(value)
 }
@@ -199,6 +209,8 @@ struct Seed<'s> {
     is_metadata: bool,
     /// How many values may still come, in the whole text.
     left: &'s Cell<usize>,
+    /// How many may come in all.
+    most: usize,
 }
 
 impl<'de> DeserializeSeed<'de> for Seed<'_> {
@@ -216,8 +228,8 @@ impl<'s> Seed<'s> {
             return Err(E::custom(format_args!("nested deeper than {DEPTH} levels")));
         }
         let left = self.left.get().checked_sub(1);
-        self.left.set(left.ok_or_else(|| E::custom(format_args!("more than {VALUES} values")))?);
-        Ok(Seed { depth: self.depth + 1, is_metadata: key == Some("metadata"), left: self.left })
+        self.left.set(left.ok_or_else(|| E::custom(format_args!("more than {} values", self.most)))?);
+        Ok(Seed { depth: self.depth + 1, is_metadata: key == Some("metadata"), left: self.left, most: self.most })
     }
 }
 
@@ -321,6 +333,21 @@ mod tests {
         assert_eq!(json.get("B"), None, "null counts as absent");
         assert_eq!(json.text_at(&["e"]), Some("a\n"));
         assert_eq!(json.to_value(), serde_json::json!({"b": 1, "B": null, "e": "a\n"}));
+    }
+
+    #[test]
+    fn a_text_may_have_so_many_values_and_no_more() {
+        for (text, good) in [
+            ("[1,1,1]", false),
+            ("[1,1]", true),
+            (r#"{"a":1,"b":2,"c":3,"d":4}"#, false),
+            (r#"{"a":1,"b":2,"c":3}"#, true),
+            (r#"[{"":0},{"":0}]"#, false),
+            (r#"[1,1e2,"\u0061"]"#, false),
+        ] {
+            assert_eq!(parse_at_most(text.as_bytes(), 3).is_ok(), good, "{text}");
+        }
+        assert!(parse_at_most(b"[1,1,1]", 3).unwrap_err().to_string().contains("more than 3 values"));
     }
 
     #[test]

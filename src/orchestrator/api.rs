@@ -2,10 +2,12 @@
 
 mod access;
 mod answer;
+mod bodies;
 mod cleaning;
 mod cleanup;
 mod creation;
 mod document;
+mod hidden;
 mod history;
 mod http;
 mod hub_lines;
@@ -32,6 +34,8 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
+use self::bodies::Bodies;
+use self::hidden::Hidden;
 use self::hub_lines::HubLines;
 use self::kept_lines::KeptLines;
 use self::pace::Pace;
@@ -57,8 +61,12 @@ struct Inner {
     files: OutsideFiles,
     /// Bodies of administrators that are read at one time.
     administrators: Semaphore,
-    /// Bodies of analyses that are read at one time.
+    /// Bodies of each analysis that are with us at one time.
+    bodies: Bodies,
+    /// Lines of analyses, read whole, that are looked at at one time.
     analyses: Semaphore,
+    /// What must not stand in lines.
+    hidden: Hidden,
     /// How often analyses may change what is stored of them.
     pace: Mutex<Pace>,
     /// What has ended; nothing is known of it without one.
@@ -99,7 +107,9 @@ impl Api {
             archive,
             files,
             administrators: Semaphore::new(BODIES),
+            bodies: Bodies::default(),
             analyses: Semaphore::new(BODIES),
+            hidden: Hidden::default(),
             pace: Mutex::default(),
             reading: Semaphore::new(READINGS),
         };

@@ -133,7 +133,7 @@ fn what_is_wrong_is_refused_and_nothing_is_stored() {
             assert!(!told.to_string().contains(PASSWORD) && !told.to_string().contains(KONG), "{told}");
         }
         for (status, detail, body) in [
-            (413, json!("the body has more than 1 MiB"), with("registry_password", json!("x".repeat(1 << 20)))),
+            (413, json!("the body has more than 64 KiB"), with("registry_password", json!("x".repeat(1 << 16)))),
             (422, json!("json_invalid"), nested(200)),
         ] {
             let (answered, told) = api.ask("POST", "/po", Some(&body)).await;

@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 
-use super::{Json, Key, Seed};
+use super::{Json, Key, Seed, VALUES};
 
 /// What stands at a path, of at most so many values. All before it is read past and nothing behind it is needed: the
 /// text may break off there. None where nothing readable stands there.
@@ -31,7 +31,7 @@ impl<'t> DeserializeSeed<'t> for Part<'_, 't> {
         if !self.path.is_empty() {
             return reader.deserialize_map(self);
         }
-        *self.found = Some(Seed { depth: 0, is_metadata: false, left: self.left }.deserialize(reader)?);
+        *self.found = Some(Seed { depth: 0, is_metadata: false, left: self.left, most: VALUES }.deserialize(reader)?);
         Ok(())
     }
 }

@@ -73,6 +73,11 @@ impl Answer {
         Answer { status: 422, ..Answer::ok(json!({"detail": faults.iter().map(told).collect::<Vec<_>>()})) }
     }
 
+    /// A body that was not there in time.
+    pub(super) fn late() -> Self {
+        Answer::detail(408, "the body did not come in time")
+    }
+
     /// A body that is no JSON.
     pub(super) fn no_json() -> Self {
         let message = "JSON decode error".to_owned();

@@ -1,10 +1,11 @@
 //! Edge: the API over HTTP: who asks, what is sent, and the promise that every failure is an answer.
 
+use std::error::Error;
 use std::sync::PoisonError;
 use std::time::Duration;
 
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
-use hyper::body::{Bytes, Incoming};
+use hyper::body::{Body, Bytes, Incoming};
 use hyper::header::{
     ALLOW, AUTHORIZATION, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderMap, HeaderValue,
     REFERRER_POLICY, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
@@ -23,10 +24,11 @@ use super::line::Line;
 use super::operations::Operations;
 use super::page::{ALLOW as PAGES_ALLOW, CONTENT_SECURITY_POLICY as PAGES_POLICY, METHODS, Page, page};
 use super::route::{Operation, Route, Which, route};
+use super::view::last_run;
 use super::{Api, Inner};
 use crate::bundle::CreateRequest;
 use crate::cluster::ClusterProblem;
-use crate::model::parse;
+use crate::model::{AnalysisObject, parse_at_most};
 use crate::orchestrator::record::record;
 use crate::policy::{ApiSettings, Orchestrator, PolicySet, WaySettings};
 use crate::serve::Handler;
@@ -147,24 +149,11 @@ impl Inner {
         caller: Caller,
         body: Incoming,
     ) -> Result<Answer, ClusterProblem> {
-        let body = {
-            // Analyses wait for each other, and never an administrator for them.
-            let places = if caller == Caller::Administrator { &self.administrators } else { &self.analyses };
-            let _place = places.acquire().await;
-            match read(body).await {
-                Ok(body) => body,
-                Err(answer) => return Ok(answer),
-            }
+        let (analysis, line, is_clean) = match self.read_line(operations, caller, body).await? {
+            Ok(read) => read,
+            Err(answer) => return Ok(answer),
         };
-        let line = match Line::parse(&body) {
-            Ok(line) => line,
-            Err(faults) => return Ok(Answer::faults(&faults, &body)),
-        };
-        if let Err(answer) = caller.may_write_of(line.analysis) {
-            return Ok(answer);
-        }
         // Lines are many, and mostly say of the analysis what is known.
-        let Some(analysis) = operations.read(line.analysis).await? else { return Ok(Answer::ok(Value::Null)) };
         if let Some(report) = line.report(&analysis) {
             let turn =
                 self.pace.lock().unwrap_or_else(PoisonError::into_inner).turn(line.analysis, Instant::now().into_std());
@@ -174,11 +163,60 @@ impl Inner {
             sleep_until(turn.into()).await;
             operations.report(&analysis, report).await?;
         }
+        if !is_clean {
+            self.hub.lose(settings);
+            self.lines.lose();
+            return Ok(Answer::ok(Value::Null));
+        }
         self.hub.pass(settings, &line);
         if let Some(record) = record(&analysis, Vec::new()) {
             self.lines.keep(record, line.kept(Timestamp::now()));
         }
         Ok(Answer::ok(Value::Null))
+    }
+
+    /// A line with the analysis that it is of, and whether nothing secret is in it; or what is answered instead. As long
+    /// as this takes the body is with us.
+    async fn read_line(
+        &self,
+        operations: &Operations<'_>,
+        caller: Caller,
+        body: Incoming,
+    ) -> Result<Result<(AnalysisObject, Line, bool), Answer>, ClusterProblem> {
+        // Analyses wait for themselves while bodies come, and never an administrator for them.
+        let own = match caller {
+            Caller::Administrator => None,
+            Caller::Analysis(id) => Some(self.bodies.of(id)),
+        };
+        let turn = async {
+            match &own {
+                None => self.administrators.acquire().await,
+                Some(own) => own.acquire().await,
+            }
+        };
+        let Ok(_turn) = timeout(PATIENCE, turn).await else { return Ok(Err(Answer::late())) };
+        let body = match read(body).await {
+            Ok(body) => body,
+            Err(answer) => return Ok(Err(answer)),
+        };
+        // Never closed.
+        let _place = if own.is_some() { self.analyses.acquire().await.ok() } else { None };
+        let line = match Line::parse(&body) {
+            Ok(line) => line,
+            Err(faults) => return Ok(Err(Answer::faults(&faults, &body))),
+        };
+        if let Err(answer) = caller.may_write_of(line.analysis) {
+            return Ok(Err(answer));
+        }
+        let analysis = operations.read(line.analysis).await?;
+        let Some(analysis) = analysis else { return Ok(Err(Answer::ok(Value::Null))) };
+        match self.hidden.of(operations.cluster, operations.namespace, last_run(&analysis)).await {
+            Ok(secrets) => Ok(Ok((analysis, line.without(&secrets), true))),
+            Err(problem) => {
+                debug!(analysis = %analysis.id, problem, "a line is lost, since it is not known what is secret in it");
+                Ok(Ok((analysis, line, false)))
+            }
+        }
     }
 }
 
@@ -190,21 +228,24 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
     scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
 }
 
-/// The body as JSON: bounded in bytes, depth and time, and with no key twice.
-async fn read(body: Incoming) -> Result<Value, Answer> {
+/// The body as JSON: bounded in bytes, values, depth and time, and with no key twice.
+async fn read<B>(body: B) -> Result<Value, Answer>
+where
+    B: Body<Data = Bytes>,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+{
     let read = timeout(PATIENCE, Limited::new(body, LONGEST).collect()).await;
-    let bytes = match read.map_err(|_| Answer::detail(408, "the body did not come in time"))? {
+    let bytes = match read.map_err(|_| Answer::late())? {
         Ok(body) => body.to_bytes(),
         Err(problem) if problem.is::<LengthLimitError>() => {
-            return Err(Answer::detail(413, "the body has more than 1 MiB"));
+            return Err(Answer::detail(413, "the body has more than 64 KiB"));
         }
         Err(_) => return Err(Answer::no_json()),
     };
     if bytes.is_empty() {
         return Err(Answer::no_body());
     }
-    parse(&bytes).map_err(|_| Answer::no_json())?;
-    serde_json::from_slice(&bytes).map_err(|_| Answer::no_json())
+    parse_at_most(&bytes, VALUES).map(|body| body.to_value()).map_err(|_| Answer::no_json())
 }
 
 /// Types of a cleanup, as they were meant: clients may write commas otherwise.
@@ -248,6 +289,35 @@ fn response(answer: &Answer) -> Response<Full<Bytes>> {
     response
 }
 
-const LONGEST: usize = 1 << 20;
+const LONGEST: usize = 1 << 16;
+/// A value takes dozens of bytes in memory and two in a hostile text; requests have about ten.
+const VALUES: usize = 256;
 const PATIENCE: Duration = Duration::from_secs(10);
 const UNKNOWN: &str = "nobody can say whether the token is good: the realm's keys cannot be fetched";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_body_has_a_bound_in_bytes_and_in_values() {
+        let text = |length: usize| format!("{{\"log\":\"{}\"}}", "x".repeat(length - 10));
+        let many = |values: usize| format!("[{}0]", "0,".repeat(values - 1));
+        let skipped = r#"{"metadata":{"managedFields":[{"":0}]}}"#.to_owned();
+        for (body, want) in [
+            (text(LONGEST), Ok(())),
+            (text(LONGEST + 1), Err(Answer::detail(413, "the body has more than 64 KiB"))),
+            (many(VALUES - 1), Ok(())),
+            (many(VALUES + 1), Err(Answer::no_json())),
+            (String::new(), Err(Answer::no_body())),
+            ("{".to_owned(), Err(Answer::no_json())),
+            (r#"{"a":1,"a":1}"#.to_owned(), Err(Answer::no_json())),
+            (skipped.clone(), Ok(())),
+        ] {
+            let length = body.len();
+            assert_eq!(read(Full::new(Bytes::from(body))).await.map(drop), want, "{length}");
+        }
+        let read = read(Full::new(Bytes::from(skipped))).await;
+        assert_eq!(read, Ok(json!({"metadata": {}})), "what is not counted is not made");
+    }
+}

@@ -42,6 +42,13 @@ impl HubLines {
         lines.pass(line.analysis, LogLine { message, level, status: ProcessStatus::of(line.status) });
     }
 
+    /// Loses a line that would be passed on.
+    pub(super) fn lose(&self, settings: &Orchestrator) {
+        if settings.hub.as_ref().is_some_and(|hub| hub.logs) {
+            self.metrics.hub_lines_lost.inc();
+        }
+    }
+
     fn begin(&self, hub: &HubSettings, ways: &WaySettings) -> Option<Lines> {
         let edge = edge(hub, ways, &self.files);
         let edge = edge.inspect_err(|problem| warn!(problem = %whole(problem), "no line is passed on to the Hub"));

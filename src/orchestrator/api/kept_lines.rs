@@ -36,6 +36,13 @@ impl KeptLines {
         }
     }
 
+    /// Loses a line that would be kept.
+    pub(super) fn lose(&self) {
+        if self.archive.is_some() {
+            self.metrics.archive_lines_lost.inc();
+        }
+    }
+
     /// No line comes any more: writing ends when all are written, or cannot be.
     pub(super) fn close(&self) {
         self.closed.store(true, Ordering::Relaxed);

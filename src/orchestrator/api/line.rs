@@ -3,9 +3,10 @@
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
-use crate::archive::LogLine;
+use crate::archive::{LogLine, short_line};
 use crate::bundle::{Fault, whole_number};
 use crate::model::{AnalysisId, AnalysisObject, Phase, Report, WantedState};
+use crate::orchestrator::secrets::Secrets;
 
 /// One line, and what the analysis says of itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,18 +58,25 @@ impl Line {
 
 impl Line {
     /// What it changes of what is stored of its analysis; nothing where that has ended, or is to.
+    ///
+    /// While a run begins the pod of the one before may still write, and of one that is stuck nothing more is waited for.
     pub(super) fn report(&self, analysis: &AnalysisObject) -> Option<Report> {
         let report = Report { run: analysis.status.run, phase: self.status, progress: self.progress };
-        let runs = [Phase::Starting, Phase::Started, Phase::Executing, Phase::Stuck].map(Some);
+        let runs = [Phase::Started, Phase::Executing].map(Some);
         let wanted = analysis.spec.state == WantedState::Running && !analysis.deleting;
         (wanted && runs.contains(&analysis.status.phase) && analysis.reported != Some(report)).then_some(report)
+    }
+
+    /// The same without what must not be told.
+    pub(super) fn without(self, secrets: &Secrets) -> Self {
+        Line { log: secrets.clean_line(&self.log), ..self }
     }
 
     /// What is kept of it.
     pub(super) fn kept(self, now: Timestamp) -> LogLine {
         let status = REPORTED.iter().find(|(_, phase)| *phase == self.status).map_or("", |(name, _)| name);
         LogLine {
-            log: self.log,
+            log: short_line(&self.log),
             log_type: self.log_type,
             status: status.to_owned(),
             progress: self.progress,
@@ -128,10 +136,19 @@ mod tests {
         let line = Line::parse(&body).unwrap();
         let report = |run| Some(Report { run, phase: Failed, progress: 50 });
         for (phase, wanted, deleting, reported, want) in [
-            (Some(Starting), (Running, 1, 1), false, None, report(1)),
+            (Some(Starting), (Running, 1, 1), false, None, None),
+            (Some(Starting), (Running, 2, 2), false, report(1), None),
+            (Some(Started), (Running, 1, 1), false, None, report(1)),
             (Some(Started), (Running, 2, 2), false, report(1), report(2)),
             (Some(Executing), (Running, 1, 1), false, Some(Report { run: 1, phase: Failed, progress: 49 }), report(1)),
-            (Some(Stuck), (Running, 1, 1), false, Some(Report { run: 1, phase: Executed, progress: 50 }), report(1)),
+            (Some(Stuck), (Running, 1, 1), false, Some(Report { run: 1, phase: Executed, progress: 50 }), None),
+            (
+                Some(Executing),
+                (Running, 1, 1),
+                false,
+                Some(Report { run: 1, phase: Executed, progress: 50 }),
+                report(1),
+            ),
             (Some(Executing), (Running, 1, 1), false, report(1), None),
             (Some(Executing), (Running, 1, 1), true, None, None),
             (Some(Executing), (Stop, 1, 1), false, None, None),
@@ -144,6 +161,19 @@ mod tests {
             let analysis = AnalysisObject { reported, ..analysis(phase, wanted, deleting) };
             assert_eq!(line.report(&analysis), want, "{analysis:?}");
         }
+    }
+
+    #[test]
+    fn a_line_is_told_without_secrets_and_kept_no_longer_than_the_archive_keeps_it() {
+        let secrets = Secrets::of(Some(r#"{"data": {"a": "a2V5LW9mLWtvbmc="}}"#)).unwrap();
+        let log = format!("KEY=key-of-kong {}", "x".repeat(1 << 14));
+        let body = json!({"log": log, "log_type": "info", "analysis_id": ID, "status": "executing", "progress": 5});
+        let line = Line::parse(&body).unwrap().without(&secrets);
+        assert_eq!(line.log, format!("KEY=[secret left out] {}", "x".repeat(1 << 14)));
+        let written = "2026-11-21T00:00:00Z".parse().unwrap();
+        let log = format!("KEY=[secret left out] {} [12350 bytes left out]", "x".repeat(4034));
+        let kept = LogLine { log, log_type: "info".to_owned(), status: "executing".to_owned(), progress: 5, written };
+        assert_eq!(line.kept(written), kept);
     }
 
     #[test]

@@ -13,12 +13,13 @@ use super::creation::{Creation, created, decide, object, problem, secrets};
 use super::history::history;
 use super::route::{Operation, Which};
 use super::view;
-use crate::archive::{Archive, clean_log};
+use crate::archive::Archive;
 use crate::bundle::CreateRequest;
 use crate::cluster::{Cluster, ClusterProblem, Kind, List, LogBounds};
 use crate::facts::Place;
 use crate::isolation::gateway_app;
 use crate::model::{AnalysisId, AnalysisObject, AnalysisSpec, Phase, Report, WantedState, labels};
+use crate::orchestrator::secrets::Secrets;
 use crate::policy::PolicySet;
 use crate::telemetry::whole;
 
@@ -154,16 +155,23 @@ impl Operations<'_> {
         most: usize,
     ) -> (AnalysisId, [Vec<String>; 2]) {
         let app = view::app(analysis);
-        let own = self.logs_of(&app, names, most).await;
-        (analysis.id, [own, self.logs_of(&gateway_app(&app), names, most).await])
+        let secrets = match Secrets::read(self.cluster, self.namespace, analysis.id).await {
+            Ok(secrets) => secrets,
+            Err(problem) => {
+                warn!(analysis = %analysis.id, problem, "without knowing its secrets no log is told");
+                return (analysis.id, [Vec::new(), Vec::new()]);
+            }
+        };
+        let own = self.logs_of(&app, names, most, &secrets).await;
+        (analysis.id, [own, self.logs_of(&gateway_app(&app), names, most, &secrets).await])
     }
 
     /// The logs of an app's pods; one that cannot be read is left out, so that it keeps nobody from the others.
-    async fn logs_of(&self, app: &str, names: &Names, most: usize) -> Vec<String> {
+    async fn logs_of(&self, app: &str, names: &Names, most: usize, secrets: &Secrets) -> Vec<String> {
         let mut texts = Vec::new();
         for pod in names.get(app).into_iter().flatten() {
             match self.cluster.log(&self.place(pod.clone()), app, LogBounds { head: 0, tail: most }).await {
-                Ok(text) => texts.extend(text.map(|text| clean_log(&text))),
+                Ok(text) => texts.extend(text.map(|text| secrets.clean_log(&text))),
                 Err(problem) => warn!(pod, problem = %whole(&problem), "a pod's log cannot be read"),
             }
         }
