@@ -110,6 +110,9 @@ pub enum RemoteProblem {
     /// Nobody answered, or not to the end.
     #[error("no answer: {0}")]
     Unreachable(String),
+    /// The answer began, and ended before it was whole.
+    #[error("the answer broke off: {0}")]
+    BrokenOff(String),
     /// Too slow.
     #[error("no answer in time")]
     Late,
@@ -128,7 +131,7 @@ impl Ways {
 impl RemoteProblem {
     /// Whether the same question may be answered a moment later.
     pub fn may_pass(&self) -> bool {
-        matches!(self, RemoteProblem::Unreachable(_) | RemoteProblem::Late)
+        matches!(self, RemoteProblem::Unreachable(_) | RemoteProblem::BrokenOff(_) | RemoteProblem::Late)
     }
 }
 
@@ -178,7 +181,7 @@ impl Remote {
         };
         let mut response = request.send().await.map_err(unanswered)?;
         let mut body = Vec::new();
-        while let Some(piece) = response.chunk().await.map_err(unanswered)? {
+        while let Some(piece) = response.chunk().await.map_err(|cause| RemoteProblem::BrokenOff(told(cause)))? {
             if body.len() + piece.len() > question.longest {
                 return Err(RemoteProblem::Large(question.longest));
             }

@@ -93,6 +93,10 @@ fn locations<'a>(analysis: AnalysisId, project: ProjectId, routes: &'a Routes) -
         location(exact(&format!("{broker}/messages")), &["POST"], BROKER, messages),
         location(exact(&format!("{broker}/messages/subscriptions")), &["GET", "POST", "DELETE"], BROKER, messages),
         Location { more: LOGS, ..location(exact("/po/stream_logs"), &["POST"], "^(/.*)", &routes.orchestrator.target) },
+        Location {
+            more: HEALTH,
+            ..location(exact("/analysis/healthz"), &["GET"], "^/analysis(/.*)", &routes.analysis)
+        },
         location("~ ^/analysis/".to_owned(), &["GET", "POST"], "^/analysis(/.*)", &routes.analysis),
     ]
 }
@@ -132,6 +136,8 @@ const SEARCH: &str = r"~ ^/kong/[^/]+/fhir/(?:[^/]+/)*_search\z";
 /// The storage service's paths, with and without something behind them.
 const STORAGE: &str = r"~ ^/storage/(?:final|local|intermediate)(?:/|\z)";
 const BROKER: &str = "^/message-broker(/.*)";
+/// Whoever asks how an analysis is waits for less than ten seconds: that it hangs is told before.
+const HEALTH: &[&str] = &["proxy_connect_timeout 3s;", "proxy_send_timeout 3s;", "proxy_read_timeout 5s;"];
 /// Log lines are few, and what takes them answers at once.
 const LOGS: &[&str] = &["client_max_body_size 1m;"];
 

@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::bundle::Services;
 use crate::cluster::{Change, Kind};
 use crate::facts::Place;
-use crate::model::{AnalysisId, AnalysisObject, Phase, labels};
+use crate::model::{AnalysisId, AnalysisObject, Phase, Run, labels};
 
 /// All that is known.
 #[derive(Debug, Default)]
@@ -135,11 +135,13 @@ impl Known {
         }
         // A label that changed has taken the object away from whom it belonged to.
         self.forget(kind, &place.name);
-        let label =
-            object.pointer("/metadata/labels").and_then(|all| all.get(labels::ANALYSIS)).and_then(Value::as_str);
-        let Some(id) = label.and_then(|label| label.parse().ok()) else {
-            self.common.insert((kind, place.name.clone()), object.clone());
-            return Concerns::Nobody;
+        let id = match belongs(kind, &place.name, object) {
+            Belongs::To(id) => id,
+            Belongs::ToTheNamespace => {
+                self.common.insert((kind, place.name.clone()), object.clone());
+                return Concerns::Nobody;
+            }
+            Belongs::ToOthers => return Concerns::Nobody,
         };
         let key = (kind, place.name.clone());
         self.owners.insert(key.clone(), id);
@@ -231,6 +233,48 @@ impl Known {
     }
 }
 
+/// Whose an object is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Belongs {
+    /// This analysis's.
+    To(AnalysisId),
+    /// The namespace's.
+    ToTheNamespace,
+    /// Somebody else's, who put an analysis's label on it: it neither goes with the analysis nor holds it up.
+    ToOthers,
+}
+
+/// Every object of an analysis bears its id as a label and in its name. Of one that is too long to be held whole the name
+/// alone is known, and that it may be the analysis's is enough.
+fn belongs(kind: Kind, name: &str, object: &Value) -> Belongs {
+    let named = id_in(name);
+    let Some(given) = object.pointer("/metadata/labels").and_then(Value::as_object) else {
+        return named.map_or(Belongs::ToTheNamespace, Belongs::To);
+    };
+    let text = |key: &str| given.get(key).and_then(Value::as_str);
+    let Some(label) = text(labels::ANALYSIS) else { return Belongs::ToTheNamespace };
+    let app = text(labels::APP).unwrap_or_default();
+    let run = Run::of_app(app.strip_prefix(labels::GATEWAY_PREFIX).unwrap_or(app));
+    match named.filter(|id| id.to_string() == label) {
+        // Anybody may call a pod what he likes; whoever bears such an `app` has met the webhook.
+        Some(id) if kind != Kind::Pod || run.is_some_and(|run| run.analysis == id) => Belongs::To(id),
+        _ => Belongs::ToOthers,
+    }
+}
+
+/// The id that stands in a name.
+fn id_in(name: &str) -> Option<AnalysisId> {
+    let starts = 0..=name.len().checked_sub(ID)?;
+    let mut found = starts.filter_map(|start| name.get(start..start + ID)).filter_map(|part| {
+        let id: AnalysisId = part.parse().ok()?;
+        (id.to_string() == part).then_some(id)
+    });
+    found.next()
+}
+
+/// The length of an id.
+const ID: usize = 36;
+
 fn version(object: &Value) -> Option<&str> {
     object.pointer("/metadata/resourceVersion").and_then(Value::as_str)
 }
@@ -243,20 +287,60 @@ mod tests {
 
     use super::*;
 
-    const ID: &str = "0d8a1f2e-1c2b-4d3e-8f40-1a2b3c4d5e6f";
+    const OWNER: &str = "0d8a1f2e-1c2b-4d3e-8f40-1a2b3c4d5e6f";
+    const NAME: &str = "analysis-0d8a1f2e-1c2b-4d3e-8f40-1a2b3c4d5e6f-1";
 
     fn place(name: &str) -> Place {
         Place { namespace: "flame".to_owned(), name: name.to_owned() }
     }
 
     fn deployment(version: &str) -> Value {
-        let labels = json!({"flamewarden.dev/analysis": ID});
-        json!({"metadata": {"name": "a", "namespace": "flame", "resourceVersion": version, "labels": labels}})
+        let labels = json!({"flamewarden.dev/analysis": OWNER});
+        json!({"metadata": {"name": NAME, "namespace": "flame", "resourceVersion": version, "labels": labels}})
     }
 
     fn known_version(known: &Known) -> Option<&str> {
-        let objects = known.objects.get(&ID.parse().unwrap())?;
-        objects.get(&(Kind::Deployment, "a".to_owned())).and_then(version)
+        let objects = known.objects.get(&OWNER.parse().unwrap())?;
+        objects.get(&(Kind::Deployment, NAME.to_owned())).and_then(version)
+    }
+
+    #[test]
+    fn an_object_is_its_analysis_s_by_label_and_name_and_a_pod_by_its_app_too() {
+        let owner = Belongs::To(OWNER.parse().unwrap());
+        let pod = format!("{NAME}-7d4b9-x");
+        let other = OWNER.replace('0', "1");
+        let labelled = |app: &str| json!({"metadata": {"labels": {"flamewarden.dev/analysis": OWNER, "app": app}}});
+        for (kind, name, object, want) in [
+            (Kind::Deployment, NAME, labelled(NAME), owner),
+            (Kind::Deployment, &format!("nginx-{NAME}"), labelled("x"), owner),
+            (
+                Kind::Secret,
+                &format!("flame-harbor-{OWNER}"),
+                json!({"metadata": {"labels": {"flamewarden.dev/analysis": OWNER}}}),
+                owner,
+            ),
+            (Kind::Pod, &pod, labelled(NAME), owner),
+            (Kind::Pod, &format!("nginx-{pod}"), labelled(&format!("nginx-{NAME}")), owner),
+            // What is cut off for its length.
+            (Kind::Pod, &pod, json!({"metadata": {"name": pod}}), owner),
+            (Kind::Deployment, NAME, json!({"metadata": {"name": NAME}}), owner),
+            // Anybody's.
+            (Kind::Pod, "x", labelled(NAME), Belongs::ToOthers),
+            (Kind::Pod, &pod, labelled("x"), Belongs::ToOthers),
+            (Kind::Pod, &pod, labelled(&format!("analysis-{other}-1")), Belongs::ToOthers),
+            (Kind::Deployment, "x", labelled(NAME), Belongs::ToOthers),
+            (Kind::Deployment, &format!("analysis-{other}-1"), labelled(NAME), Belongs::ToOthers),
+            // The namespace's.
+            (
+                Kind::NetworkPolicy,
+                &format!("flamewarden-{NAME}"),
+                json!({"metadata": {"labels": {"app": "x"}}}),
+                Belongs::ToTheNamespace,
+            ),
+            (Kind::Service, "kong", json!({"metadata": {"name": "kong"}}), Belongs::ToTheNamespace),
+        ] {
+            assert_eq!(belongs(kind, name, &object), want, "{kind:?} {name} {object}");
+        }
     }
 
     #[test]
@@ -266,11 +350,11 @@ mod tests {
             [(Some("5"), None, "5"), (None, Some("7"), "7"), (Some("6"), None, "7"), (Some("10"), None, "10")]
         {
             if let Some(version) = stored {
-                known.writing(ID.parse().unwrap());
-                known.written(ID.parse().unwrap(), Some((Kind::Deployment, place("a"), deployment(version))));
+                known.writing(OWNER.parse().unwrap());
+                known.written(OWNER.parse().unwrap(), Some((Kind::Deployment, place(NAME), deployment(version))));
             }
             if let Some(version) = told {
-                let change = Change::Seen(place("a"), deployment(version));
+                let change = Change::Seen(place(NAME), deployment(version));
                 known.observe(Kind::Deployment, "flame", change);
             }
             assert_eq!(known_version(&known), Some(want), "{stored:?} {told:?}");
@@ -279,25 +363,25 @@ mod tests {
 
     #[test]
     fn what_a_write_stored_and_the_watch_has_lost_since_is_gone() {
-        let id = ID.parse().unwrap();
+        let id = OWNER.parse().unwrap();
         let mut known = Known::of_namespace("flame");
         let seen = |known: &mut Known, version| {
-            known.observe(Kind::Deployment, "flame", Change::Seen(place("a"), deployment(version)))
+            known.observe(Kind::Deployment, "flame", Change::Seen(place(NAME), deployment(version)))
         };
         known.writing(id);
         seen(&mut known, "5");
-        known.observe(Kind::Deployment, "flame", Change::Gone(place("a")));
-        known.written(id, Some((Kind::Deployment, place("a"), deployment("5"))));
+        known.observe(Kind::Deployment, "flame", Change::Gone(place(NAME)));
+        known.written(id, Some((Kind::Deployment, place(NAME), deployment("5"))));
         assert_eq!(known_version(&known), None, "lost while it was written");
         known.writing(id);
-        known.observe(Kind::Deployment, "flame", Change::Gone(place("b")));
-        known.written(id, Some((Kind::Deployment, place("a"), deployment("6"))));
+        known.observe(Kind::Deployment, "flame", Change::Gone(place("another")));
+        known.written(id, Some((Kind::Deployment, place(NAME), deployment("6"))));
         assert_eq!(known_version(&known), Some("6"), "another was lost");
-        known.observe(Kind::Deployment, "flame", Change::Gone(place("a")));
+        known.observe(Kind::Deployment, "flame", Change::Gone(place(NAME)));
         known.writing(id);
         known.written(id, None);
         known.writing(id);
-        known.written(id, Some((Kind::Deployment, place("a"), deployment("7"))));
+        known.written(id, Some((Kind::Deployment, place(NAME), deployment("7"))));
         assert_eq!(known_version(&known), Some("7"), "lost before it was written");
         known.observe(Kind::Deployment, "flame", Change::Listing);
         known.observe(Kind::Deployment, "flame", Change::Listed);
@@ -310,8 +394,8 @@ mod tests {
         let list = (Kind::Deployment, "flame".to_owned());
         assert!(!known.has_seen([&list]));
         known.observe(Kind::Deployment, "flame", Change::Listing);
-        let told = known.observe(Kind::Deployment, "flame", Change::Seen(place("a"), deployment("1")));
-        assert_eq!(told, Concerns::One(ID.parse().unwrap()));
+        let told = known.observe(Kind::Deployment, "flame", Change::Seen(place(NAME), deployment("1")));
+        assert_eq!(told, Concerns::One(OWNER.parse().unwrap()));
         assert_eq!(known.observe(Kind::Deployment, "flame", Change::Listed), Concerns::All);
         assert!(known.has_seen([&list]));
         assert_eq!(known_version(&known), Some("1"));
@@ -321,7 +405,7 @@ mod tests {
 
         let elsewhere = Place { namespace: "node".to_owned(), name: "kong".to_owned() };
         let mut kong = json!({
-            "metadata": {"name": "kong", "namespace": "node", "labels": {"flamewarden.dev/analysis": ID}},
+            "metadata": {"name": "kong", "namespace": "node", "labels": {"flamewarden.dev/analysis": OWNER}},
             "spec": {"clusterIP": "10.0.0.1"},
         });
         let tell = |known: &mut Known, object: &Value| {

@@ -164,6 +164,8 @@ impl Visitor {
                 None => return answer(Answer::Silent),
             },
             Ok(_) => return answer(Answer::Silent),
+            // The gateway itself answers within the time that it gives its analysis: what began was the analysis's.
+            Err(RemoteProblem::Large(_) | RemoteProblem::BrokenOff(_)) => return answer(Answer::Silent),
             Err(problem) => {
                 debug!(app = run.app(), problem = %whole(&problem), "a gateway does not answer");
                 return answer(Answer::Unreachable);

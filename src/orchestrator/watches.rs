@@ -9,6 +9,27 @@ use crate::cluster::{self, Change, Cluster, Interest, Kind};
 use crate::model::{Keep, labels};
 use crate::policy::Orchestrator;
 
+/// Who an object is and to whom it belongs, and these members besides. Of labels and annotations only our own are kept: how
+/// many there are and how long is for others to decide, and what is too long is cut off.
+macro_rules! kept {
+    ($($($member:literal),+);*) => {
+        &[
+            &["metadata", "name"],
+            &["metadata", "namespace"],
+            &["metadata", "uid"],
+            &["metadata", "resourceVersion"],
+            &["metadata", "deletionTimestamp"],
+            &["metadata", "ownerReferences"],
+            &["metadata", "labels", labels::APP],
+            &["metadata", "labels", labels::COMPONENT],
+            &["metadata", "labels", labels::ANALYSIS],
+            &["metadata", "labels", "app.kubernetes.io/managed-by"],
+            &["metadata", "annotations", labels::RENEW_TOKEN],
+            $(&[$($member),+]),*
+        ]
+    };
+}
+
 /// What is watched, and what comes of it.
 pub(super) struct Watches {
     lists: BTreeSet<(Kind, String)>,
@@ -33,16 +54,15 @@ impl Watches {
         };
         let namespace = &settings.namespace;
         watch(Kind::Analysis, namespace, "", &[&[]]);
-        for kind in [Kind::ConfigMap, Kind::Deployment] {
-            watch(kind, namespace, labels::ANALYSIS, &[&[]]);
-        }
-        watch(Kind::NetworkPolicy, namespace, "app.kubernetes.io/managed-by=flamewarden", &[&[]]);
+        watch(Kind::ConfigMap, namespace, labels::ANALYSIS, kept!["data"]);
+        watch(Kind::Deployment, namespace, labels::ANALYSIS, kept!["spec"; "status", "availableReplicas"]);
+        watch(Kind::NetworkPolicy, namespace, "app.kubernetes.io/managed-by=flamewarden", kept!["spec"]);
         // What a Secret holds is nobody's business here.
-        watch(Kind::Secret, namespace, labels::ANALYSIS, &[&["metadata"]]);
-        watch(Kind::Pod, namespace, labels::ANALYSIS, &[&["metadata"], &["status"]]);
+        watch(Kind::Secret, namespace, labels::ANALYSIS, kept![]);
+        watch(Kind::Pod, namespace, labels::ANALYSIS, kept![]);
         let elsewhere = settings.upstreams.each().into_values().filter_map(|upstream| upstream.namespace.as_ref());
         for namespace in elsewhere.chain([namespace]) {
-            watch(Kind::Service, namespace, "", &[&["metadata"], &["spec"]]);
+            watch(Kind::Service, namespace, "", kept!["spec"]);
         }
         Watches { lists, news, _tasks: tasks }
     }

@@ -42,7 +42,7 @@ fn is_analysis(name: &str) -> bool {
 pub(super) fn app_of(object: &Value) -> Option<String> {
     let name = object.pointer("/metadata/name").and_then(Value::as_str)?;
     let label = object.pointer("/metadata/labels/app").and_then(Value::as_str);
-    let name = label.or_else(|| name.strip_suffix("-config"))?;
+    let name = label.unwrap_or_else(|| name.strip_suffix("-config").unwrap_or(name));
     let app = name.strip_prefix(labels::GATEWAY_PREFIX).unwrap_or(name);
     Run::of_app(app).map(|run| run.app())
 }
