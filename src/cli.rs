@@ -6,6 +6,7 @@ mod manifests;
 mod release;
 mod test;
 
+use std::ffi::OsString;
 use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -102,8 +103,8 @@ struct Serve {
     /// Folder of the serving certificate (tls.crt, tls.key); the webhook needs it.
     #[arg(long, value_name = "DIR")]
     certificates: Option<PathBuf>,
-    /// How to reach the API server; without it, as a pod does.
-    #[arg(long, value_name = "FILE", env = "KUBECONFIG")]
+    /// How to reach the API server; without it, by the file in the variable KUBECONFIG, or as a pod does.
+    #[arg(long, value_name = "FILE")]
     kubeconfig: Option<PathBuf>,
     /// Flamewarden's own namespace.
     #[arg(long, value_name = "NAME", default_value = "flamewarden-system")]
@@ -189,7 +190,7 @@ impl Serve {
             connections: ConnectionLimits { drain: self.drain, linger: self.linger, ..ConnectionLimits::default() },
             reviews: ReviewLimits { bytes_in_flight: self.bytes_in_flight, ..ReviewLimits::default() },
             controller: app::ControllerSettings {
-                kubeconfig: self.kubeconfig,
+                kubeconfig: self.kubeconfig.or_else(from_environment),
                 namespace: self.namespace,
                 identity: self.identity,
                 timing: LeaseTiming::default(),
@@ -251,13 +252,33 @@ fn duration(text: &str) -> Result<Duration, String> {
     Duration::try_from(span).map_err(|_| "must not be negative".to_owned())
 }
 
+/// The file that the variable KUBECONFIG names. An empty variable is as none, which clap's own reading does not know.
+fn from_environment() -> Option<PathBuf> {
+    named(std::env::var_os("KUBECONFIG"))
+}
+
+fn named(variable: Option<OsString>) -> Option<PathBuf> {
+    variable.filter(|file| !file.is_empty()).map(PathBuf::from)
+}
+
 /// The kubeconfig of a command that people type: as given, or where kubectl looks. None is left to pods.
 fn kubeconfig(given: Option<PathBuf>) -> Option<PathBuf> {
     let home = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".kube/config"));
-    given.or_else(|| home().filter(|file| file.exists()))
+    given.or_else(from_environment).or_else(|| home().filter(|file| file.exists()))
 }
 
 /// The one line that says why nothing was done; logs may be off. Where nobody reads it, the exit code says so.
 fn complain(problem: &anyhow::Error) {
     let _ = writeln!(io::stderr(), "flamewarden: {problem:#}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_empty_variable_names_no_kubeconfig() {
+        let of = |variable: Option<&str>| named(variable.map(OsString::from));
+        assert_eq!([of(None), of(Some("")), of(Some("/a"))], [None, None, Some(PathBuf::from("/a"))]);
+    }
 }

@@ -22,7 +22,50 @@ fn a_problem_names_file_line_and_reason() {
     let problem = PolicySet::parse([("a.yaml", broken.as_str())]).unwrap_err().to_string();
     assert!(problem.contains("a.yaml") && problem.contains("graceMaximun") && problem.contains("line"), "{problem}");
     let alone = PolicySet::parse([("a.yaml", ANALYSIS)]).unwrap_err().to_string();
-    assert!(alone.contains("no document of kind Installation"), "{alone}");
+    assert_eq!(
+        alone,
+        "policies: no document of kind Installation (copy installation.yaml.example to installation.yaml and change it); \
+         there must be exactly one"
+    );
+}
+
+/// Of documents of which one may be there, two are told with their files.
+#[test]
+fn documents_that_are_there_twice_are_told_with_both_files() {
+    let orchestrator = include_str!("../policies/orchestrator.yaml.example");
+    let twice = format!("{INSTALLATION}\n---\n{INSTALLATION}");
+    let whole = [("a.yaml", ANALYSIS), ("g.yaml", GATEWAY), ("i.yaml", INSTALLATION), ("o.yaml", orchestrator)];
+    for (doubled, says) in [
+        (
+            ("i2.yaml", INSTALLATION),
+            "more than one document of kind Installation: in i.yaml and in i2.yaml; remove one",
+        ),
+        (
+            ("o2.yaml", orchestrator),
+            "more than one document of kind Orchestrator: in o.yaml and in o2.yaml; remove one",
+        ),
+        (("a2.yaml", ANALYSIS), "more than one profile with role: analysis: in a.yaml and in a2.yaml; remove one"),
+        (("g2.yaml", GATEWAY), "more than one profile with role: gateway: in g.yaml and in g2.yaml; remove one"),
+        (("i.yaml", &*twice), "more than one document of kind Installation: two in i.yaml; remove one"),
+    ] {
+        let files = whole.into_iter().filter(|(file, _)| *file != doubled.0).chain([doubled]);
+        assert_eq!(PolicySet::parse(files).unwrap_err().to_string(), format!("policies: {says}"));
+    }
+}
+
+/// The example of an Orchestrator makes a whole with that of an Installation whose `gatewayImages` have its image.
+#[test]
+fn the_examples_of_an_installation_and_an_orchestrator_go_together() {
+    let installation = include_str!("../policies/installation.yaml.example");
+    let listed = installation.replace("\"nginx:1.29.8\"", "registry.example.org/nginxinc/");
+    let orchestrator = include_str!("../policies/orchestrator.yaml.example");
+    let read = |installation: &str| {
+        let files = [("a.yaml", ANALYSIS), ("g.yaml", GATEWAY), ("i.yaml", installation), ("o.yaml", orchestrator)];
+        PolicySet::parse(files)
+    };
+    let told = read(installation).unwrap_err().to_string();
+    assert!(told.ends_with(" is none of the Installation's gatewayImages; add it there"), "{told}");
+    assert!(read(&listed).unwrap().orchestrator.is_some_and(|settings| settings.api.is_some()));
 }
 
 #[test]

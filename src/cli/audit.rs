@@ -46,8 +46,9 @@ pub(super) struct Audit {
     /// Says what in the cluster stands in the way of installing, or of a new minor of Kubernetes.
     #[arg(long, conflicts_with_all = ["files", "compare"])]
     preflight: bool,
-    /// How to reach the API server, for `--preflight` and `--cluster`; without it, by ~/.kube/config, or as a pod does.
-    #[arg(long, value_name = "FILE", env = "KUBECONFIG")]
+    /// How to reach the API server, for `--preflight` and `--cluster`; without it, by KUBECONFIG or ~/.kube/config,
+    /// or as a pod does.
+    #[arg(long, value_name = "FILE")]
     kubeconfig: Option<PathBuf>,
     /// How the report is written.
     #[arg(long, short, value_enum, default_value = "text")]

@@ -17,8 +17,8 @@ use crate::model::labels::{ANALYSIS_FINALIZER, APP, ISOLATES, ISOLATION_FINALIZE
 /// Arguments of the command.
 #[derive(Args)]
 pub(super) struct Release {
-    /// How to reach the API server; without it, by ~/.kube/config, or as a pod does.
-    #[arg(long, value_name = "FILE", env = "KUBECONFIG")]
+    /// How to reach the API server; without it, by KUBECONFIG or ~/.kube/config, or as a pod does.
+    #[arg(long, value_name = "FILE")]
     kubeconfig: Option<PathBuf>,
     /// Flamewarden's own namespace.
     #[arg(long, value_name = "NAME", default_value = "flamewarden-system")]

@@ -41,6 +41,20 @@ impl Default for ArchiveSettings {
     }
 }
 
+/// The section as it can be meant: a volume is SQLite's alone.
+pub(super) fn meant<'de, D: Deserializer<'de>>(from: D) -> Result<ArchiveSettings, D::Error> {
+    let settings = ArchiveSettings::deserialize(from)?;
+    let field = match &settings {
+        ArchiveSettings { database: ArchiveDatabase::Sqlite, .. } => return Ok(settings),
+        ArchiveSettings { size: Some(_), .. } => "size",
+        ArchiveSettings { storage_class: Some(_), .. } => "storageClass",
+        _ => return Ok(settings),
+    };
+    Err(D::Error::custom(format!(
+        "archive: `{field}` is said of SQLite's volume, which PostgreSQL has not; leave it out, or use sqlite"
+    )))
+}
+
 fn days<'de, D: Deserializer<'de>>(from: D) -> Result<u16, D::Error> {
     match u16::deserialize(from)? {
         days @ 1..=36500 => Ok(days),
@@ -83,7 +97,7 @@ mod tests {
                 ArchiveSettings { size, storage_class: class, ..usual },
             ),
         ] {
-            assert_eq!(serde_json::from_value::<ArchiveSettings>(section.clone()).unwrap(), want, "{section}");
+            assert_eq!(meant(section.clone()).unwrap(), want, "{section}");
         }
         for (section, says) in [
             (json!({"keepDays": 0}), "0 days are out of reach; write 1 to 36500"),
@@ -92,9 +106,17 @@ mod tests {
             (json!({"size": "0"}), "a volume of no size holds nothing"),
             (json!({"size": "much"}), "`much` is no quantity"),
             (json!({"storageClass": "Fast"}), "`Fast` is no name of a storage class"),
+            (
+                json!({"database": "postgresql", "size": "1Gi"}),
+                "archive: `size` is said of SQLite's volume, which PostgreSQL has not; leave it out, or use sqlite",
+            ),
+            (
+                json!({"database": "postgresql", "storageClass": "fast"}),
+                "archive: `storageClass` is said of SQLite's volume, which PostgreSQL has not; leave it out",
+            ),
             (json!({"url": "postgres://flame:hush@db/x"}), "unknown field `url`"),
         ] {
-            let problem = serde_json::from_value::<ArchiveSettings>(section.clone()).unwrap_err().to_string();
+            let problem = meant(section.clone()).unwrap_err().to_string();
             assert!(problem.contains(says) && !problem.contains("hush"), "{section}: {problem}");
         }
     }

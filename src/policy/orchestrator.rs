@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error};
 
-use super::{ApiSettings, ArchiveSettings, HealthSettings, HubSettings, TokenSettings, WaySettings, checked};
+use super::{ApiSettings, ArchiveSettings, HealthSettings, HubSettings, TokenSettings, WaySettings, archive, checked};
 use crate::model::ImageRef;
 
 /// What the orchestrator needs to know of the node. Written as `kind: Orchestrator`; without it nothing is made.
@@ -38,7 +38,7 @@ pub struct Orchestrator {
     #[serde(default)]
     pub ways: WaySettings,
     /// Where what has ended is kept.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "archive::meant")]
     pub archive: ArchiveSettings,
 }
 

@@ -107,15 +107,16 @@ impl PolicySet {
                 match serde_saphyr::from_str::<Head>(&document).map_err(at)?.kind {
                     Kind::Profile => {
                         let document: ProfileDocument = serde_saphyr::from_str(&document).map_err(at)?;
-                        profiles.push(Profile { name: document.metadata.name, file: file.to_owned(), ..document.spec });
+                        let (name, place) = (document.metadata.name, file.to_owned());
+                        profiles.push((file, Profile { name, file: place, ..document.spec }));
                     }
                     Kind::Installation => {
                         let document: InstallationDocument = serde_saphyr::from_str(&document).map_err(at)?;
-                        installations.push(document.spec);
+                        installations.push((file, document.spec));
                     }
                     Kind::Orchestrator => {
                         let document: OrchestratorDocument = serde_saphyr::from_str(&document).map_err(at)?;
-                        orchestrators.push(document.spec);
+                        orchestrators.push((file, document.spec));
                     }
                     Kind::Rule => {
                         let document: RuleDocument = serde_saphyr::from_str(&document).map_err(at)?;
@@ -124,15 +125,13 @@ impl PolicySet {
                 }
             }
         }
-        let installation = only(
-            installations,
-            "document of kind Installation (copy installation.yaml.example to installation.yaml and change it)",
-        )?;
+        let hint = " (copy installation.yaml.example to installation.yaml and change it)";
+        let installation = only(installations, "document of kind Installation", hint)?;
         let (analysis, gateway): (Vec<_>, Vec<_>) =
-            profiles.into_iter().partition(|profile| profile.role == Role::Analysis);
+            profiles.into_iter().partition(|(_, profile)| profile.role == Role::Analysis);
         let set = PolicySet {
-            analysis: only(analysis, "profile with role: analysis")?.completed(&installation),
-            gateway: only(gateway, "profile with role: gateway")?.completed(&installation),
+            analysis: only(analysis, "profile with role: analysis", "")?.completed(&installation),
+            gateway: only(gateway, "profile with role: gateway", "")?.completed(&installation),
             installation,
             orchestrator: at_most_one(orchestrators, "document of kind Orchestrator")?,
             rules,
@@ -207,13 +206,13 @@ impl PolicySet {
         };
         if !listed(&settings.gateway_image, &self.gateway.images.registries) {
             return Some(format!(
-                "orchestrator: gatewayImage `{}` is none of the Installation's gatewayImages",
+                "orchestrator: gatewayImage `{}` is none of the Installation's gatewayImages; add it there",
                 settings.gateway_image
             ));
         }
         let image = settings.network_statistics_image.as_ref()?;
         (!listed(image, &self.installation.sidecar_images)).then(|| {
-            format!("orchestrator: networkStatisticsImage `{image}` is none of the Installation's sidecarImages")
+            format!("orchestrator: networkStatisticsImage `{image}` is none of the Installation's sidecarImages; add it there")
         })
     }
 }
@@ -303,14 +302,16 @@ struct Named {
     name: String,
 }
 
-fn at_most_one<T>(items: Vec<T>, what: &str) -> Result<Option<T>, PolicyProblem> {
-    if items.is_empty() { Ok(None) } else { only(items, what).map(Some) }
+/// The one document of a sort, each given with its file.
+fn only<T>(items: Vec<(&str, T)>, what: &str, hint: &str) -> Result<T, PolicyProblem> {
+    let none = || PolicyProblem::Set(format!("no {what}{hint}; there must be exactly one"));
+    at_most_one(items, what)?.ok_or_else(none)
 }
 
-fn only<T>(mut items: Vec<T>, what: &str) -> Result<T, PolicyProblem> {
-    match (items.pop(), items.is_empty()) {
-        (Some(item), true) => Ok(item),
-        (Some(_), false) => Err(PolicyProblem::Set(format!("more than one {what}; there must be exactly one"))),
-        (None, _) => Err(PolicyProblem::Set(format!("no {what}; there must be exactly one"))),
+fn at_most_one<T>(mut items: Vec<(&str, T)>, what: &str) -> Result<Option<T>, PolicyProblem> {
+    if let [(first, _), (second, _), ..] = items.as_slice() {
+        let places = if first == second { format!("two in {first}") } else { format!("in {first} and in {second}") };
+        return Err(PolicyProblem::Set(format!("more than one {what}: {places}; remove one")));
     }
+    Ok(items.pop().map(|(_, item)| item))
 }

@@ -127,7 +127,7 @@ fn settings_by_which_a_run_would_be_made_and_refused_are_refused_themselves() {
         format!("policy file orchestrator.yaml: image `{image}` has no digest; write NAME@sha256:… at {place}")
     };
     let unlisted = |setting: &str, image: &str, list: &str| {
-        format!("policies: orchestrator: {setting} `{image}` is none of the Installation's {list}")
+        format!("policies: orchestrator: {setting} `{image}` is none of the Installation's {list}; add it there")
     };
     for (file, old, new, said) in [
         (settings, &*nginx, "nginx:1.31", tag("nginx:1.31", "line 5, column 17")),
