@@ -259,9 +259,9 @@ fn a_refusal_says_where_and_what_to_do() {
     assert_eq!(
         findings.iter().map(ToString::to_string).collect::<Vec<_>>(),
         [
-            "network-policy: spec.endpointSelector ({}): this ciliumnetworkpolicies of cilium.io could select an analysis, \
-          and what it lets through is not known to Flamewarden; let its selector ask for an `app` or `component` that \
-          no analysis has"
+            "network-policy: spec.endpointSelector ({}): this ciliumnetworkpolicies of cilium.io could select an analysis \
+          or its gateway, and what it lets through is not known to Flamewarden; let its selector ask for an `app` or \
+          `component` that no analysis has"
         ]
     );
     let redirect = json!({"spec": {
