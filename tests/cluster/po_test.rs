@@ -149,7 +149,7 @@ fn what_is_wrong_is_refused_and_nothing_is_stored() {
             ("GET", "/po/nothing", (404, detail("Not Found"))),
             ("GET", "/", (404, detail("Not Found"))),
             ("POST", "/po/status", (405, detail("Method Not Allowed"))),
-            ("GET", "/po/history", (200, json!({"analysis": {}, "nginx": {}}))),
+            ("GET", &format!("/po/history/{id}"), (200, json!({"analysis": {}, "nginx": {}}))),
             ("GET", &format!("/po/logs/{id}"), (200, json!({"analysis": {}, "nginx": {}}))),
         ] {
             assert_eq!(api.ask(method, path, None).await, want, "{method} {path}");
