@@ -9,8 +9,7 @@ use crate::model::{AnalysisId, Phase};
 use crate::policy::FieldNames;
 
 /// How an analysis is doing, in the Hub's words.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ProcessStatus {
     /// It is being made.
     Starting,

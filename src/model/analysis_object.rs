@@ -98,7 +98,19 @@ pub enum Phase {
     Failed,
 }
 
+impl AnalysisStatus {
+    /// The condition of that type.
+    pub fn condition(&self, kind: &str) -> Option<&Condition> {
+        self.conditions.iter().find(|condition| condition.kind == kind)
+    }
+}
+
 impl Phase {
+    /// Whether a run in it is over.
+    pub fn is_over(self) -> bool {
+        matches!(self, Phase::Stopped | Phase::Executed | Phase::Failed)
+    }
+
     /// Its name.
     pub fn name(self) -> &'static str {
         match self {

@@ -126,7 +126,7 @@ fn next(view: &View<'_>) -> Step {
         return Step::Report(view.begun(analysis.spec.run));
     }
     match analysis.status.phase {
-        Some(Phase::Stopped | Phase::Executed | Phase::Failed) => view.take_away(|_| true, RUN).unwrap_or(Step::Wait),
+        Some(phase) if phase.is_over() => view.take_away(|_| true, RUN).unwrap_or(Step::Wait),
         Some(Phase::Stuck) => view.start_again(),
         // Stopped and wanted again before it had come to its end.
         Some(Phase::Stopping) => Step::Report(view.begun(analysis.status.run.saturating_add(1))),
@@ -137,7 +137,7 @@ fn next(view: &View<'_>) -> Step {
 impl View<'_> {
     fn stop(&self) -> Step {
         let status = &self.analysis.status;
-        let ended = matches!(status.phase, None | Some(Phase::Stopped | Phase::Executed | Phase::Failed));
+        let ended = status.phase.is_none_or(Phase::is_over);
         if !ended && status.phase != Some(Phase::Stopping) {
             let stopping = AnalysisStatus { phase: Some(Phase::Stopping), ..status.clone() };
             return self.told(self.over(stopping, "Stopping", "its pods are taken away".to_owned()));
@@ -249,7 +249,7 @@ impl View<'_> {
     /// How it is with its token, which the analysis reads when it starts: another is due where there is none yet, or
     /// where half of its time is over.
     fn token(&self) -> Token {
-        let Some(secret) = self.token_secret().filter(|_| self.settings.tokens.is_some()) else { return Token::Fresh };
+        let Some(secret) = self.renewed_secret() else { return Token::Fresh };
         if renewal(secret).is_some_and(|renewal| self.now < renewal) {
             return Token::Fresh;
         }
@@ -264,10 +264,15 @@ impl View<'_> {
         self.objects.get(&(Kind::Secret, token_secret_name(self.analysis.id)))
     }
 
+    /// The token's Secret, where Flamewarden renews it.
+    fn renewed_secret(&self) -> Option<&Value> {
+        self.token_secret().filter(|_| self.settings.tokens.is_some())
+    }
+
     /// When there is something to do though nothing changes.
     pub(super) fn next_look(&self) -> Option<Timestamp> {
         let runs = self.analysis.spec.state == WantedState::Running && !self.analysis.deleting;
-        let token = self.token_secret().filter(|_| self.settings.tokens.is_some()).and_then(renewal);
+        let token = self.renewed_secret().and_then(renewal);
         let rest = self.token_rest.map(|rest| rest.until);
         let token = if rest.is_some() { token.max(rest) } else { token };
         let running = token.into_iter().chain(self.due_at()).filter(|_| runs);

@@ -6,7 +6,7 @@ use crate::model::{AnalysisObject, Run};
 /// The last run of an analysis, as its status tells it; none before the first.
 pub(super) fn record(analysis: &AnalysisObject, pods: Vec<String>) -> Option<RunRecord> {
     let status = &analysis.status;
-    let ready = status.conditions.iter().find(|condition| condition.kind == "Ready");
+    let ready = status.condition("Ready");
     Some(RunRecord {
         run: Run { analysis: analysis.id, number: status.run },
         project: analysis.spec.project_id,

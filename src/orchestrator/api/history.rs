@@ -6,7 +6,7 @@ use futures::stream::{self, Stream, StreamExt};
 use tracing::warn;
 
 use crate::archive::{Archive, ArchiveProblem, LogSource};
-use crate::model::{AnalysisId, AnalysisObject, Phase, Run};
+use crate::model::{AnalysisId, AnalysisObject, Run};
 
 use super::view;
 use crate::telemetry::whole;
@@ -60,7 +60,7 @@ async fn of_run(archive: &Archive, run: Run, most: usize) -> Result<Told, Archiv
 }
 
 fn has_ended(analysis: &AnalysisObject) -> bool {
-    matches!(view::present(analysis), Phase::Stopped | Phase::Executed | Phase::Failed)
+    view::present(analysis).is_over()
 }
 
 /// Of one log: more than the archive keeps.

@@ -9,7 +9,7 @@ use crate::model::{AnalysisId, AnalysisObject, Phase, Run, WantedState};
 
 /// How an analysis is, as whoever asks is to understand it.
 pub(super) fn present(analysis: &AnalysisObject) -> Phase {
-    let ended = matches!(analysis.status.phase, None | Some(Phase::Stopped | Phase::Executed | Phase::Failed));
+    let ended = analysis.status.phase.is_none_or(Phase::is_over);
     match analysis.status.phase {
         _ if analysis.deleting => Phase::Stopping,
         // Asked for, and not begun yet.

@@ -90,7 +90,7 @@ impl View<'_> {
 
     /// When a run whose pods are not available is given up.
     fn late_at(&self, status: &AnalysisStatus) -> Option<Timestamp> {
-        let ready = status.conditions.iter().any(|condition| condition.kind == READY && condition.status == "True");
+        let ready = status.condition(READY).is_some_and(|ready| ready.status == "True");
         let started = status.started_at.filter(|_| !ready && status.phase == Some(Phase::Started))?;
         started.checked_add(self.settings.health.progress_deadline()).ok()
     }
@@ -110,7 +110,7 @@ impl View<'_> {
     /// How long it has been there without a word that it works, if its gateway has been asked.
     fn waited(&self, status: &AnalysisStatus) -> Option<SignedDuration> {
         self.answer().filter(|answer| !matches!(answer, Answer::Unreachable))?;
-        let ready = status.conditions.iter().find(|condition| condition.kind == READY && condition.status == "True")?;
+        let ready = status.condition(READY).filter(|ready| ready.status == "True")?;
         Some(self.now.duration_since(ready.last_transition_time))
     }
 
@@ -165,7 +165,7 @@ impl View<'_> {
         let run = Run { analysis: analysis.id, number: analysis.status.run };
         let gateway = self.objects.get(&(Kind::Service, gateway_app(&run.app())))?;
         let address: IpAddr = gateway.pointer("/spec/clusterIP")?.as_str()?.parse().ok()?;
-        let secret = self.token_secret().filter(|_| self.settings.tokens.is_some());
+        let secret = self.renewed_secret();
         let token = secret.and_then(|secret| secret.pointer("/metadata/resourceVersion")).and_then(Value::as_str);
         Some(Call { run, address, token: token.map(str::to_owned) })
     }

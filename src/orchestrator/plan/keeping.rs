@@ -43,7 +43,7 @@ impl View<'_> {
     /// The status with what the archive does not have, or that it has it again; otherwise nothing is said of it.
     pub(super) fn with_archived(&self, status: AnalysisStatus) -> AnalysisStatus {
         let Some(Archived { lost, behind, .. }) = &self.archived else { return status };
-        let before = status.conditions.iter().find(|condition| condition.kind == ARCHIVED);
+        let before = status.condition(ARCHIVED);
         let before = before.map(|before| before.reason.as_str());
         let said = |status, reason, message: &str| Said { kind: ARCHIVED, status, reason, message: message.to_owned() };
         let said = match (*lost == Some(status.run), behind, before) {
@@ -53,7 +53,7 @@ impl View<'_> {
             _ => return status,
         };
         let since = |status: &AnalysisStatus| {
-            let of_archive = status.conditions.iter().find(|condition| condition.kind == ARCHIVED);
+            let of_archive = status.condition(ARCHIVED);
             of_archive.map(|condition| (condition.status.clone(), condition.reason.clone()))
         };
         let told = self.with(status.clone(), said);
@@ -64,7 +64,7 @@ impl View<'_> {
     /// When an analysis that has ended is to go with all that is kept of it; never without an archive.
     pub(super) fn goes_at(&self) -> Option<Timestamp> {
         let status = &self.analysis.status;
-        let ended = matches!(status.phase, Some(Phase::Stopped | Phase::Executed | Phase::Failed));
+        let ended = status.phase.is_some_and(Phase::is_over);
         let keep = SignedDuration::from_hours(i64::from(self.settings.archive.keep_days) * 24);
         let ended_at = status.ended_at.filter(|_| ended && self.archived.is_some() && !self.analysis.deleting);
         ended_at.and_then(|ended_at| ended_at.checked_add(keep).ok())

@@ -13,19 +13,18 @@ impl View<'_> {
         let status = &self.analysis.status;
         let phase = status.phase?;
         // What is deleted while it runs ends as what is stopped.
-        let told = if self.analysis.deleting && !is_over(phase) { Phase::Stopped } else { phase };
+        let told = if self.analysis.deleting && !phase.is_over() { Phase::Stopped } else { phase };
         let process = ProcessStatus::of(told);
-        let reason = status.conditions.iter().find(|condition| condition.kind == READY);
-        let reason = reason.map_or("", |condition| condition.reason.as_str());
+        let reason = status.condition(READY).map_or("", |condition| condition.reason.as_str());
         let restarts = (status.restarts, self.settings.health.restarts);
-        let says_so = |known: &&crate::model::Condition| known.kind == HUB_TOLD && known.status == "True";
-        let known = status.conditions.iter().find(says_so).is_some_and(|known| known.message == sentence(process));
+        let before = status.condition(HUB_TOLD).filter(|before| before.status == "True");
+        let known = before.is_some_and(|before| before.message == sentence(process));
         Some(News {
             run: status.run,
             status: process,
             progress: status.progress,
             line: status.ended_at.and_then(|ended| line(phase, reason, restarts, ended)),
-            is_known: known && is_over(phase),
+            is_known: known && phase.is_over(),
             gateway: self.call().map(|call| call.address),
         })
     }
@@ -48,7 +47,7 @@ impl View<'_> {
 
     fn with_token(&self, status: AnalysisStatus) -> AnalysisStatus {
         // Nobody renews the token of a run that is over.
-        if self.settings.tokens.is_none() || status.phase.is_none_or(is_over) {
+        if self.settings.tokens.is_none() || status.phase.is_none_or(Phase::is_over) {
             return without(status, TOKEN_FRESH);
         }
         let fresh = self.token_secret().and_then(renewal).is_some_and(|renewal| self.now < renewal);
@@ -64,10 +63,6 @@ impl View<'_> {
 fn without(mut status: AnalysisStatus, kind: &str) -> AnalysisStatus {
     status.conditions.retain(|condition| condition.kind != kind);
     status
-}
-
-fn is_over(phase: Phase) -> bool {
-    matches!(phase, Phase::Stopped | Phase::Executed | Phase::Failed)
 }
 
 /// Whether the Hub knows how the analysis is doing.
