@@ -138,8 +138,9 @@ const STORAGE: &str = r"~ ^/storage/(?:final|local|intermediate)(?:/|\z)";
 const BROKER: &str = "^/message-broker(/.*)";
 /// Whoever asks how an analysis is waits for less than ten seconds: that it hangs is told before.
 const HEALTH: &[&str] = &["proxy_connect_timeout 3s;", "proxy_send_timeout 3s;", "proxy_read_timeout 5s;"];
-/// Log lines are few, and what takes them answers at once.
-const LOGS: &[&str] = &["client_max_body_size 1m;"];
+/// Log lines are few and short, and each costs a question of the API server: whoever sends many is slowed, which one that
+/// waits for answers only notices by that.
+const LOGS: &[&str] = &["client_max_body_size 1m;", "limit_req zone=lines burst=100 delay=20;"];
 
 /// What is refused before anything is matched. What a map cannot answer is refused, too.
 ///
@@ -161,6 +162,9 @@ http {
   fastcgi_temp_path /tmp/fastcgi;
   uwsgi_temp_path /tmp/uwsgi;
   scgi_temp_path /tmp/scgi;
+  limit_req_zone $server_name zone=lines:32k rate=20r/s;
+  limit_req_status 429;
+  limit_req_log_level notice;
   map $request $refused_line {
     default 1;
     "~^[A-Z]+ /[^ #]* HTTP/1\.[01]\z" 0;

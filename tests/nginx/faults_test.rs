@@ -2,6 +2,8 @@
 
 use std::net::SocketAddr;
 
+use futures::future::join_all;
+
 use crate::gateway::{Gateway, kept};
 use crate::recorder::{Recorders, listener, record};
 use crate::rendered::{Family, UPSTREAMS};
@@ -64,6 +66,29 @@ async fn a_gateway_starts_while_every_service_is_away() {
     }
 }
 
+#[tokio::test]
+async fn whoever_sends_many_log_lines_at_once_is_slowed_and_then_refused_and_nothing_else_is() {
+    let upstreams = Recorders::start(Family::Ipv4).await;
+    let gateway = Gateway::changed(Family::Ipv4, &upstreams.addresses, &[("burst=100 delay=20;", "burst=10;")]);
+    let all = async |call: &str| {
+        let sent = format!("{call} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+        let calls: Vec<_> = (0..AT_ONCE).map(|_| exchange(gateway.address, sent.as_bytes())).collect();
+        join_all(calls).await.iter().map(|answer| statuses(answer)[0]).collect::<Vec<u16>>()
+    };
+    let (lines, others) = (all("POST /po/stream_logs").await, all("GET /message-broker/healthz").await);
+    let count = |wanted: u16| lines.iter().filter(|status| **status == wanted).count();
+    assert_eq!(count(200) + count(429), AT_ONCE, "{lines:?}");
+    assert!((11..AT_ONCE).contains(&count(200)), "one and the ten that wait pass at least: {lines:?}");
+    assert_eq!(others, [200; AT_ONCE]);
+    // One that waits for its answers is never refused.
+    let gateway = Gateway::before(&upstreams.addresses);
+    for _ in 0..30 {
+        let answer =
+            exchange(gateway.address, b"POST /po/stream_logs HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").await;
+        assert_eq!(statuses(&answer), [200]);
+    }
+}
+
 /// What each route answers.
 async fn answers(gateway: SocketAddr) -> [u16; 6] {
     let mut answers = [0; 6];
@@ -74,4 +99,5 @@ async fn answers(gateway: SocketAddr) -> [u16; 6] {
     answers
 }
 
+const AT_ONCE: usize = 60;
 const HEALTHY: &[u8] = b"GET /healthz HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
