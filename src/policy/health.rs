@@ -78,3 +78,28 @@ fn within<'de, D: Deserializer<'de>>(from: D, range: RangeInclusive<u32>) -> Res
     }
     Err(D::Error::custom(format!("{number} is out of reach; write {} to {}", range.start(), range.end())))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_out_of_reach_is_refused() {
+        let read = |field: &str, number: &str| {
+            let read: Result<HealthSettings, _> = serde_saphyr::from_str(&format!("{field}: {number}"));
+            read.map_err(|problem| problem.to_string())
+        };
+        let seconds = ["periodSeconds", "progressDeadlineSeconds", "startSeconds", "silenceSeconds"];
+        let rows = seconds.iter().flat_map(|field| {
+            [("0", false), ("1", true), ("86400", true), ("86401", false), ("-1", false)].map(|row| (*field, row))
+        });
+        let restarts = [("0", true), ("100", true), ("101", false), ("-1", false)].map(|row| ("restarts", row));
+        for (field, (number, is_fine)) in rows.chain(restarts) {
+            let read = read(field, number);
+            assert_eq!(read.is_ok(), is_fine, "{field}: {number}: {read:?}");
+        }
+        let told = read("restarts", "101").unwrap_err();
+        assert!(told.contains("101 is out of reach; write 0 to 100"), "{told}");
+        assert!(read("more", "1").is_err());
+    }
+}
