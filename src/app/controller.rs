@@ -88,32 +88,10 @@ pub(super) async fn start(
         metrics: metrics.clone(),
     };
     loops.spawn(orchestration(settings, &guard, archive).run(stopped.clone()));
+    register(&mut loops, settings, &guard, recorder(), &stopped);
     loops.spawn(Guard::new(guard).run(stopped.clone(), synced));
     let endings = Endings { cluster: cluster.clone(), leadership: leadership.clone(), policies: policies.clone() };
     loops.spawn(endings.run(stopped.clone()));
-    let (bundle, known) = watch::channel(Bundle::default());
-    // Without an authority of our own there is nothing that a webhook would know the controller by.
-    if settings.certificates == CertificateSource::Own {
-        let decisions = DecisionSettings {
-            cluster: cluster.clone(),
-            leadership: leadership.clone(),
-            namespace: settings.namespace.clone(),
-            addresses: settings.webhook_addresses.clone(),
-            bundle: known,
-            recorder: recorder(),
-            metrics: metrics.clone(),
-        };
-        loops.spawn(DecisionReader::new(decisions).run(stopped.clone()));
-        let registration = Registration {
-            cluster: cluster.clone(),
-            leadership: leadership.clone(),
-            namespace: settings.namespace.clone(),
-            bundle,
-            policies,
-            metrics,
-        };
-        loops.spawn(registration.run(stopped));
-    }
     let (me, timing) = (settings.identity.clone(), settings.timing);
     let running = Box::pin(async move {
         let election = campaign(elector.clone(), lease.clone(), me.clone(), timing, leadership.clone());
@@ -138,6 +116,40 @@ fn orchestration(settings: &ControllerSettings, guard: &GuardSettings, archive: 
         files: settings.files.clone(),
         archive,
     })
+}
+
+/// What makes the webhook known to the API server and hears its decisions, with what the guard has too.
+fn register(
+    loops: &mut JoinSet<()>,
+    settings: &ControllerSettings,
+    guard: &GuardSettings,
+    recorder: Arc<Recorder>,
+    stopped: &watch::Receiver<bool>,
+) {
+    // Without an authority of our own there is nothing that a webhook would know the controller by.
+    if settings.certificates != CertificateSource::Own {
+        return;
+    }
+    let (bundle, known) = watch::channel(Bundle::default());
+    let decisions = DecisionSettings {
+        cluster: guard.cluster.clone(),
+        leadership: guard.leadership.clone(),
+        namespace: settings.namespace.clone(),
+        addresses: settings.webhook_addresses.clone(),
+        bundle: known,
+        recorder,
+        metrics: guard.metrics.clone(),
+    };
+    loops.spawn(DecisionReader::new(decisions).run(stopped.clone()));
+    let registration = Registration {
+        cluster: guard.cluster.clone(),
+        leadership: guard.leadership.clone(),
+        namespace: settings.namespace.clone(),
+        bundle,
+        policies: guard.policies.clone(),
+        metrics: guard.metrics.clone(),
+    };
+    loops.spawn(registration.run(stopped.clone()));
 }
 
 /// Not ready before every guarded namespace was seen whole.
