@@ -178,13 +178,13 @@ fn whoever_goes_on_after_a_death_keeps_the_logs_and_forgets_what_is_deleted() {
             node.status(&id, |status| is(status, "Ready", "Running")).await;
             drop(first);
             node.wants(&id, json!({"state": "Stopped"})).await;
-            Instance::archiving(&node, Some(dies_after), "", &url).await.died().await;
+            assert!(Instance::archiving(&node, Some(dies_after), "", &url).await.died().await, "at call {dies_after}");
             let next = Instance::archiving(&node, None, "", &url).await;
             node.status(&id, |status| status["phase"] == "stopped").await;
             assert_eq!(archive.logs(of_run).await.unwrap().len(), 2, "after a death at call {dies_after}");
             drop(next);
             node.creator.delete(&node.at("analyses", &id), None).await.unwrap();
-            Instance::archiving(&node, Some(dies_after), "", &url).await.died().await;
+            assert!(Instance::archiving(&node, Some(dies_after), "", &url).await.died().await, "at call {dies_after}");
             let last = Instance::archiving(&node, None, "", &url).await;
             node.guarded.cluster.gone(&node.at("analyses", &id)).await;
             assert_eq!(archive.latest_run(of_run.analysis).await.unwrap(), None, "after a death at call {dies_after}");

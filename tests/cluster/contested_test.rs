@@ -55,11 +55,14 @@ fn two_who_contest_a_lease_lose_no_analysis_and_make_none_twice() {
             let is_last = number / 3 == turns - 1;
             ended(&node, id, if is_last { None } else { Some(number % 3) }).await;
         }
+        let mut held = 0;
         for (leader, cut) in cuts {
-            let too_late: Vec<Write> =
-                both[leader].way.writes().into_iter().filter(|write| in_vain(write, cut)).collect();
+            let writes = both[leader].way.writes();
+            held += writes.iter().filter(|write| waited(write, cut)).count();
+            let too_late: Vec<Write> = writes.into_iter().filter(|write| in_vain(write, cut)).collect();
             assert_eq!(too_late, [], "passed on though another led");
         }
+        assert!(held > 0, "nobody was cut off from a write");
         for id in &made {
             let _ = node.creator.delete(&node.at("analyses", id), None).await;
             node.guarded.cluster.gone(&node.at("analyses", id)).await;
@@ -100,8 +103,12 @@ async fn leader(both: &[Instance]) -> usize {
 
 /// Whether a write waited through the cut and was carried out for somebody who had lost his lease then.
 fn in_vain(write: &Write, cut: Instant) -> bool {
-    let before = write.came < cut + TIMING.deadline && write.came > cut;
-    before && !write.what.contains("/leases") && write.passed.is_some_and(|passed| passed > cut + TIMING.duration)
+    waited(write, cut) && write.passed.is_some_and(|passed| passed > cut + TIMING.duration)
+}
+
+/// Whether a write came after the cut, from somebody who did not know of it yet.
+fn waited(write: &Write, cut: Instant) -> bool {
+    write.came < cut + TIMING.deadline && write.came > cut && !write.what.contains("/leases")
 }
 
 fn running(id: &str, run: u32) -> Vec<String> {

@@ -186,7 +186,11 @@ fn shape(value: &Value, at: &str, found: &mut BTreeSet<String>) {
             "object"
         }
         Value::Array(items) => {
-            items.iter().enumerate().for_each(|(index, item)| shape(item, &format!("{at}/{index}"), found));
+            for (index, item) in items.iter().enumerate() {
+                // Field managers stand in the order of their writes, two of which may come either way round.
+                let place = if at.ends_with("/managedFields") { "*".to_owned() } else { index.to_string() };
+                shape(item, &format!("{at}/{place}"), found);
+            }
             "list"
         }
         Value::String(_) => "text",
