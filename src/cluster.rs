@@ -290,6 +290,12 @@ impl ClusterProblem {
         self.status().is_some_and(|status| status.code == 403)
     }
 
+    /// Why the API server, or somebody whom it asked, takes no such object, if that is it.
+    pub fn refusal(&self) -> Option<&str> {
+        let status = self.status().filter(|status| matches!(status.code, 400 | 403 | 413 | 422))?;
+        Some(&status.message)
+    }
+
     /// Whether an object of that name is there already.
     pub fn is_there_already(&self) -> bool {
         self.status().is_some_and(|status| status.reason == "AlreadyExists")

@@ -15,7 +15,7 @@ use tracing::{debug, info, warn};
 
 use crate::cluster::{Cluster, ClusterProblem, Kind, Leadership, Recorder};
 use crate::install::WEBHOOK;
-use crate::model::Decisions;
+use crate::model::{Backoff, Decisions};
 use crate::serve::Bundle;
 use crate::telemetry::{Metrics, ReasonLabels};
 use fetch::{Connection, FetchProblem};
@@ -115,18 +115,18 @@ impl DecisionSettings {
 /// Follows one replica until it is neither wanted nor there.
 async fn follow(settings: Arc<DecisionSettings>, address: SocketAddr, wanted: watch::Receiver<BTreeSet<SocketAddr>>) {
     let mut seen = Seen::default();
-    let mut wait = FIRST_RETRY;
+    let mut failures = 0u32;
     loop {
         let had = seen.clone();
         let ended = read(&settings, address, &mut seen).await;
-        wait = if seen == had { (wait * 2).min(LAST_RETRY) } else { FIRST_RETRY };
+        failures = if seen == had { failures.saturating_add(1) } else { 0 };
         debug!(%address, problem = %ended, "not read from this replica; it is tried again");
         if !wanted.borrow().contains(&address) {
             settings.lost("replica_gone", u64::from(!seen.complete && !seen.run.is_empty()));
             info!(%address, "replica not followed any more");
             return;
         }
-        tokio::time::sleep(wait).await;
+        tokio::time::sleep(BACKOFF.after(failures)).await;
     }
 }
 
@@ -194,7 +194,7 @@ impl Seen {
 const LOOK: Duration = Duration::from_secs(5);
 const NOT_LEADING: Duration = Duration::from_millis(200);
 const FIRST_RETRY: Duration = Duration::from_millis(500);
-const LAST_RETRY: Duration = Duration::from_secs(10);
+const BACKOFF: Backoff = Backoff::new(FIRST_RETRY, Duration::from_secs(10));
 
 #[cfg(test)]
 mod tests {

@@ -2,6 +2,7 @@
 
 mod analysis;
 mod analysis_object;
+mod backoff;
 mod decision;
 mod finding;
 mod image;
@@ -21,6 +22,7 @@ pub use analysis::{AnalysisId, IdProblem, ProjectId, Run};
 pub use analysis_object::{
     AnalysisObject, AnalysisProblem, AnalysisSpec, AnalysisStatus, Condition, Phase, Report, WantedState,
 };
+pub use backoff::Backoff;
 pub use decision::{CONTROLLER_NAME, DECISIONS_PATH, Decision, Decisions, Outcome, Reference};
 pub use finding::{Edit, Finding, Hold, Severity};
 pub use image::{ImageProblem, ImageRef, registry_problem};

@@ -2,8 +2,10 @@
 
 mod act;
 mod api;
+mod archived;
 mod archiving;
 mod covers;
+mod end_reason;
 mod heard;
 mod hub;
 mod keeper;
@@ -15,8 +17,11 @@ mod queue;
 mod record;
 mod run;
 mod secrets;
+mod session;
 mod settings;
+mod token_rest;
 mod tokens;
+mod unwritten;
 mod visits;
 mod watches;
 

@@ -12,7 +12,7 @@ use tracing::warn;
 use super::watched::{MOST, event, item};
 use super::{Cluster, Kind};
 use crate::facts::Place;
-use crate::model::{ItemCutter, Keep, Sieve, parse};
+use crate::model::{Backoff, ItemCutter, Keep, Sieve, parse};
 
 /// What happened to the objects of one kind in one namespace.
 #[derive(Debug, Clone, PartialEq)]
@@ -171,8 +171,8 @@ struct Patience {
 impl Patience {
     /// One who is refused for long has no more rights there, as when the namespace is gone, and asks calmly.
     fn pause(&mut self, refused: bool, now: Instant) -> Duration {
-        let pause = (FIRST_RETRY * 2u32.saturating_pow(self.failures.min(8))).min(LAST_RETRY);
         self.failures = self.failures.saturating_add(1);
+        let pause = BACKOFF.after(self.failures);
         if !refused {
             self.refused_since = None;
             return pause;
@@ -184,9 +184,8 @@ impl Patience {
 
 /// As client-go's.
 const PAGE: u32 = 500;
-const FIRST_RETRY: Duration = Duration::from_millis(100);
 /// Short enough that a policy is repaired within two seconds once the API server answers again.
-const LAST_RETRY: Duration = Duration::from_secs(1);
+const BACKOFF: Backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(1));
 /// An API server that has just started refuses everybody for a moment, and a role may come after the policies.
 const CALM_AFTER: Duration = Duration::from_secs(30);
 const CALM: Duration = Duration::from_secs(30);

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::plan::Identity;
 use crate::facts::Facts;
+use crate::model::Backoff;
 
 /// The analyses that were acted for lately.
 #[derive(Debug, Default)]
@@ -38,18 +39,18 @@ impl Rests {
 
     /// A step succeeded, and its effect will be seen.
     pub(super) fn settles(&mut self, identity: &Identity, now: Instant) {
-        self.rest(identity, now, |_| SETTLE, 0);
+        self.rest(identity, now, SETTLE, 0);
     }
 
     /// A step failed.
     pub(super) fn failed(&mut self, identity: &Identity, now: Instant) {
-        let failures = self.0.get(identity).map_or(0, |rest| rest.failures);
-        self.rest(identity, now, pause, failures.saturating_add(1));
+        let failures = self.0.get(identity).map_or(0, |rest| rest.failures).saturating_add(1);
+        self.rest(identity, now, BACKOFF.after(failures), failures);
     }
 
-    fn rest(&mut self, identity: &Identity, now: Instant, pause: impl Fn(u32) -> Duration, failures: u32) {
+    fn rest(&mut self, identity: &Identity, now: Instant, pause: Duration, failures: u32) {
         let news = self.0.get(identity).is_some_and(|rest| rest.news);
-        self.0.insert(identity.clone(), Rest { until: now + pause(failures), failures, news: false });
+        self.0.insert(identity.clone(), Rest { until: now + pause, failures, news: false });
         if news {
             self.stir(|about| about == identity, now);
         }
@@ -73,14 +74,10 @@ impl Rests {
     }
 }
 
-fn pause(failures: u32) -> Duration {
-    (FIRST_RETRY * 2u32.saturating_pow(failures.saturating_sub(1).min(8))).min(LAST_RETRY)
-}
-
 /// How long the effect of a step may take to be seen before the step is done once more.
 const SETTLE: Duration = Duration::from_secs(1);
 const FIRST_RETRY: Duration = Duration::from_millis(250);
-const LAST_RETRY: Duration = Duration::from_secs(30);
+const BACKOFF: Backoff = Backoff::new(FIRST_RETRY, Duration::from_secs(30));
 
 #[cfg(test)]
 mod tests {

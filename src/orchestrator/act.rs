@@ -5,15 +5,16 @@ use json_patch::{AddOperation, Patch, PatchOperation, RemoveOperation, TestOpera
 use serde_json::{Value, json};
 use tracing::warn;
 
-use super::archiving::Tried;
+use super::archived::Tried;
+use super::covers::differences;
 use super::keeper::Keeper;
-use super::kept_logs::LogsOf;
-use super::plan::Step;
-use super::tokens::{TokenTrouble, Tokens};
+use super::plan::{LogsOf, Step};
+use super::token_rest::TokenTrouble;
+use super::tokens::Tokens;
+use super::unwritten::How;
 use crate::bundle::token_secret_name;
-use crate::cluster::{Cluster, Kind};
+use crate::cluster::{Cluster, ClusterProblem, Kind};
 use crate::facts::Place;
-use crate::keycloak::KeycloakProblem;
 use crate::model::{AnalysisObject, AnalysisStatus, labels};
 use crate::telemetry::whole;
 
@@ -22,11 +23,13 @@ use crate::telemetry::whole;
 pub(super) enum Outcome {
     /// This is stored now.
     Stored(Kind, Place, Value),
+    /// This was not written as it was to be; what is stored now, where that is known.
+    Unwritten(Kind, Place, How, Option<Value>),
     /// Its effect will be told by the watch.
     Settling,
     /// The same, of a token.
     Token,
-    /// There is no token; the analysis goes on with what it has.
+    /// Keycloak did not do what was asked of it; the analysis goes on with what it has.
     NoToken(TokenTrouble),
     /// It was tried for the object of that uid, and is not tried again.
     Tried(String, Tried),
@@ -47,8 +50,8 @@ pub(super) async fn act(
         Step::Write(kind, object) => {
             let name = object.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default();
             let place = Place { namespace: own.namespace.clone(), name: name.to_owned() };
-            let stored = cluster.apply(kind, &place, &object).await;
-            stored.map(|stored| Outcome::Stored(kind, place, stored))
+            let done = cluster.apply(kind, &place, &object).await;
+            written(kind, place, done, &object)
         }
         Step::Report(status) => {
             let stored = cluster.apply_status(Kind::Analysis, &own, &reported(analysis, &status)).await;
@@ -63,14 +66,8 @@ pub(super) async fn act(
             let place = Place { namespace: own.namespace.clone(), name: token_secret_name(analysis.id) };
             cluster.apply(Kind::Secret, &place, &secret).await.map(|_| Outcome::Token)
         }
-        Step::KeepLogs(logs) => {
-            let kept = keep_logs(cluster, keeper, &logs).await;
-            return Outcome::Tried(analysis.uid.clone(), Tried::Logs(logs.run.number, kept));
-        }
-        Step::Forget => {
-            forget(keeper, analysis).await;
-            return Outcome::Tried(analysis.uid.clone(), Tried::Forgetting);
-        }
+        Step::KeepLogs(logs) => return Outcome::Tried(analysis.uid.clone(), keep_logs(cluster, keeper, &logs).await),
+        Step::Forget => return Outcome::Tried(analysis.uid.clone(), forget(keeper, analysis).await),
         Step::Expire => {
             let deleted = cluster.delete_version(Kind::Analysis, &own, &analysis.uid, &analysis.resource_version).await;
             deleted.map(|()| Outcome::Settling)
@@ -81,12 +78,9 @@ pub(super) async fn act(
         }
         Step::Hold => cluster.change(Kind::Analysis, &own, hold(analysis)).await.map(|()| Outcome::Settling),
         Step::LetGo { has_client } => {
-            if has_client && tokens.is_none() {
-                return Outcome::NotDone(NO_TOKENS.to_owned());
-            }
             // What is left in Keycloak then would be left for ever.
-            if let Some(Err(problem)) = forgotten(tokens, analysis).await {
-                return Outcome::NotDone(whole(&problem));
+            if has_client && let Err(trouble) = forgotten(tokens, analysis).await {
+                return Outcome::NoToken(trouble);
             }
             match let_go(analysis) {
                 Some(patch) => cluster.change(Kind::Analysis, &own, patch).await.map(|()| Outcome::Settling),
@@ -102,22 +96,48 @@ pub(super) async fn act(
     }
 }
 
-async fn keep_logs(cluster: &Cluster, keeper: Option<&Keeper>, logs: &LogsOf) -> bool {
-    match keeper {
+fn written(
+    kind: Kind,
+    place: Place,
+    done: Result<Value, ClusterProblem>,
+    object: &Value,
+) -> Result<Outcome, ClusterProblem> {
+    match done {
+        Ok(stored) => {
+            let fields = differences(&stored, object);
+            Ok(if fields.is_empty() {
+                Outcome::Stored(kind, place, stored)
+            } else {
+                Outcome::Unwritten(kind, place, How::Altered(fields), Some(stored))
+            })
+        }
+        Err(problem) if problem.is_gone() => Err(problem),
+        Err(problem) => match problem.refusal() {
+            Some(why) => Ok(Outcome::Unwritten(kind, place, How::Refused(why.to_owned()), None)),
+            None => Err(problem),
+        },
+    }
+}
+
+async fn keep_logs(cluster: &Cluster, keeper: Option<&Keeper>, logs: &LogsOf) -> Tried {
+    let kept = match keeper {
         Some(keeper) => keeper.keep_logs(cluster, logs).await,
         None => false,
-    }
+    };
+    Tried::Logs(logs.run.number, kept)
 }
 
-async fn forget(keeper: Option<&Keeper>, analysis: &AnalysisObject) {
-    let Some(keeper) = keeper else { return };
-    if !keeper.forget(analysis.id).await {
+async fn forget(keeper: Option<&Keeper>, analysis: &AnalysisObject) -> Tried {
+    if let Some(keeper) = keeper
+        && !keeper.forget(analysis.id).await
+    {
         warn!(analysis = %analysis.id, "the archive has not forgotten an analysis that is deleted; it is told again");
     }
+    Tried::Forgetting
 }
 
-async fn forgotten(tokens: Option<&Tokens>, analysis: &AnalysisObject) -> Option<Result<(), KeycloakProblem>> {
-    Some(tokens?.forget(analysis).await)
+async fn forgotten(tokens: Option<&Tokens>, analysis: &AnalysisObject) -> Result<(), TokenTrouble> {
+    tokens.ok_or(TokenTrouble::NotSetUp)?.forget(analysis).await
 }
 
 fn reported(analysis: &AnalysisObject, status: &AnalysisStatus) -> Value {
@@ -152,6 +172,3 @@ fn same_version(analysis: &AnalysisObject) -> PatchOperation {
 fn at(keys: &[&str]) -> PointerBuf {
     PointerBuf::from_tokens(keys.iter().copied())
 }
-
-const NO_TOKENS: &str =
-    "its Keycloak client would be left, and nobody can take it away; the log says why there are no tokens";

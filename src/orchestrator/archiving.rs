@@ -4,38 +4,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::future::pending;
 use std::sync::Arc;
 
+use super::archived::{Archived, Tried};
 use super::keeper::Keeper;
 use super::plan::View;
 use super::record::record;
 use crate::model::{AnalysisId, AnalysisObject};
 
-/// What is known of one analysis.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Archived {
-    /// Runs of whose logs nobody tries any more to keep them: they are kept, or it was given up.
-    pub(super) tried: BTreeSet<u32>,
-    /// The last run whose logs could not be kept.
-    pub(super) lost: Option<u32>,
-    /// Whether the archive has not taken for a while how the analysis stands.
-    pub(super) behind: bool,
-    /// Whether the archive was told to forget it, and has, or was waited for long enough.
-    pub(super) forgotten: bool,
-}
-
-/// The same of all, where there is an archive.
+/// What was kept of each analysis, where there is an archive.
 pub(super) struct Archiving {
     keeper: Option<Arc<Keeper>>,
     /// With the uid of the object that it is known of.
     each: BTreeMap<AnalysisId, (String, Archived)>,
-}
-
-/// What a step has brought to an end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Tried {
-    /// To keep the logs of a run of that number; whether they are kept.
-    Logs(u32, bool),
-    /// To forget.
-    Forgetting,
 }
 
 impl Archiving {

@@ -1,35 +1,57 @@
-//! Whether a stored object still says what we want it to say.
+//! Whether a stored object still says what we want it to say, and where it does not.
 
 use serde_json::Value;
 
+use crate::model::{FieldPath, Segment};
 use crate::policy::Quantity;
 
-/// Whether everything that `wanted` says is so in `stored`. What `wanted` does not speak of may be anything, since the
-/// API server and other managers fill fields in; a list is compared whole.
+/// The fields of an object that are stored in another way than is wanted. What `wanted` does not speak of may be
+/// anything, since the API server and other managers fill fields in; a list is compared whole, as one field where it has
+/// more or fewer items. Of what the object is, items of lists do not speak.
+pub(super) fn differences(stored: &Value, wanted: &Value) -> Vec<FieldPath> {
+    let mut found = unlike(stored, wanted, false);
+    found.retain(|path| !matches!(path.as_slice(), [Segment::Key(key)] if key == "apiVersion" || key == "kind"));
+    found.into_iter().map(|path| path.into_iter().rev().collect()).collect()
+}
+
+/// Whether there are none.
 pub(super) fn covers(stored: &Value, wanted: &Value) -> bool {
+    differences(stored, wanted).is_empty()
+}
+
+/// Paths, innermost segment first. The API server writes quantities in a form of its own: `2` for `2000m`, `1Gi` for
+/// `1024Mi`.
+fn unlike(stored: &Value, wanted: &Value, are_quantities: bool) -> Vec<Vec<Segment>> {
+    let below = |segment: Segment, mut paths: Vec<Vec<Segment>>| {
+        paths.iter_mut().for_each(|path| path.push(segment.clone()));
+        paths
+    };
     match (stored, wanted) {
-        (Value::Object(stored), Value::Object(wanted)) => wanted.iter().all(|(key, wanted)| {
-            let same = if QUANTITIES.contains(&key.as_str()) { same_quantities } else { covers };
-            stored.get(key).is_some_and(|stored| same(stored, wanted))
-        }),
-        (Value::Array(stored), Value::Array(wanted)) => {
-            stored.len() == wanted.len() && stored.iter().zip(wanted).all(|(stored, wanted)| covers(stored, wanted))
+        (Value::Object(stored), Value::Object(wanted)) => wanted
+            .iter()
+            .flat_map(|(key, wanted)| {
+                let are_quantities = are_quantities || QUANTITIES.contains(&key.as_str());
+                let found = stored.get(key).map(|stored| unlike(stored, wanted, are_quantities));
+                let found = found.unwrap_or_else(|| vec![Vec::new()]);
+                if found.is_empty() { found } else { below(Segment::Key(key.clone()), found) }
+            })
+            .collect(),
+        (Value::Array(stored), Value::Array(wanted)) if stored.len() == wanted.len() => {
+            let items = stored.iter().zip(wanted).enumerate();
+            items
+                .flat_map(|(index, (stored, wanted))| below(Segment::Index(index), unlike(stored, wanted, false)))
+                .collect()
         }
-        (stored, wanted) => stored == wanted,
+        (Value::String(stored), Value::String(wanted)) if are_quantities && same_quantity(stored, wanted) => Vec::new(),
+        (stored, wanted) if stored == wanted => Vec::new(),
+        _ => vec![Vec::new()],
     }
 }
 
-/// The API server writes quantities in a form of its own: `2` for `2000m`, `1Gi` for `1024Mi`.
-fn same_quantities(stored: &Value, wanted: &Value) -> bool {
-    match (stored, wanted) {
-        (Value::Object(stored), Value::Object(wanted)) => {
-            wanted.iter().all(|(key, wanted)| stored.get(key).is_some_and(|stored| same_quantities(stored, wanted)))
-        }
-        (Value::String(stored), Value::String(wanted)) => match (Quantity::parse(stored), Quantity::parse(wanted)) {
-            (Some(stored), Some(wanted)) => !stored.exceeds(&wanted) && !wanted.exceeds(&stored),
-            _ => stored == wanted,
-        },
-        (stored, wanted) => stored == wanted,
+fn same_quantity(stored: &str, wanted: &str) -> bool {
+    match (Quantity::parse(stored), Quantity::parse(wanted)) {
+        (Some(stored), Some(wanted)) => !stored.exceeds(&wanted) && !wanted.exceeds(&stored),
+        _ => false,
     }
 }
 
@@ -40,7 +62,7 @@ const QUANTITIES: [&str; 3] = ["limits", "requests", "sizeLimit"];
 mod tests {
     use serde_json::json;
 
-    use super::covers;
+    use super::{covers, differences};
 
     #[test]
     fn quantities_are_compared_by_what_they_are() {
@@ -75,5 +97,29 @@ mod tests {
         ] {
             assert_eq!(covers(&stored, &wanted), want, "{wanted}");
         }
+    }
+
+    #[test]
+    fn each_field_that_is_another_is_named() {
+        let stored = json!({
+            "kind": "Other",
+            "metadata": {"labels": {"a/b": "c"}},
+            "spec": {"items": [{"a": 1}, {"a": 2, "limits": {"cpu": "2"}}], "more": [1], "kind": "x"},
+        });
+        let wanted = json!({
+            "kind": "Deployment", "apiVersion": "apps/v1",
+            "metadata": {"labels": {"a/b": "d"}},
+            "spec": {"items": [{"a": 1}, {"a": 3, "limits": {"cpu": "3"}}], "more": [1, 2], "kind": "y", "none": {}},
+        });
+        let named: Vec<String> = differences(&stored, &wanted).iter().map(ToString::to_string).collect();
+        let want = [
+            "metadata.labels[\"a/b\"]",
+            "spec.items[1].a",
+            "spec.items[1].limits.cpu",
+            "spec.kind",
+            "spec.more",
+            "spec.none",
+        ];
+        assert_eq!(named, want);
     }
 }

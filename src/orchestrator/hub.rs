@@ -22,13 +22,13 @@ pub(super) use self::news::{News, Word, line, sentence};
 use super::outside::{OutsideFiles, OutsideProblem};
 use crate::cluster::Leadership;
 use crate::hub::{Hub, HubAccount, HubProblem, Outcome};
-use crate::model::AnalysisId;
+use crate::model::{AnalysisId, Backoff};
 use crate::policy::{HubSettings, Orchestrator, WaySettings};
 use crate::remote::{Address, Remote, Ways};
 use crate::telemetry::{Metrics, whole};
 
 /// Everybody who tells the Hub something.
-pub(super) struct Desk {
+pub(super) struct HubReporter {
     shared: Arc<Shared>,
     /// None where no line is to leave the node.
     lines: Option<Lines>,
@@ -64,7 +64,7 @@ struct Shared {
     is_down: AtomicBool,
 }
 
-impl Desk {
+impl HubReporter {
     /// One that has told nobody anything.
     ///
     /// # Errors
@@ -90,7 +90,7 @@ impl Desk {
             questions: Semaphore::new(PLACES),
             is_down: AtomicBool::new(false),
         });
-        Ok(Desk { shared, lines, each: BTreeMap::new(), words, tasks: JoinSet::new() })
+        Ok(HubReporter { shared, lines, each: BTreeMap::new(), words, tasks: JoinSet::new() })
     }
 
     /// From now on this is what the Hub is to know of an analysis; with nothing it is told what it was to be told last.
@@ -236,11 +236,6 @@ fn outcome<T>(done: &Result<T, HubProblem>) -> Outcome {
     done.as_ref().map_or_else(HubProblem::outcome, |_| Outcome::Done)
 }
 
-/// How long to wait after so many failures in a row.
-fn pause(failures: u32) -> Duration {
-    (FIRST_RETRY * 2u32.saturating_pow(failures.min(10))).min(LAST_RETRY)
-}
-
 /// As metrics name it.
 const HUB: &str = "hub";
 /// For one question.
@@ -249,5 +244,4 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const GATEWAY_PATIENCE: Duration = Duration::from_secs(3);
 const PLACES: usize = 8;
 const BACKLOG: usize = 64;
-const FIRST_RETRY: Duration = Duration::from_millis(200);
-const LAST_RETRY: Duration = Duration::from_secs(30);
+const BACKOFF: Backoff = Backoff::new(Duration::from_millis(400), Duration::from_secs(30));

@@ -10,7 +10,8 @@ use tokio::sync::{Notify, Semaphore};
 use tokio::time::{Instant, interval, sleep, timeout};
 use tracing::{info, warn};
 
-use super::kept_logs::{LogsOf, keep};
+use super::kept_logs::keep;
+use super::plan::LogsOf;
 use super::queue::{Queue, Telling};
 use super::settings::OrchestratorSettings;
 use crate::archive::{Archive, ArchiveProblem, RunRecord};

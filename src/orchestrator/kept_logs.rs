@@ -1,25 +1,12 @@
 //! Edge: what a run's pods have written, from their kubelets into the archive, without what its Secret holds.
 
+use super::plan::LogsOf;
 use super::secrets::Secrets;
-use crate::archive::{Archive, ArchiveProblem, LogSource, RunRecord};
+use crate::archive::{Archive, ArchiveProblem, LogSource};
 use crate::cluster::{Cluster, LogBounds};
 use crate::facts::Place;
 use crate::isolation::gateway_app;
-use crate::model::Run;
 use crate::telemetry::whole;
-
-/// Whose logs are to be kept.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct LogsOf {
-    /// The run.
-    pub(super) run: Run,
-    /// Where it is.
-    pub(super) namespace: String,
-    /// Its pods, with whose they are.
-    pub(super) pods: Vec<(LogSource, String)>,
-    /// How the run stands, where it is the last one.
-    pub(super) record: Option<RunRecord>,
-}
 
 /// Keeps all that can be read.
 ///

@@ -10,14 +10,15 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use self::conditions::{ready, reason, text};
+pub(super) use self::keeping::LogsOf;
 use self::removal::{END, RUN, app_of};
-use super::archiving::Archived;
-use super::covers::covers;
+use super::archived::Archived;
+use super::covers::{covers, differences};
 use super::heard::Heard;
 use super::hub::Word;
-use super::kept_logs::LogsOf;
 use super::known::Objects;
-use super::tokens::TokenRest;
+use super::token_rest::TokenRest;
+use super::unwritten::{How, Unwritten};
 use crate::bundle::{Order, Services, objects, pull_secret_name, token_secret_name};
 use crate::cluster::Kind;
 use crate::isolation::gateway_app;
@@ -44,6 +45,8 @@ pub(super) struct View<'a> {
     pub(super) hub: Option<Word>,
     /// Why it has no fresh token, where that was tried.
     pub(super) token_rest: Option<&'a TokenRest>,
+    /// What of it could not be written as it is to be.
+    pub(super) unwritten: Option<&'a Unwritten>,
     /// What is known of what was kept; none without an archive.
     pub(super) archived: Option<Archived>,
     /// The time.
@@ -109,7 +112,7 @@ fn next(view: &View<'_>) -> Step {
             (false, _) => Step::Wait,
             (true, Some(step)) => step,
             (true, None) if view.archived.as_ref().is_some_and(|archived| !archived.forgotten) => Step::Forget,
-            (true, None) => Step::LetGo { has_client: view.settings.tokens.is_some() },
+            (true, None) => view.let_go(),
         };
     }
     if !held {
@@ -220,11 +223,29 @@ impl View<'_> {
                     }
                 }
             }
-            if !stored.is_some_and(|stored| covers(stored, &content(&object))) {
-                return Step::Write(kind, object);
+            if !stored.is_some_and(|stored| covers(stored, &object)) {
+                return self.write(kind, object, stored);
             }
         }
         self.made(&app)
+    }
+
+    /// Writes an object, unless that was in vain a moment ago and would be now.
+    fn write(&self, kind: Kind, object: Value, stored: Option<&Value>) -> Step {
+        let name = object.pointer("/metadata/name").and_then(Value::as_str);
+        let rests = |unwritten: &&Unwritten| {
+            let is_it = unwritten.object.0 == kind && name == Some(&unwritten.object.1);
+            is_it
+                && self.now < unwritten.until
+                && match &unwritten.how {
+                    How::Refused(_) => true,
+                    How::Altered(fields) => stored.is_some_and(|stored| differences(stored, &object) == *fields),
+                }
+        };
+        match self.unwritten.filter(rests).map(Unwritten::told) {
+            Some((reason, message)) => self.not_ready(reason, message),
+            None => Step::Write(kind, object),
+        }
     }
 
     /// All of it is there: says so, and whether it runs.
@@ -275,8 +296,21 @@ impl View<'_> {
         let token = self.renewed_secret().and_then(renewal);
         let rest = self.token_rest.map(|rest| rest.until);
         let token = if rest.is_some() { token.max(rest) } else { token };
-        let running = token.into_iter().chain(self.due_at()).filter(|_| runs);
-        running.chain(self.goes_at()).min()
+        let unwritten = self.unwritten.map(|unwritten| unwritten.until).filter(|until| self.now < *until);
+        let running = token.into_iter().chain(self.due_at()).chain(unwritten).filter(|_| runs);
+        let leaving = rest.filter(|_| self.analysis.deleting);
+        running.chain(self.goes_at()).chain(leaving).min()
+    }
+
+    /// Nothing is left in the cluster; its client in Keycloak goes before it does.
+    fn let_go(&self) -> Step {
+        match self.token_rest.filter(|rest| self.now < rest.until) {
+            Some(rest) => {
+                let (reason, why) = rest.trouble.told();
+                self.not_ready(reason, format!("it goes when its Keycloak client is taken away: {why}"))
+            }
+            None => Step::LetGo { has_client: self.settings.tokens.is_some() },
+        }
     }
 
     fn missing_secret(&self) -> Option<String> {
@@ -300,13 +334,6 @@ impl View<'_> {
 fn renewal(secret: &Value) -> Option<Timestamp> {
     let annotations = secret.pointer("/metadata/annotations")?;
     annotations.get(labels::RENEW_TOKEN)?.as_str()?.parse().ok()
-}
-
-/// What an object says besides what it is, which items of lists do not repeat.
-fn content(object: &Value) -> Value {
-    let members = object.as_object().into_iter().flatten();
-    let members = members.filter(|(key, _)| !matches!(key.as_str(), "apiVersion" | "kind"));
-    members.map(|(key, value)| (key.clone(), value.clone())).collect()
 }
 
 fn kind_of(object: &Value) -> Option<Kind> {

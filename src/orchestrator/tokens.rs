@@ -10,6 +10,7 @@ use tracing::warn;
 
 use super::OutsideFiles;
 use super::outside::OutsideProblem;
+use super::token_rest::TokenTrouble;
 use crate::bundle::keycloak_token;
 use crate::keycloak::{Keycloak, KeycloakProblem, KeycloakSettings, Token};
 use crate::model::AnalysisObject;
@@ -21,51 +22,6 @@ use crate::telemetry::{Metrics, whole};
 pub(super) struct Tokens {
     keycloak: Keycloak,
     metrics: Arc<Metrics>,
-}
-
-/// Why there is no token.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum TokenTrouble {
-    /// Keycloak cannot be asked as the settings say.
-    NotSetUp,
-    /// Keycloak does not answer.
-    Unavailable,
-    /// Keycloak does not give it.
-    Refused,
-}
-
-/// What was asked for in vain.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct TokenRest {
-    /// Why.
-    pub(super) trouble: TokenTrouble,
-    /// When it is asked for again.
-    pub(super) until: Timestamp,
-    failures: u32,
-}
-
-impl TokenTrouble {
-    /// For a condition: a word and a sentence. Nothing of what Keycloak says stands in it.
-    pub(super) fn told(self) -> (&'static str, &'static str) {
-        match self {
-            TokenTrouble::NotSetUp => ("KeycloakNotSetUp", "Keycloak cannot be asked; the log of the start says why"),
-            TokenTrouble::Unavailable => ("KeycloakUnavailable", "Keycloak does not answer; it is asked again"),
-            TokenTrouble::Refused => ("KeycloakRefused", "Keycloak gives no token; the log says why"),
-        }
-    }
-
-    fn of(problem: &KeycloakProblem) -> Self {
-        if problem.may_pass() { TokenTrouble::Unavailable } else { TokenTrouble::Refused }
-    }
-}
-
-impl TokenRest {
-    /// After one more failure; ever longer.
-    pub(super) fn after(before: Option<&TokenRest>, trouble: TokenTrouble, now: Timestamp) -> Self {
-        let failures = before.map_or(0, |before| before.failures).saturating_add(1);
-        let pause = (FIRST_RETRY * 2i32.saturating_pow(failures.min(10))).min(LAST_RETRY);
-        TokenRest { trouble, until: now.saturating_add(pause).unwrap_or(now), failures }
-    }
 }
 
 impl Tokens {
@@ -119,10 +75,14 @@ impl Tokens {
     }
 
     /// Takes the analysis's client away; one that is gone is taken away.
-    pub(super) async fn forget(&self, analysis: &AnalysisObject) -> Result<(), KeycloakProblem> {
+    pub(super) async fn forget(&self, analysis: &AnalysisObject) -> Result<(), TokenTrouble> {
         let done = self.keycloak.delete(&analysis.id.to_string()).await;
-        self.count(done.as_ref().err().map(TokenTrouble::of));
-        done
+        let trouble = done.as_ref().err().map(TokenTrouble::of);
+        if let Err(problem) = done {
+            warn!(analysis = %analysis.id, problem = %whole(&problem), "its client is not taken away");
+        }
+        self.count(trouble);
+        trouble.map_or(Ok(()), Err)
     }
 
     async fn token(&self, analysis: &AnalysisObject) -> Result<Token, KeycloakProblem> {
@@ -142,8 +102,6 @@ impl Tokens {
 
 /// A token that ends at once must not be asked for again and again.
 const SOONEST: jiff::SignedDuration = jiff::SignedDuration::from_secs(5);
-const FIRST_RETRY: jiff::SignedDuration = jiff::SignedDuration::from_millis(100);
-const LAST_RETRY: jiff::SignedDuration = jiff::SignedDuration::from_secs(30);
 /// As metrics name it.
 const KEYCLOAK: &str = "keycloak";
 const PATIENCE: Duration = Duration::from_secs(10);

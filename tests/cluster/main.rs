@@ -73,6 +73,7 @@ mod removal_test;
 mod shared;
 mod side_by_side_test;
 mod tokens_test;
+mod unwritten_test;
 mod user_rules_test;
 
 /// Where archives are that a test stops.

@@ -9,7 +9,7 @@ use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tracing::debug;
 
-use super::{HUB, outcome, pause};
+use super::{BACKOFF, HUB, outcome};
 use crate::hub::{Hub, LogLine, Outcome};
 use crate::model::AnalysisId;
 use crate::telemetry::{Metrics, whole};
@@ -105,7 +105,7 @@ impl Shared {
                     debug!(problem = %whole(&problem), "the Hub does not take a line");
                     break;
                 }
-                Err(_) => sleep(pause(failures)).await,
+                Err(_) => sleep(BACKOFF.after(failures)).await,
             }
         }
         self.metrics.hub_lines_lost.inc();

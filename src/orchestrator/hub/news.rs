@@ -6,6 +6,7 @@ use jiff::{Timestamp, tz::TimeZone};
 
 use crate::hub::{LogLine, Outcome, ProcessStatus};
 use crate::model::Phase;
+use crate::orchestrator::end_reason::EndReason;
 
 /// What the Hub and the analysis itself are to know.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -81,7 +82,7 @@ pub(in crate::orchestrator) fn sentence(status: ProcessStatus) -> String {
 /// says how often it was started again, and how often it may be.
 pub(in crate::orchestrator) fn line(
     phase: Phase,
-    reason: &str,
+    reason: Option<EndReason>,
     (restarts, most): (u32, u32),
     ended: Timestamp,
 ) -> Option<LogLine> {
@@ -94,11 +95,11 @@ pub(in crate::orchestrator) fn line(
             );
             return Some(LogLine { message, level: "info".to_owned(), status: ProcessStatus::Stopped });
         }
-        (Phase::Stuck | Phase::Failed, "Stuck") => "failed to connect to other node components",
-        (Phase::Stuck | Phase::Failed, "TookTooLong" | "FailedAtStart") => {
+        (Phase::Stuck | Phase::Failed, Some(EndReason::Stuck)) => "failed to connect to other node components",
+        (Phase::Stuck | Phase::Failed, Some(EndReason::TookTooLong | EndReason::FailedAtStart)) => {
             "took too long during startup and was restarted"
         }
-        (Phase::Stuck | Phase::Failed, "NotAvailable") => "failed to deploy in kubernetes",
+        (Phase::Stuck | Phase::Failed, Some(EndReason::NotAvailable)) => "failed to deploy in kubernetes",
         _ => return None,
     };
     let (number, end) = match phase {
@@ -157,7 +158,7 @@ mod tests {
             (Executed, "Executed", 0, None),
             (Executing, "Running", 0, None),
         ] {
-            let line = line(phase, reason, (restarts, 3), at);
+            let line = line(phase, EndReason::of_word(reason), (restarts, 3), at);
             let read = line.as_ref().map(|line| (line.level.as_str(), line.message.clone()));
             assert_eq!(read, want, "{phase:?} {reason}");
             assert!(line.is_none_or(|line| line.status == ProcessStatus::of(phase)));

@@ -11,7 +11,7 @@ use tokio::time::{sleep, timeout};
 use uuid::Uuid;
 
 use super::news::{Tell, Word};
-use super::{Shared, outcome, pause};
+use super::{BACKOFF, Shared, outcome};
 use crate::hub::{HubProblem, ProcessStatus};
 use crate::model::AnalysisId;
 
@@ -39,7 +39,7 @@ pub(super) async fn run(shared: Arc<Shared>, id: AnalysisId, mut wanted: watch::
         if wanted.has_changed().is_err() {
             return;
         }
-        sleep(pause(failures)).await;
+        sleep(BACKOFF.after(failures)).await;
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::{Step, View};
 use crate::bundle::BundleProblem;
-use crate::model::{AnalysisStatus, Condition};
+use crate::model::{AnalysisStatus, Condition, Phase};
 
 /// What one condition is to say.
 pub(super) struct Said<'a> {
@@ -18,7 +18,10 @@ pub(super) struct Said<'a> {
 
 impl View<'_> {
     pub(super) fn not_ready(&self, reason: &str, message: String) -> Step {
-        self.told(self.with(self.analysis.status.clone(), ready("False", reason, message)))
+        let status = self.with(self.analysis.status.clone(), ready("False", reason, message));
+        // One that works is not to blame, and what it says counts.
+        let works = status.phase == Some(Phase::Executing) && !self.analysis.deleting;
+        self.told(if works { self.judged(status) } else { status })
     }
 
     /// The status of a run that is over or is to be: nobody asks it any more how it is.

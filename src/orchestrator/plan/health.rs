@@ -1,6 +1,7 @@
 //! What comes of what an analysis answers, and of what it says of itself by its log lines.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
@@ -10,18 +11,19 @@ use super::removal::RUN;
 use super::{Step, View};
 use crate::cluster::Kind;
 use crate::isolation::gateway_app;
-use crate::model::{AnalysisStatus, Phase, Run, WantedState};
+use crate::model::{AnalysisStatus, Backoff, Phase, Run, WantedState};
+use crate::orchestrator::end_reason::EndReason;
 use crate::orchestrator::heard::{Answer, Call};
 
 /// What is to come of a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Verdict {
+enum Course {
     /// It goes on, in this phase.
     On(Phase),
-    /// It does not go on and is started again; why, in a word and in a sentence.
-    Again(&'static str, &'static str),
+    /// It does not go on and is started again; why, and that in a sentence.
+    Again(EndReason, &'static str),
     /// It has come to this end.
-    End(Phase, &'static str, &'static str),
+    End(Phase, EndReason, &'static str),
 }
 
 impl View<'_> {
@@ -29,14 +31,14 @@ impl View<'_> {
     pub(super) fn judged(&self, status: AnalysisStatus) -> AnalysisStatus {
         let status = AnalysisStatus { progress: self.progress(&status), ..status };
         let status = self.heard_of(status);
-        match self.verdict(&status) {
+        match self.course(&status) {
             // What its Secrets or the node's services kept waiting has only begun now.
-            Verdict::On(phase) if matches!(status.phase, None | Some(Phase::Starting)) => {
+            Course::On(phase) if matches!(status.phase, None | Some(Phase::Starting)) => {
                 AnalysisStatus { phase: Some(phase), started_at: Some(self.now), ..status }
             }
-            Verdict::On(phase) => AnalysisStatus { phase: Some(phase), ..status },
-            Verdict::End(phase, reason, message) => self.ended(status, phase, reason, message.to_owned()),
-            Verdict::Again(reason, why) => {
+            Course::On(phase) => AnalysisStatus { phase: Some(phase), ..status },
+            Course::End(phase, reason, message) => self.ended(status, phase, reason, message.to_owned()),
+            Course::Again(reason, why) => {
                 let most = self.settings.health.restarts;
                 if status.restarts >= most {
                     let message = format!("{why}, and it was started again {most} times");
@@ -48,12 +50,12 @@ impl View<'_> {
         }
     }
 
-    fn ended(&self, status: AnalysisStatus, phase: Phase, reason: &str, message: String) -> AnalysisStatus {
+    fn ended(&self, status: AnalysisStatus, phase: Phase, reason: EndReason, message: String) -> AnalysisStatus {
         let status = AnalysisStatus { phase: Some(phase), ended_at: Some(self.now), ..status };
-        self.over(status, reason, message)
+        self.over(status, reason.word(), message)
     }
 
-    fn verdict(&self, status: &AnalysisStatus) -> Verdict {
+    fn course(&self, status: &AnalysisStatus) -> Course {
         let phase = if status.phase == Some(Phase::Executing) { Phase::Executing } else { Phase::Started };
         let reported = self.analysis.reported.filter(|reported| reported.run == status.run);
         let says = match self.answer() {
@@ -65,26 +67,28 @@ impl View<'_> {
             reported.map(|reported| reported.phase).filter(|phase| matches!(phase, Phase::Executed | Phase::Failed));
         match (phase, end.or(says)) {
             (_, Some(Phase::Executed)) => {
-                Verdict::End(Phase::Executed, "Executed", "it says that it has done its work")
+                Course::End(Phase::Executed, EndReason::Executed, "it says that it has done its work")
             }
             (Phase::Executing, Some(Phase::Failed)) => {
-                Verdict::End(Phase::Failed, "Failed", "it says that it has failed")
+                Course::End(Phase::Failed, EndReason::Failed, "it says that it has failed")
             }
-            (_, Some(Phase::Failed)) => Verdict::Again("FailedAtStart", "it says that it has failed before it began"),
-            (_, Some(Phase::Stopped)) => Verdict::End(Phase::Stopped, "Stopped", "it says that it has stopped"),
-            (_, Some(Phase::Stuck)) => Verdict::Again("Stuck", "it says that it is stuck"),
-            (_, Some(Phase::Executing)) => Verdict::On(Phase::Executing),
+            (_, Some(Phase::Failed)) => {
+                Course::Again(EndReason::FailedAtStart, "it says that it has failed before it began")
+            }
+            (_, Some(Phase::Stopped)) => Course::End(Phase::Stopped, EndReason::Stopped, "it says that it has stopped"),
+            (_, Some(Phase::Stuck)) => Course::Again(EndReason::Stuck, "it says that it is stuck"),
+            (_, Some(Phase::Executing)) => Course::On(Phase::Executing),
             (Phase::Executing, _) if self.silence() >= Some(self.settings.health.silence()) => {
-                Verdict::End(Phase::Failed, "Silent", "it worked and does not answer any more")
+                Course::End(Phase::Failed, EndReason::Silent, "it worked and does not answer any more")
             }
-            (Phase::Executing, _) => Verdict::On(Phase::Executing),
+            (Phase::Executing, _) => Course::On(Phase::Executing),
             (_, _) if self.waited(status) >= Some(self.settings.health.start()) => {
-                Verdict::Again("TookTooLong", "it runs and does not answer that it works")
+                Course::Again(EndReason::TookTooLong, "it runs and does not answer that it works")
             }
             (_, _) if self.late_at(status).is_some_and(|late| late <= self.now) => {
-                Verdict::Again("NotAvailable", "its pods have not become available in time, and they say why")
+                Course::Again(EndReason::NotAvailable, "its pods have not become available in time, and they say why")
             }
-            (_, _) => Verdict::On(Phase::Started),
+            (_, _) => Course::On(Phase::Started),
         }
     }
 
@@ -151,8 +155,8 @@ impl View<'_> {
     pub(super) fn again_at(&self) -> Option<Timestamp> {
         let status = &self.analysis.status;
         let stuck = status.phase == Some(Phase::Stuck);
-        let pause = FIRST_PAUSE * 2i32.saturating_pow(status.restarts.min(8));
-        status.ended_at.filter(|_| stuck).and_then(|ended| ended.checked_add(pause.min(LONGEST_PAUSE)).ok())
+        let pause = BACKOFF.after(status.restarts.saturating_add(1));
+        status.ended_at.filter(|_| stuck).and_then(|ended| ended.checked_add(pause).ok())
     }
 
     /// Where it is asked how it is; none while there is nobody to ask.
@@ -171,5 +175,4 @@ impl View<'_> {
     }
 }
 
-const FIRST_PAUSE: SignedDuration = SignedDuration::from_secs(10);
-const LONGEST_PAUSE: SignedDuration = SignedDuration::from_mins(10);
+const BACKOFF: Backoff = Backoff::new(Duration::from_secs(10), Duration::from_mins(10));

@@ -6,12 +6,24 @@ use serde_json::Value;
 use super::conditions::Said;
 use super::removal::app_of;
 use super::{Step, View};
-use crate::archive::LogSource;
+use crate::archive::{LogSource, RunRecord};
 use crate::cluster::Kind;
 use crate::model::{AnalysisStatus, Phase, Run, labels};
-use crate::orchestrator::archiving::Archived;
-use crate::orchestrator::kept_logs::LogsOf;
+use crate::orchestrator::archived::Archived;
 use crate::orchestrator::record::record;
+
+/// Whose logs are to be kept.
+#[derive(Debug, Clone, PartialEq)]
+pub(in crate::orchestrator) struct LogsOf {
+    /// The run.
+    pub(in crate::orchestrator) run: Run,
+    /// Where it is.
+    pub(in crate::orchestrator) namespace: String,
+    /// Its pods, with whose they are.
+    pub(in crate::orchestrator) pods: Vec<(LogSource, String)>,
+    /// How the run stands, where it is the last one.
+    pub(in crate::orchestrator) record: Option<RunRecord>,
+}
 
 impl View<'_> {
     /// What the pods among these objects have written is kept first, where there is an archive and nobody has tried yet.

@@ -4,6 +4,7 @@ use super::conditions::{READY, Said};
 use super::{View, renewal};
 use crate::hub::ProcessStatus;
 use crate::model::{AnalysisStatus, Phase};
+use crate::orchestrator::end_reason::EndReason;
 use crate::orchestrator::hub::{News, line, sentence};
 
 impl View<'_> {
@@ -15,7 +16,7 @@ impl View<'_> {
         // What is deleted while it runs ends as what is stopped.
         let told = if self.analysis.deleting && !phase.is_over() { Phase::Stopped } else { phase };
         let process = ProcessStatus::of(told);
-        let reason = status.condition(READY).map_or("", |condition| condition.reason.as_str());
+        let reason = status.condition(READY).and_then(|condition| EndReason::of_word(&condition.reason));
         let restarts = (status.restarts, self.settings.health.restarts);
         let before = status.condition(HUB_TOLD).filter(|before| before.status == "True");
         let known = before.is_some_and(|before| before.message == sentence(process));

@@ -6,7 +6,7 @@ use super::tests::{World, made};
 use super::*;
 use crate::hub::{Outcome, ProcessStatus};
 use crate::model::Condition;
-use crate::orchestrator::tokens::TokenTrouble;
+use crate::orchestrator::token_rest::TokenTrouble;
 
 const HUB: &str = "  hub: {core: 'http://core', auth: 'http://auth', client: c}\n";
 const TOKENS: &str = "  tokens: {keycloak: 'http://keycloak'}\n";
@@ -127,6 +127,30 @@ fn without_keycloak_what_runs_goes_on_and_what_has_not_begun_waits() {
     world.step();
     assert_eq!(world.analysis.status.phase, Some(Phase::Executed));
     assert_eq!(condition(&world, "TokenFresh"), None, "nobody renews what is over");
+}
+
+#[test]
+fn what_is_deleted_says_that_it_waits_for_keycloak() {
+    let mut world = World::new(TOKENS);
+    world.settle();
+    world.analysis.deleting = true;
+    while !matches!(world.plan().0, Step::LetGo { has_client: true }) {
+        world.step().unwrap();
+    }
+    for (trouble, reason) in [
+        (TokenTrouble::Unavailable, "KeycloakUnavailable"),
+        (TokenTrouble::Refused, "KeycloakRefused"),
+        (TokenTrouble::NotSetUp, "KeycloakNotSetUp"),
+    ] {
+        let rest = TokenRest::after(None, trouble, world.now);
+        let until = rest.until;
+        world.token_rest = Some(rest);
+        world.step().unwrap();
+        assert_eq!(said(&world, "Ready"), pair("False", reason));
+        assert_eq!(world.plan(), (Step::Wait, Some(until)), "it is held");
+        world.now = until;
+        assert_eq!(world.plan().0, Step::LetGo { has_client: true });
+    }
 }
 
 #[test]
