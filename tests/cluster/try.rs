@@ -30,6 +30,7 @@ mod pki;
 mod po;
 mod shared;
 mod try_api;
+mod try_by_hand;
 
 fn main() {
     println!("starting a cluster with Flamewarden in it; its parts are built already");
@@ -51,6 +52,7 @@ fn main() {
             plane.admin_file().display()
         );
         try_api::show(guarded, &folder).await;
+        try_by_hand::show(guarded, &folder);
         println!("\nNow type them yourself, or pods of your own. Ctrl-C ends everything and leaves nothing behind.");
         let node = Node::of(guarded, MADE).await;
         tokio::select! {
