@@ -73,7 +73,12 @@ fn the_audit_finds_nothing_in_a_bundle_neither_shared_nor_dedicated_with_dns_or_
     let own_users = ("policies/flame-analysis.yaml", "userNamespace: any", "userNamespace: required");
     for changes in [&[][..], &[shared], &[without_dns], &[without_statistics], &[strict, own_users]] {
         let folder = Folder::with(changes);
-        fs::write(folder.path("bundle.yaml"), folder.bundle().stdout).unwrap();
+        let namespace = if changes.contains(&shared) { "flame" } else { "analyses" };
+        let services = fs::read_to_string(folder.path("services.yaml")).unwrap();
+        fs::write(folder.path("services.yaml"), services + &gateway_service(namespace)).unwrap();
+        let bundle = text(&folder.bundle().stdout);
+        assert_eq!(bundle.contains(HOST_ALIASES), changes.contains(&without_dns), "{changes:?}: {bundle}");
+        fs::write(folder.path("bundle.yaml"), bundle).unwrap();
         let controller = "system:serviceaccount:flamewarden-system:flamewarden-controller";
         let audit = folder.run(&["audit", "bundle.yaml", "--as", controller]);
         let judged = if changes.contains(&shared) { 9 } else { 10 };
@@ -81,6 +86,22 @@ fn the_audit_finds_nothing_in_a_bundle_neither_shared_nor_dedicated_with_dns_or_
         assert_eq!((text(&audit.stdout), text(&audit.stderr)), (want, String::new()), "{changes:?}");
     }
 }
+
+/// The Service of the run's gateway, as a cluster has it once it is made.
+fn gateway_service(namespace: &str) -> String {
+    format!(
+        "  - apiVersion: v1\n    kind: Service\n    metadata: {{name: {GATEWAY}, namespace: {namespace}}}\n    spec:\n      \
+         clusterIP: 10.0.0.20\n      selector: {{app: {GATEWAY}}}\n      ports: [{{port: 80, targetPort: 8080}}]\n"
+    )
+}
+
+const GATEWAY: &str = "nginx-analysis-0d8a1f2e-1c2b-4d3e-8f40-1a2b3c4d5e6f-1";
+/// How an analysis that may ask nobody for names knows its gateway.
+const HOST_ALIASES: &str = r#"      hostAliases:
+      - hostnames:
+        - nginx-analysis-0d8a1f2e-1c2b-4d3e-8f40-1a2b3c4d5e6f-1
+        ip: "10.0.0.20"
+"#;
 
 #[test]
 fn what_cannot_be_made_is_told_at_once_and_whole() {
