@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::caller::Caller;
+use crate::caller::{Caller, PatchKind};
 use crate::flamewarden::{MADE, guarded};
 use crate::node::{IMAGE, Node};
 use crate::recording::Recording;
@@ -123,6 +123,28 @@ fn the_schema_keeps_out_what_makes_no_sense() {
             let refusal = node.creator.create(&node.collection("analyses"), &object).await.unwrap_err();
             assert_eq!(refusal.code, 422, "{name} {spec}: {}", refusal.message);
         }
+
+        // What the schema does not know is not kept: nobody names a Secret.
+        let mut spec = json!({"projectId": id, "image": IMAGE, "run": 2, "state": "Running", "progress": 0});
+        let mut object = json!({"apiVersion": "flamewarden.dev/v1alpha1", "kind": "Analysis", "metadata": {"name": id}, "spec": spec});
+        object["spec"]["pullSecret"] = json!("another-analysis-s");
+        let stored = node.creator.create(&node.collection("analyses"), &object).await.unwrap();
+        assert_eq!(stored["spec"], spec);
+        let analysis = node.at("analyses", id);
+        for (change, said) in [
+            (json!({"projectId": id.replace('1', "2")}), "an analysis stays with its project"),
+            (json!({"run": 1}), "runs are counted upwards"),
+        ] {
+            let change = json!({"spec": change});
+            let refusal = node.creator.patch(&analysis, PatchKind::Merge, &change).await.unwrap_err();
+            assert!(refusal.code == 422 && refusal.message.contains(said), "{change}: {refusal:?}");
+            assert_eq!(node.admin().get(&analysis).await.unwrap()["spec"], spec, "{change}");
+        }
+        node.wants(id, json!({"run": 3})).await;
+        spec["run"] = json!(3);
+        assert_eq!(node.admin().get(&analysis).await.unwrap()["spec"], spec);
+        node.creator.delete(&analysis, None).await.unwrap();
+        node.guarded.cluster.gone(&analysis).await;
     });
 }
 
