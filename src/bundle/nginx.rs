@@ -162,7 +162,8 @@ http {
   fastcgi_temp_path /tmp/fastcgi;
   uwsgi_temp_path /tmp/uwsgi;
   scgi_temp_path /tmp/scgi;
-  limit_req_zone $server_name zone=lines:32k rate=20r/s;
+  # The least that nginx takes where a page of memory has 64 KiB.
+  limit_req_zone $server_name zone=lines:512k rate=20r/s;
   limit_req_status 429;
   limit_req_log_level notice;
   map $request $refused_line {
