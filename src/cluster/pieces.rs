@@ -18,7 +18,13 @@ pub(super) struct Pieces {
 impl Cluster {
     /// Asks for what stands at a path.
     pub(super) async fn pieces(&self, path: &str) -> Result<Pieces, Error> {
-        let request = http::Request::get(path).body(Vec::new()).map_err(Error::HttpError)?;
+        self.pieces_as(path, "application/json").await
+    }
+
+    /// The same in a form that the API server offers.
+    pub(super) async fn pieces_as(&self, path: &str, accept: &'static str) -> Result<Pieces, Error> {
+        let request = http::Request::get(path).header(http::header::ACCEPT, accept);
+        let request = request.body(Vec::new()).map_err(Error::HttpError)?;
         let body = Box::pin(self.client.request_stream(request).await?);
         Ok(Pieces { body, piece: vec![0; PIECE] })
     }

@@ -109,7 +109,10 @@ impl Watch {
 
     /// Tells of the items of a page; gives what stands around them.
     async fn list_page(&self, path: &str) -> Result<Vec<u8>, Error> {
-        let mut pieces = self.cluster.pieces(path).await?;
+        let mut pieces = self
+            .cluster
+            .pieces_as(path, self.form("application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"))
+            .await?;
         let mut cutter = ItemCutter::new(self.interest.keep, MOST);
         while let Some(piece) = pieces.next_soon().await? {
             let mut seen = Vec::new();
@@ -125,7 +128,10 @@ impl Watch {
         let parameters = WatchParams::default().labels(&self.interest.selector);
         let request = Request::new(self.kind.url(&self.namespace)).watch(&parameters, version);
         let path = request.map_err(Error::BuildRequest)?.uri().to_string();
-        let mut pieces = self.cluster.pieces(&path).await?;
+        let mut pieces = self
+            .cluster
+            .pieces_as(&path, self.form("application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"))
+            .await?;
         let mut sieve = Sieve::of_events(self.interest.keep, MOST);
         let mut silent = true;
         while let Some(mut piece) = pieces.next().await? {
@@ -142,6 +148,11 @@ impl Watch {
         }
         // The API server ends a watch after minutes, in which it has told something.
         if silent { Err(Error::Service("the watch ended at once".into())) } else { Ok(()) }
+    }
+
+    /// Of Secrets only who they are: what they hold never comes here.
+    fn form(&self, metadata_alone: &'static str) -> &'static str {
+        if self.kind == Kind::Secret { metadata_alone } else { "application/json" }
     }
 
     /// Nobody listens any more where it cannot be told; the watch ends then.
