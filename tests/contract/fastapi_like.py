@@ -134,8 +134,6 @@ TOKENS = [None, "", "Bearer", "Bearer x", f"Basic {TOKEN}", f"bearer {TOKEN}", f
 
 # What is answered otherwise on purpose: method, path, what is sent, both answers' statuses, and why.
 OTHERWISE = [
-    ("POST", "/po/", b"\xff", (400, 422), "what is no UTF-8 is no JSON either"),
-    ("POST", "/po/stream_logs", b"\xff", (400, 422), "what is no UTF-8 is no JSON either"),
     ("POST", "/po/stream_logs", {**LINE, "progress": True}, (200, 422), "yes is no number"),
 ]
 

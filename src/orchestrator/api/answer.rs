@@ -78,6 +78,11 @@ impl Answer {
         Answer::detail(408, "the body did not come in time")
     }
 
+    /// A body that is no text.
+    pub(super) fn no_text() -> Self {
+        Answer::detail(400, "There was an error parsing the body")
+    }
+
     /// A body that is no JSON.
     pub(super) fn no_json() -> Self {
         let message = "JSON decode error".to_owned();

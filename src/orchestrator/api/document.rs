@@ -133,6 +133,7 @@ fn answers(operation: Operation, parameter: Parameter) -> Value {
         add(422, "HTTPValidationError", "what is wrong with what was sent");
     }
     if takes {
+        add(400, "Error", "the body is no UTF-8");
         add(408, "Error", "the body did not come in time");
         add(413, "Error", "the body is too large");
     }

@@ -245,6 +245,9 @@ where
     if bytes.is_empty() {
         return Err(Answer::no_body());
     }
+    if str::from_utf8(&bytes).is_err() {
+        return Err(Answer::no_text());
+    }
     parse_at_most(&bytes, VALUES).map(|body| body.to_value()).map_err(|_| Answer::no_json())
 }
 
@@ -317,6 +320,7 @@ mod tests {
             let length = body.len();
             assert_eq!(read(Full::new(Bytes::from(body))).await.map(drop), want, "{length}");
         }
+        assert_eq!(read(Full::new(Bytes::from_static(b"\"\xff\""))).await, Err(Answer::no_text()));
         let read = read(Full::new(Bytes::from(skipped))).await;
         assert_eq!(read, Ok(json!({"metadata": {}})), "what is not counted is not made");
     }
