@@ -237,18 +237,19 @@ impl Cluster {
         stored.map(drop).map_err(|cause| kind.problem("store", place, cause))
     }
 
-    /// Changes an object by JSON Patch.
+    /// Changes an object by JSON Patch; gives what is stored then.
     ///
     /// # Errors
     /// It was not changed, a failed `test` operation among the reasons.
-    pub async fn change(&self, kind: Kind, place: &Place, patch: json_patch::Patch) -> Result<(), ClusterProblem> {
+    pub async fn change(&self, kind: Kind, place: &Place, patch: json_patch::Patch) -> Result<Value, ClusterProblem> {
         self.may_write("change", kind, place)?;
         let parameters = PatchParams { field_manager: Some(self.manager.to_owned()), ..PatchParams::default() };
         let patch = Patch::<()>::Json(patch);
         let changed = self
             .in_time(self.api::<DynamicObject>(kind, &place.namespace).patch(&place.name, &parameters, &patch))
             .await?;
-        changed.map(drop).map_err(|cause| kind.problem("change", place, cause))
+        let changed = changed.map_err(|cause| kind.problem("change", place, cause))?;
+        serde_json::to_value(changed).map_err(|_| ClusterProblem::Shape(place.name.clone()))
     }
 
     fn may_write(&self, verb: &'static str, kind: Kind, place: &Place) -> Result<(), ClusterProblem> {
@@ -433,7 +434,7 @@ mod tests {
         [
             cluster.apply(Kind::Pod, &place, &object).await.map(drop),
             cluster.store(Kind::Pod, &place, &object).await,
-            cluster.change(Kind::Pod, &place, json_patch::Patch::default()).await,
+            cluster.change(Kind::Pod, &place, json_patch::Patch::default()).await.map(drop),
             cluster.delete(Kind::Pod, &place, "uid").await,
         ]
     }

@@ -7,6 +7,7 @@ mod archiving;
 mod covers;
 mod end_reason;
 mod heard;
+mod holding;
 mod hub;
 mod keeper;
 mod kept_logs;
@@ -29,3 +30,6 @@ pub use api::{Api, ApiParts};
 pub use outside::OutsideFiles;
 pub use run::Orchestration;
 pub use settings::OrchestratorSettings;
+
+#[cfg(test)]
+mod testing;

@@ -230,7 +230,7 @@ async fn take(
     let patch = serde_json::from_value(patch).map_err(|_| ClusterProblem::Shape(place.name.clone()))?;
     match cluster.change(kind, place, patch).await {
         Err(problem) if problem.is_gone() => Ok(()),
-        done => done,
+        done => done.map(drop),
     }
 }
 

@@ -62,7 +62,7 @@ pub(super) async fn free(cluster: &Cluster, place: &Place) -> Result<(), Cluster
     let Some(patch) = parse(text.as_bytes()).ok().as_ref().and_then(without_finalizer) else { return Ok(()) };
     match cluster.change(Kind::NetworkPolicy, place, patch).await {
         Err(problem) if problem.is_gone() => {}
-        done => done?,
+        done => drop(done?),
     }
     info!(namespace = place.namespace, policy = place.name, "isolation policy freed");
     Ok(())

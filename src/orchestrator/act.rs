@@ -53,6 +53,12 @@ pub(super) async fn act(
             let done = cluster.apply(kind, &place, &object).await;
             written(kind, place, done, &object)
         }
+        Step::Amend(kind, object, patch) => {
+            let name = object.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default();
+            let place = Place { namespace: own.namespace.clone(), name: name.to_owned() };
+            let done = cluster.change(kind, &place, patch).await;
+            written(kind, place, done, &object)
+        }
         Step::Report(status) => {
             let stored = cluster.apply_status(Kind::Analysis, &own, &reported(analysis, &status)).await;
             stored.map(|stored| Outcome::Stored(Kind::Analysis, own, stored))
@@ -76,14 +82,14 @@ pub(super) async fn act(
             let place = Place { namespace: own.namespace.clone(), name };
             cluster.delete(kind, &place, &uid).await.map(|()| Outcome::Settling)
         }
-        Step::Hold => cluster.change(Kind::Analysis, &own, hold(analysis)).await.map(|()| Outcome::Settling),
+        Step::Hold => cluster.change(Kind::Analysis, &own, hold(analysis)).await.map(|_| Outcome::Settling),
         Step::LetGo { has_client } => {
             // What is left in Keycloak then would be left for ever.
             if has_client && let Err(trouble) = forgotten(tokens, analysis).await {
                 return Outcome::NoToken(trouble);
             }
             match let_go(analysis) {
-                Some(patch) => cluster.change(Kind::Analysis, &own, patch).await.map(|()| Outcome::Settling),
+                Some(patch) => cluster.change(Kind::Analysis, &own, patch).await.map(|_| Outcome::Settling),
                 None => Ok(Outcome::Settling),
             }
         }

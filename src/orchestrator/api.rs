@@ -20,8 +20,6 @@ mod page;
 mod realms;
 mod route;
 mod schemas;
-#[cfg(test)]
-mod testing;
 mod view;
 mod waiting;
 

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
+use super::holding::{held, is_compared};
 use crate::bundle::Services;
 use crate::cluster::{Change, Kind};
 use crate::facts::Place;
@@ -14,6 +15,8 @@ use crate::model::{AnalysisId, AnalysisObject, Phase, Run, labels};
 pub(super) struct Known {
     /// Where analyses are made.
     namespace: String,
+    /// The node's services, by namespace and name.
+    upstreams: BTreeSet<(String, String)>,
     analyses: BTreeMap<AnalysisId, AnalysisObject>,
     /// By the analysis that their label names.
     objects: BTreeMap<AnalysisId, Objects>,
@@ -45,9 +48,9 @@ pub(super) enum Concerns {
 }
 
 impl Known {
-    /// Nothing yet of the analyses of that namespace.
-    pub(super) fn of_namespace(namespace: &str) -> Self {
-        Known { namespace: namespace.to_owned(), ..Known::default() }
+    /// Nothing yet of the analyses of that namespace, whose gateways lead to these Services.
+    pub(super) fn new(namespace: &str, upstreams: BTreeSet<(String, String)>) -> Self {
+        Known { namespace: namespace.to_owned(), upstreams, ..Known::default() }
     }
 
     /// Takes a change in.
@@ -108,8 +111,8 @@ impl Known {
     fn take(&mut self, kind: Kind, place: Place, object: Value) -> Concerns {
         match kind {
             Kind::Service => {
-                let own = self.take_object(kind, &place, &object);
-                let news = self.services.learn(&object);
+                let news = self.leads_to(&place) && self.services.learn(&object);
+                let own = self.take_object(kind, &place, object);
                 match (own, news) {
                     (Concerns::Nobody, true) => Concerns::All,
                     (own, _) => own,
@@ -124,28 +127,37 @@ impl Known {
                 // The schema lets no such object in; one from before it belongs to nobody.
                 Err(_) => Concerns::Nobody,
             },
-            _ => self.take_object(kind, &place, &object),
+            _ => self.take_object(kind, &place, object),
         }
     }
 
-    fn take_object(&mut self, kind: Kind, place: &Place, object: &Value) -> Concerns {
+    /// Whether gateways lead to that Service: one of the node's, or of a run.
+    fn leads_to(&self, place: &Place) -> bool {
+        let analysis = id_in(&place.name).and_then(|id| self.analyses.get(&id));
+        let is_own = analysis.is_some_and(|analysis| is_compared(&place.name, analysis));
+        is_own && place.namespace == self.namespace
+            || self.upstreams.contains(&(place.namespace.clone(), place.name.clone()))
+    }
+
+    fn take_object(&mut self, kind: Kind, place: &Place, object: Value) -> Concerns {
         // The node's own services elsewhere belong to no analysis, whatever they are labelled.
         if place.namespace != self.namespace {
             return Concerns::Nobody;
         }
         // A label that changed has taken the object away from whom it belonged to.
         self.forget(kind, &place.name);
-        let id = match belongs(kind, &place.name, object) {
+        let id = match belongs(kind, &place.name, &object) {
             Belongs::To(id) => id,
             Belongs::ToTheNamespace => {
-                self.common.insert((kind, place.name.clone()), object.clone());
+                self.common.insert((kind, place.name.clone()), object);
                 return Concerns::Nobody;
             }
             Belongs::ToOthers => return Concerns::Nobody,
         };
         let key = (kind, place.name.clone());
         self.owners.insert(key.clone(), id);
-        self.objects.entry(id).or_default().insert(key, object.clone());
+        let object = held(&place.name, object, self.analyses.get(&id));
+        self.objects.entry(id).or_default().insert(key, object);
         Concerns::One(id)
     }
 
@@ -189,10 +201,10 @@ impl Known {
         let place = |name: String| Place { namespace: namespace.to_owned(), name };
         match kind {
             Kind::Analysis => self.analyses.keys().map(|id| place(id.to_string())).collect(),
-            Kind::Service => self.services.names_in(namespace).map(|name| place(name.to_owned())).collect(),
             _ => {
+                let services = self.services.names_in(namespace).filter(|_| kind == Kind::Service).map(str::to_owned);
                 let keys = self.owners.keys().chain(self.common.keys()).filter(|(of, _)| *of == kind);
-                keys.map(|(_, name)| place(name.clone())).collect()
+                keys.map(|(_, name)| name.clone()).chain(services).map(place).collect()
             }
         }
     }
@@ -248,11 +260,14 @@ enum Belongs {
 /// alone is known, and that it may be the analysis's is enough.
 fn belongs(kind: Kind, name: &str, object: &Value) -> Belongs {
     let named = id_in(name);
+    // Nobody else gives a policy such a name.
+    let is_common = kind == Kind::NetworkPolicy && name.starts_with(labels::POLICY_PREFIX);
+    let others = if is_common { Belongs::ToTheNamespace } else { Belongs::ToOthers };
     let Some(given) = object.pointer("/metadata/labels").and_then(Value::as_object) else {
-        return named.map_or(Belongs::ToTheNamespace, Belongs::To);
+        return named.map_or(others, Belongs::To);
     };
     let text = |key: &str| given.get(key).and_then(Value::as_str);
-    let Some(label) = text(labels::ANALYSIS) else { return Belongs::ToTheNamespace };
+    let Some(label) = text(labels::ANALYSIS) else { return others };
     let app = text(labels::APP).unwrap_or_default();
     let run = Run::of_app(app.strip_prefix(labels::GATEWAY_PREFIX).unwrap_or(app));
     match named.filter(|id| id.to_string() == label) {
@@ -299,6 +314,10 @@ mod tests {
         json!({"metadata": {"name": NAME, "namespace": "flame", "resourceVersion": version, "labels": labels}})
     }
 
+    fn known() -> Known {
+        Known::new("flame", BTreeSet::from([("node".to_owned(), "kong".to_owned())]))
+    }
+
     fn known_version(known: &Known) -> Option<&str> {
         let objects = known.objects.get(&OWNER.parse().unwrap())?;
         objects.get(&(Kind::Deployment, NAME.to_owned())).and_then(version)
@@ -337,7 +356,9 @@ mod tests {
                 json!({"metadata": {"labels": {"app": "x"}}}),
                 Belongs::ToTheNamespace,
             ),
-            (Kind::Service, "kong", json!({"metadata": {"name": "kong"}}), Belongs::ToTheNamespace),
+            (Kind::NetworkPolicy, "flamewarden-default-deny", json!({}), Belongs::ToTheNamespace),
+            (Kind::NetworkPolicy, "x", json!({}), Belongs::ToOthers),
+            (Kind::Service, "kong", json!({"metadata": {"name": "kong"}}), Belongs::ToOthers),
         ] {
             assert_eq!(belongs(kind, name, &object), want, "{kind:?} {name} {object}");
         }
@@ -345,7 +366,7 @@ mod tests {
 
     #[test]
     fn what_a_write_stored_does_not_undo_what_the_watch_has_told_since() {
-        let mut known = Known::of_namespace("flame");
+        let mut known = known();
         for (stored, told, want) in
             [(Some("5"), None, "5"), (None, Some("7"), "7"), (Some("6"), None, "7"), (Some("10"), None, "10")]
         {
@@ -364,7 +385,7 @@ mod tests {
     #[test]
     fn what_a_write_stored_and_the_watch_has_lost_since_is_gone() {
         let id = OWNER.parse().unwrap();
-        let mut known = Known::of_namespace("flame");
+        let mut known = known();
         let seen = |known: &mut Known, version| {
             known.observe(Kind::Deployment, "flame", Change::Seen(place(NAME), deployment(version)))
         };
@@ -390,7 +411,7 @@ mod tests {
 
     #[test]
     fn what_a_whole_list_does_not_show_is_gone_and_a_service_elsewhere_concerns_all() {
-        let mut known = Known::of_namespace("flame");
+        let mut known = known();
         let list = (Kind::Deployment, "flame".to_owned());
         assert!(!known.has_seen([&list]));
         known.observe(Kind::Deployment, "flame", Change::Listing);

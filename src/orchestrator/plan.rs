@@ -5,20 +5,22 @@ mod health;
 mod keeping;
 mod outside;
 mod removal;
+mod writing;
 
 use jiff::Timestamp;
+use json_patch::Patch;
 use serde_json::{Value, json};
 
 use self::conditions::{ready, reason, text};
 pub(super) use self::keeping::LogsOf;
 use self::removal::{END, RUN, app_of};
 use super::archived::Archived;
-use super::covers::{covers, differences};
+use super::covers::covers;
 use super::heard::Heard;
 use super::hub::Word;
 use super::known::Objects;
 use super::token_rest::TokenRest;
-use super::unwritten::{How, Unwritten};
+use super::unwritten::Unwritten;
 use crate::bundle::{Order, Services, objects, pull_secret_name, token_secret_name};
 use crate::cluster::Kind;
 use crate::isolation::gateway_app;
@@ -60,6 +62,8 @@ pub(super) enum Step {
     Hold,
     /// Write an object.
     Write(Kind, Value),
+    /// Put an object right that writing does not: some have fields that others have added to.
+    Amend(Kind, Value, Patch),
     /// Put a token into the analysis's Secret of that uid.
     Token(String),
     /// Keep what the pods of a run have written.
@@ -184,14 +188,13 @@ impl View<'_> {
         let run = Run { analysis: self.analysis.id, number: self.analysis.status.run };
         let app = run.app();
         // Two runs at one time would be two analyses.
-        if let Some(step) = self.take_away(|object| app_of(object).is_some_and(|of| of != app), RUN) {
-            return step;
-        }
-        if let Some(missing) = self.missing_secret() {
-            return self.not_ready(
-                "CredentialsMissing",
-                format!("Secret {missing} is not there; who asks for an analysis writes it"),
-            );
+        match self.take_away(|object| app_of(object).is_some_and(|of| of != app), RUN) {
+            Some(Step::Wait) => {
+                let why = "what belongs to another run of it is still there; its pods say why";
+                return self.not_ready("OtherRunEnds", why.to_owned());
+            }
+            Some(step) => return step,
+            None => {}
         }
         let order = Order {
             run,
@@ -205,6 +208,13 @@ impl View<'_> {
             Ok(wanted) => wanted,
             Err(problems) => return self.not_ready(reason(&problems), text(&problems)),
         };
+        // Only now: for an image from elsewhere no credential is looked at.
+        if let Some(missing) = self.missing_secret() {
+            return self.not_ready(
+                "CredentialsMissing",
+                format!("Secret {missing} is not there; who asks for an analysis writes it"),
+            );
+        }
         for object in wanted {
             let Some(kind) = kind_of(&object) else { continue };
             let object = self.owned(object);
@@ -228,24 +238,6 @@ impl View<'_> {
             }
         }
         self.made(&app)
-    }
-
-    /// Writes an object, unless that was in vain a moment ago and would be now.
-    fn write(&self, kind: Kind, object: Value, stored: Option<&Value>) -> Step {
-        let name = object.pointer("/metadata/name").and_then(Value::as_str);
-        let rests = |unwritten: &&Unwritten| {
-            let is_it = unwritten.object.0 == kind && name == Some(&unwritten.object.1);
-            is_it
-                && self.now < unwritten.until
-                && match &unwritten.how {
-                    How::Refused(_) => true,
-                    How::Altered(fields) => stored.is_some_and(|stored| differences(stored, &object) == *fields),
-                }
-        };
-        match self.unwritten.filter(rests).map(Unwritten::told) {
-            Some((reason, message)) => self.not_ready(reason, message),
-            None => Step::Write(kind, object),
-        }
     }
 
     /// All of it is there: says so, and whether it runs.

@@ -26,7 +26,7 @@ use super::unwritten::Unwritten;
 use super::visits::Visits;
 use super::watches::{News, Watches};
 use crate::model::{AnalysisId, AnalysisObject, Backoff, Phase};
-use crate::policy::PolicySet;
+use crate::policy::{Orchestrator, PolicySet, Upstream};
 use crate::telemetry::{OutcomeLabels, PhaseLabels, whole};
 
 /// What outlives a session.
@@ -102,7 +102,7 @@ impl Session {
         Some(Session {
             visits: visits.ok()?,
             archiving: Archiving::new(shared.keeper.clone()),
-            known: Known::of_namespace(&settings.namespace),
+            known: Known::new(&settings.namespace, upstreams(settings)),
             settings: shared.settings.clone(),
             places: shared.places.clone(),
             keycloak_places: Arc::new(Semaphore::new(PLACES)),
@@ -124,6 +124,9 @@ impl Session {
         let ended = loop {
             if !Arc::ptr_eq(&self.settings.policies.load(), &self.policies) {
                 break Ended::OtherPolicies;
+            }
+            if self.known.has_seen(self.watches.first()) {
+                self.watches.begin_rest();
             }
             let next = self.start();
             tokio::select! {
@@ -315,6 +318,13 @@ impl Session {
             (failures, Instant::now() + BACKOFF.after(failures))
         });
     }
+}
+
+/// The node's services, by namespace and name.
+fn upstreams(settings: &Orchestrator) -> BTreeSet<(String, String)> {
+    let each = settings.upstreams.each().into_values();
+    let namespace = |upstream: &Upstream| upstream.namespace.clone().unwrap_or_else(|| settings.namespace.clone());
+    each.map(|upstream| (namespace(upstream), upstream.service.clone())).collect()
 }
 
 /// Waits for news from the Hub; none where there is no Hub.

@@ -1,4 +1,4 @@
-//! Analyses for the tests of the API.
+//! Analyses for tests.
 
 use crate::model::{AnalysisObject, AnalysisSpec, AnalysisStatus, Phase, WantedState};
 

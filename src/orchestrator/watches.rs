@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 use crate::cluster::{self, Change, Cluster, Interest, Kind};
@@ -34,6 +34,8 @@ macro_rules! kept {
 pub(super) struct Watches {
     lists: BTreeSet<(Kind, String)>,
     news: mpsc::Receiver<News>,
+    /// Says that the Analyses were seen whole.
+    rest: watch::Sender<bool>,
     _tasks: JoinSet<()>,
 }
 
@@ -44,32 +46,45 @@ impl Watches {
     /// Begins to watch everything that these settings need.
     pub(super) fn of(cluster: &Cluster, settings: &Orchestrator) -> Self {
         let (sender, news) = mpsc::channel(BACKLOG);
+        let (rest, begins) = watch::channel(false);
         let mut tasks = JoinSet::new();
         let mut lists = BTreeSet::new();
-        let mut watch = |kind: Kind, namespace: &str, selector: &str, keep: Keep| {
+        // Of objects it is known only by their Analyses how much of them is to be held.
+        let mut follow = |kind: Kind, namespace: &str, selector: &str, keep: Keep| {
             if lists.insert((kind, namespace.to_owned())) {
                 let interest = Interest { selector: selector.to_owned(), keep };
-                tasks.spawn(cluster::watch(cluster.clone(), kind, namespace.to_owned(), interest, sender.clone()));
+                let watched = cluster::watch(cluster.clone(), kind, namespace.to_owned(), interest, sender.clone());
+                tasks.spawn(begun(begins.clone(), kind == Kind::Analysis, watched));
             }
         };
         let namespace = &settings.namespace;
-        watch(Kind::Analysis, namespace, "", &[&[]]);
-        watch(Kind::ConfigMap, namespace, labels::ANALYSIS, kept!["data"]);
-        watch(Kind::Deployment, namespace, labels::ANALYSIS, kept!["spec"; "status", "availableReplicas"]);
-        watch(Kind::NetworkPolicy, namespace, "app.kubernetes.io/managed-by=flamewarden", kept!["spec"]);
+        follow(Kind::Analysis, namespace, "", &[&[]]);
+        follow(Kind::ConfigMap, namespace, labels::ANALYSIS, kept!["data"]);
+        follow(Kind::Deployment, namespace, labels::ANALYSIS, kept!["spec"; "status", "availableReplicas"]);
+        follow(Kind::NetworkPolicy, namespace, "app.kubernetes.io/managed-by=flamewarden", kept!["spec"]);
         // What a Secret holds is nobody's business here.
-        watch(Kind::Secret, namespace, labels::ANALYSIS, kept![]);
-        watch(Kind::Pod, namespace, labels::ANALYSIS, kept![]);
+        follow(Kind::Secret, namespace, labels::ANALYSIS, kept![]);
+        follow(Kind::Pod, namespace, labels::ANALYSIS, kept![]);
         let elsewhere = settings.upstreams.each().into_values().filter_map(|upstream| upstream.namespace.as_ref());
         for namespace in elsewhere.chain([namespace]) {
-            watch(Kind::Service, namespace, "", kept!["spec"]);
+            follow(Kind::Service, namespace, "", kept!["spec"]);
         }
-        Watches { lists, news, _tasks: tasks }
+        Watches { lists, news, rest, _tasks: tasks }
     }
 
     /// What must have been seen whole before anything is done: what is not known may be there.
     pub(super) fn lists(&self) -> &BTreeSet<(Kind, String)> {
         &self.lists
+    }
+
+    /// The list that all the others wait for.
+    pub(super) fn first(&self) -> impl Iterator<Item = &(Kind, String)> {
+        self.lists.iter().filter(|(kind, _)| *kind == Kind::Analysis)
+    }
+
+    /// Begins what waits for it.
+    pub(super) fn begin_rest(&self) {
+        self.rest.send_if_modified(|begins| !std::mem::replace(begins, true));
     }
 
     /// Waits for the next change.
@@ -80,6 +95,13 @@ impl Watches {
     /// The next change, if there is one already.
     pub(super) fn waiting(&mut self) -> Option<News> {
         self.news.try_recv().ok()
+    }
+}
+
+/// Waits for its turn, unless it is the first.
+async fn begun(mut begins: watch::Receiver<bool>, is_first: bool, watched: impl Future<Output = ()>) {
+    if is_first || begins.wait_for(|begins| *begins).await.is_ok() {
+        watched.await;
     }
 }
 

@@ -17,7 +17,7 @@ pub struct ApiSettings {
     /// The realm whose tokens are accepted.
     #[serde(default = "flame", deserialize_with = "word")]
     pub realm: String,
-    /// What the realm calls itself in tokens, where that is not the address above with `/realms/<realm>`.
+    /// What the realm calls itself in tokens, besides the address above with `/realms/<realm>`.
     #[serde(default, deserialize_with = "maybe_address")]
     pub issuer: Option<String>,
     /// Whom a token must be for; anybody where nothing is said, as in FLAME's realm.

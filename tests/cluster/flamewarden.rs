@@ -182,10 +182,14 @@ impl Guarded {
     /// Waits until the controller has logged a line with both texts.
     pub(crate) async fn logged(&self, one: &str, other: &str) {
         wait_until(&format!("the controller logs {one} … {other}"), PATIENCE, async || {
-            let log = fs::read_to_string(&self.controller.recipe().log).ok()?;
-            log.lines().find(|line| line.contains(one) && line.contains(other)).map(drop)
+            self.log().lines().find(|line| line.contains(one) && line.contains(other)).map(drop)
         })
         .await;
+    }
+
+    /// What the controller has logged so far.
+    pub(crate) fn log(&self) -> String {
+        fs::read_to_string(&self.controller.recipe().log).unwrap()
     }
 
     /// Waits until the API server has taken every configuration made so far, and every role.

@@ -2,16 +2,11 @@
 
 use std::io::Write;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
-use arc_swap::ArcSwap;
 use flamewarden::cluster::Cluster;
-use flamewarden::orchestrator::{self, ApiParts, OutsideFiles};
-use flamewarden::policy::{FieldNames, PolicySet};
-use flamewarden::serve::{ConnectionLimits, Drain};
-use flamewarden::telemetry::Metrics;
+use flamewarden::orchestrator::OutsideFiles;
+use flamewarden::policy::FieldNames;
 use serde_json::{Value, json};
-use tokio::net::TcpListener;
 
 use crate::flamewarden::realm::{REALM, Realm};
 use crate::flamewarden::{CRASH, MADE, guarded, policy_files, with_api};
@@ -19,8 +14,9 @@ use crate::gateway::{Gateway, Manner};
 use crate::hub::{CLIENT, Fault, Hub, NODE, OTHER_NODE, SECRET};
 use crate::instance::{Instance, TURN, way};
 use crate::node::{IMAGE, Node};
-use crate::po::{Api, claims, request, token};
+use crate::po::{claims, request, token};
 use crate::proxy::Proxy;
+use crate::served::Served;
 use crate::shared::{PATIENCE, run, wait_until};
 
 #[test]
@@ -229,22 +225,11 @@ fn lines_that_an_analysis_streams_are_passed_on_and_the_realm_is_asked_by_the_sa
         let mut files = with_api(policy_files(&[]), &Realm::of_tests());
         let more = section(&hub, &format!("  ways: {{httpProxy: 'http://{}'}}\n", proxy.authority));
         files.iter_mut().filter(|(name, _)| name == "orchestrator.yaml").for_each(|(_, text)| text.push_str(&more));
-        let policies = PolicySet::parse(files.iter().map(|(name, text)| (name.as_str(), text.as_str()))).unwrap();
         let secrets = Files::with(SECRET);
         let way = way(&Node::of(guarded, MADE).await).await;
-        let parts = ApiParts {
-            cluster: Cluster::connect(Some(&way.kubeconfig(secrets.folder.path())), "test").await.unwrap(),
-            policies: Arc::new(ArcSwap::from_pointee(policies)),
-            files: secrets.outside.clone(),
-            archive: None,
-            metrics: Arc::new(Metrics::new()),
-        };
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = format!("http://{}", listener.local_addr().unwrap());
-        let drain = Drain::default();
-        let limits = ConnectionLimits { linger: Duration::ZERO, drain: Duration::ZERO, ..ConnectionLimits::default() };
-        let running = tokio::spawn(orchestrator::Api::new(parts).run(listener, limits, drain.clone()));
-        let api = Api { address, ..Api::of(guarded).await };
+        let cluster = Cluster::connect(Some(&way.kubeconfig(secrets.folder.path())), "test").await.unwrap();
+        let served = Served::start(guarded, cluster, &files, secrets.outside.clone()).await;
+        let api = &served.api;
         assert_eq!(api.ask("POST", "/po", Some(&request(id))).await.0, 201);
 
         let own = Some(token(&REALM.key, &claims(id)));
@@ -270,8 +255,7 @@ fn lines_that_an_analysis_streams_are_passed_on_and_the_realm_is_asked_by_the_sa
             "{passed:?}"
         );
         api.ask("DELETE", &format!("/po/delete/{id}"), None).await;
-        drain.begin();
-        running.await.unwrap();
+        served.stopped().await;
     });
 }
 

@@ -58,6 +58,7 @@ mod part;
 mod pki;
 mod plane_test;
 mod po;
+mod po_kept_test;
 mod po_many_test;
 mod po_test;
 #[path = "../archive/postgres_server.rs"]
@@ -70,11 +71,13 @@ mod recorded_test;
 mod recorder;
 mod recording;
 mod removal_test;
+mod served;
 mod shared;
 mod side_by_side_test;
 mod tokens_test;
 mod unwritten_test;
 mod user_rules_test;
+mod watched_test;
 
 /// Where archives are that a test stops.
 pub(crate) use postgres_server::Server;

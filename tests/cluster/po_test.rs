@@ -1,26 +1,19 @@
 //! FLAME's REST API: create, status, pods, stop and delete, who may, and what is refused with nothing stored.
 
-use std::sync::Arc;
-use std::time::Duration;
-
-use arc_swap::ArcSwap;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use flamewarden::cluster::Cluster;
-use flamewarden::orchestrator::{self, ApiParts, OutsideFiles};
-use flamewarden::policy::PolicySet;
-use flamewarden::serve::{ConnectionLimits, Drain};
-use flamewarden::telemetry::Metrics;
+use flamewarden::orchestrator::OutsideFiles;
 use futures::future::join_all;
 use jiff::Timestamp;
 use regex::Regex;
 use serde_json::{Value, json};
-use tokio::net::TcpListener;
 
 use crate::flamewarden::realm::{REALM, Realm};
 use crate::flamewarden::{guarded, policy_files, with_api};
 use crate::po::{Api, IMAGE, KONG, PASSWORD, PROJECT, claims, request, token};
+use crate::served::Served;
 use crate::shared::run;
 
 #[test]
@@ -222,20 +215,9 @@ fn while_the_api_server_is_down_each_call_is_answered_as_flame_does() {
         let server = Regex::new("https://127.0.0.1:[0-9]+").unwrap();
         std::fs::write(folder.join("kubeconfig"), server.replace_all(&text, "https://127.0.0.1:1").as_ref()).unwrap();
         let files = with_api(policy_files(&[]), &Realm::of_tests());
-        let policies = PolicySet::parse(files.iter().map(|(name, text)| (name.as_str(), text.as_str()))).unwrap();
-        let parts = ApiParts {
-            cluster: Cluster::connect(Some(&folder.join("kubeconfig")), "test").await.unwrap(),
-            policies: Arc::new(ArcSwap::from_pointee(policies)),
-            files: OutsideFiles::default(),
-            archive: None,
-            metrics: Arc::new(Metrics::new()),
-        };
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = format!("http://{}", listener.local_addr().unwrap());
-        let drain = Drain::default();
-        let limits = ConnectionLimits { linger: Duration::ZERO, drain: Duration::ZERO, ..ConnectionLimits::default() };
-        let running = tokio::spawn(orchestrator::Api::new(parts).run(listener, limits, drain.clone()));
-        let api = Api { address, ..Api::of(guarded).await };
+        let cluster = Cluster::connect(Some(&folder.join("kubeconfig")), "test").await.unwrap();
+        let served = Served::start(guarded, cluster, &files, OutsideFiles::default()).await;
+        let api = &served.api;
         let id = "22222222-0000-4000-8000-000000000006";
         let body = request(id);
         for (method, path, body, doing) in [
@@ -252,8 +234,7 @@ fn while_the_api_server_is_down_each_call_is_answered_as_flame_does() {
             assert_eq!(api.ask(method, &path, body).await, want, "{method} {path}");
         }
         assert_eq!(api.ask("GET", "/po/healthz", None).await, (200, json!({"status": "ok"})));
-        drain.begin();
-        running.await.unwrap();
+        served.stopped().await;
     });
 }
 

@@ -26,7 +26,7 @@ const OF_ONE: usize = 2;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::orchestrator::api::testing::{ID, PROJECT};
+    use crate::orchestrator::testing::{ID, PROJECT};
 
     #[test]
     fn an_analysis_has_two_bodies_at_a_time_and_takes_no_place_of_another() {

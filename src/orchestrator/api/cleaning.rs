@@ -189,7 +189,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::orchestrator::api::testing::ID;
+    use crate::orchestrator::testing::ID;
 
     /// Components as profiles may name them.
     const GUARDED: &[&str] = &["analysis", "gateway"];

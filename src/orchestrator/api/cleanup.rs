@@ -75,7 +75,7 @@ const KNOWN: &str = "(known types: 'zombies', 'all', 'analyzes', 'keycloak', 'se
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::orchestrator::api::testing::{ID, PROJECT};
+    use crate::orchestrator::testing::{ID, PROJECT};
 
     #[test]
     fn each_type_is_what_flame_makes_of_it() {

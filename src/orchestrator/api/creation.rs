@@ -104,7 +104,7 @@ pub(super) const LONGEST_IMAGE: usize = 512;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::orchestrator::api::testing::{ID, PROJECT, analysis};
+    use crate::orchestrator::testing::{ID, PROJECT, analysis};
 
     fn request(fields: &[(&str, Value)]) -> CreateRequest {
         let mut body = json!({

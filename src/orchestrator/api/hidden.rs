@@ -57,7 +57,7 @@ const MOST: usize = 1000;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::orchestrator::api::testing::ID;
+    use crate::orchestrator::testing::ID;
 
     #[test]
     fn secrets_are_held_for_a_while_for_one_run_and_not_of_endlessly_many() {

@@ -73,7 +73,7 @@ const AWAY: usize = 8;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::orchestrator::api::testing::ID;
+    use crate::orchestrator::testing::ID;
 
     #[tokio::test]
     async fn what_cannot_be_read_is_left_out_unless_nothing_can_be() {

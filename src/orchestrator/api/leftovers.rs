@@ -123,7 +123,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::orchestrator::api::testing::{ID, PROJECT};
+    use crate::orchestrator::testing::{ID, PROJECT};
 
     const NOW: &str = "2026-11-21T12:00:00Z";
 

@@ -126,7 +126,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::orchestrator::api::testing::{ID, analysis};
+    use crate::orchestrator::testing::{ID, analysis};
 
     #[test]
     fn a_line_changes_what_is_stored_of_an_analysis_that_runs_and_only_if_it_says_something_new() {

@@ -103,7 +103,7 @@ impl Operations<'_> {
             }),
             PatchOperation::Add(AddOperation { path: at(&["spec"]), value: json!(spec) }),
         ]);
-        self.cluster.change(Kind::Analysis, &self.place(existing.id.to_string()), patch).await
+        self.cluster.change(Kind::Analysis, &self.place(existing.id.to_string()), patch).await.map(drop)
     }
 
     async fn apply_secrets(&self, request: &CreateRequest, owner: &AnalysisObject) -> Result<(), ClusterProblem> {

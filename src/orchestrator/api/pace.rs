@@ -28,7 +28,7 @@ const LONGEST: Duration = Duration::from_millis(500);
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::orchestrator::api::testing::{ID, PROJECT};
+    use crate::orchestrator::testing::{ID, PROJECT};
 
     #[test]
     fn an_analysis_waits_for_itself_alone_and_not_for_long() {

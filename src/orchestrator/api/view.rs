@@ -96,7 +96,7 @@ fn by_id(analyses: &[AnalysisObject], told: impl Fn(&AnalysisObject) -> Value) -
 mod tests {
     use super::*;
     use crate::model::Report;
-    use crate::orchestrator::api::testing::{ID, analysis};
+    use crate::orchestrator::testing::{ID, analysis};
 
     #[test]
     fn an_analysis_is_told_as_flame_does() {

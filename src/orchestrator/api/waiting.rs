@@ -106,8 +106,8 @@ const OVERHEAD: usize = 128;
 mod tests {
     use super::*;
     use crate::model::{Phase, WantedState};
-    use crate::orchestrator::api::testing::{ID, PROJECT, analysis};
     use crate::orchestrator::record::record;
+    use crate::orchestrator::testing::{ID, PROJECT, analysis};
 
     fn of(id: &str, run: u32) -> RunRecord {
         let mut analysis = analysis(Some(Phase::Executing), (WantedState::Running, run, run), false);

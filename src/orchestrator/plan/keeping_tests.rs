@@ -17,7 +17,9 @@ fn archived() -> World {
 fn pods(world: &mut World, run: u32) {
     for (pod, app) in [("a", format!("analysis-{ID}-{run}")), ("g", format!("nginx-analysis-{ID}-{run}"))] {
         let name = format!("{pod}{run}");
-        let pod = json!({"metadata": {"name": name, "uid": name, "labels": {"app": app}}});
+        let owners = json!([{"kind": "ReplicaSet", "controller": true}]);
+        let metadata = json!({"name": name, "uid": name, "labels": {"app": app}, "ownerReferences": owners});
+        let pod = json!({"metadata": metadata});
         world.objects.insert((Kind::Pod, name), pod);
     }
 }
@@ -45,7 +47,8 @@ fn what_pods_wrote_is_kept_once_before_they_are_taken_away() {
     }
     let mut world = archived();
     world.analysis.spec.run = 2;
-    assert_eq!(world.settle(), [&["report Starting ", KEEP], &TAKEN_AWAY[..2]].concat(), "of the run before");
+    let want = [&["report Starting ", KEEP], &TAKEN_AWAY[..2], &["report Starting OtherRunEnds"]].concat();
+    assert_eq!(world.settle(), want, "of the run before");
 }
 
 #[test]

@@ -18,8 +18,11 @@ impl View<'_> {
             if of_kind.peek().is_none() {
                 continue;
             }
-            let deletable =
-                |object: &Value| object.pointer("/metadata/deletionTimestamp").is_none() && *kind != Kind::Pod;
+            // Pods go by their controllers; one that has none goes by nobody else.
+            let deletable = |object: &Value| {
+                let goes_by_itself = *kind == Kind::Pod && is_controlled(object);
+                object.pointer("/metadata/deletionTimestamp").is_none() && !goes_by_itself
+            };
             // The last that was made: of Deployments the analysis, of Services the gateway's.
             let is_last = |name: &str| is_analysis(name) == (*kind == Kind::Deployment);
             let next = of_kind.filter(|(_, object)| deletable(object)).max_by_key(|((_, name), _)| is_last(name));
@@ -31,6 +34,11 @@ impl View<'_> {
         }
         None
     }
+}
+
+fn is_controlled(pod: &Value) -> bool {
+    let owners = pod.pointer("/metadata/ownerReferences").and_then(Value::as_array);
+    owners.into_iter().flatten().any(|owner| owner.get("controller").and_then(Value::as_bool) == Some(true))
 }
 
 /// Whether a name is the analysis's own, and not its gateway's.

@@ -5,6 +5,8 @@ use serde_json::json;
 
 use super::*;
 use crate::model::AnalysisSpec;
+use crate::orchestrator::covers::differences;
+use crate::orchestrator::unwritten::How;
 
 pub(super) const ID: &str = "0d8a1f2e-1c2b-4d3e-8f40-1a2b3c4d5e6f";
 const NOW: &str = "2026-11-21T12:00:00Z";
@@ -133,6 +135,7 @@ impl World {
                 "token".to_owned()
             }
             Step::Write(kind, object) => self.write(kind, object),
+            Step::Amend(kind, object, _) => self.write(kind, object).replace("write", "amend"),
             Step::KeepLogs(logs) => {
                 let archived = self.archived.as_mut().unwrap();
                 assert!(archived.tried.insert(logs.run.number));
@@ -256,11 +259,42 @@ fn a_deleted_analysis_goes_the_other_way_round_with_secrets_before_policies() {
 fn pods_that_are_still_there_hold_up_what_follows() {
     let mut world = running();
     world.analysis.deleting = true;
-    let pod = json!({"metadata": {"name": "p", "uid": "p", "labels": {"app": format!("analysis-{ID}-1")}}});
-    world.objects.insert((Kind::Pod, "p".to_owned()), pod);
+    world.objects.insert((Kind::Pod, "p".to_owned()), pod(1, true));
     assert_eq!(world.settle(), TAKEN_AWAY[..2]);
     world.objects.remove(&(Kind::Pod, "p".to_owned()));
     assert_eq!(world.settle().len(), 4 + 2 + 1);
+}
+
+/// A pod of a run; with a controller, or without.
+fn pod(run: u32, is_controlled: bool) -> Value {
+    let owners = if is_controlled { json!([{"kind": "ReplicaSet", "controller": true}]) } else { json!([]) };
+    let labels = json!({"app": format!("analysis-{ID}-{run}")});
+    json!({"metadata": {"name": "p", "uid": "uid of p", "labels": labels, "ownerReferences": owners}})
+}
+
+#[test]
+fn a_pod_of_another_run_that_nobody_controls_is_deleted_and_any_other_is_waited_for_and_said() {
+    let mut world = running();
+    world.objects.insert((Kind::Pod, "p".to_owned()), pod(9, false));
+    assert_eq!(world.settle(), ["delete Pod p"]);
+    world.objects.insert((Kind::Pod, "p".to_owned()), pod(9, true));
+    assert_eq!(world.settle(), ["report Started OtherRunEnds"]);
+    world.objects.clear();
+}
+
+#[test]
+fn one_whose_own_deployment_is_altered_is_judged_all_the_same() {
+    let mut world = running();
+    world.analysis.status.phase = Some(Phase::Starting);
+    let key = (Kind::Deployment, format!("analysis-{ID}-1"));
+    world.objects.get_mut(&key).unwrap()["spec"]["revisionHistoryLimit"] = json!(7);
+    let (Step::Write(_, object), _) = world.plan() else { panic!("{:?}", world.plan()) };
+    let fields = differences(&world.objects[&key], &object);
+    world.unwritten = Some(Unwritten::after(None, key, How::Altered(fields), world.now));
+    assert_eq!(world.settle(), ["report Started NotStoredAsWritten"]);
+    world.analysis.reported = Some(crate::model::Report { run: 1, phase: Phase::Executed, progress: 100 });
+    world.step();
+    assert_eq!(world.analysis.status.phase, Some(Phase::Executed));
 }
 
 #[test]
@@ -300,7 +334,7 @@ fn what_is_stored_otherwise_than_it_was_written_is_not_written_again_at_once() {
     let soon = world.now + jiff::SignedDuration::from_secs(1);
     assert_eq!(world.plan(), (Step::Wait, Some(soon)));
 
-    let writes = |world: &World| matches!(world.plan().0, Step::Write(Kind::Deployment, _));
+    let writes = |world: &World| matches!(world.plan().0, Step::Write(Kind::Deployment, _) | Step::Amend(..));
     let mut scaled = world.clone();
     scaled.objects.get_mut(&key).unwrap()["spec"]["replicas"] = json!(0);
     assert!(writes(&scaled), "what else is another is put right at once");
@@ -309,7 +343,7 @@ fn what_is_stored_otherwise_than_it_was_written_is_not_written_again_at_once() {
     assert!(writes(&gone), "and so is what is gone");
     let mut later = world.clone();
     later.now = soon;
-    assert!(writes(&later), "and in a while it is tried again");
+    assert_eq!(later.settle(), ["amend Deployment nginx-analysis-ID-1", "report Started Running"], "in a while");
 
     world.analysis.status.phase = Some(Phase::Executing);
     world.analysis.reported = Some(crate::model::Report { run: 1, phase: Phase::Executed, progress: 100 });
@@ -393,6 +427,7 @@ fn another_run_begins_when_nothing_of_the_last_one_is_left() {
 fn what_is_missing_is_said_once() {
     let mut world = World::new("");
     world.analysis.spec.image = "elsewhere.example/a".to_owned();
+    world.objects.clear();
     assert_eq!(world.settle(), ["hold", "report Starting ", "report Starting ImageRefused"]);
     let mut world = World::new("");
     world.objects.clear();
