@@ -41,6 +41,7 @@ mod hub;
 mod hub_test;
 mod identity_test;
 mod instance;
+mod isolated;
 #[path = "../keycloak/server.rs"]
 #[expect(dead_code, clippy::print_stdout, reason = "the file is of another target, which uses and tells more")]
 mod keycloak;
@@ -73,6 +74,7 @@ mod recording;
 mod removal_test;
 mod served;
 mod shared;
+mod shared_keycloak;
 mod side_by_side_test;
 mod tokens_test;
 mod unwritten_test;

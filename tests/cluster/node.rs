@@ -1,9 +1,12 @@
 //! The node's services next to analyses that Flamewarden makes, and a creator who asks for them.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use crate::caller::{Caller, PatchKind};
 use crate::flamewarden::Guarded;
+use crate::shared::{PATIENCE, within};
 
 /// The namespace where analyses are made, with the node's services in it.
 pub(crate) struct Node {
@@ -27,7 +30,7 @@ impl Node {
     pub(crate) fn collection(&self, resource: &str) -> String {
         let group = match resource {
             "analyses" => "/apis/flamewarden.dev/v1alpha1",
-            "deployments" => "/apis/apps/v1",
+            "deployments" | "replicasets" => "/apis/apps/v1",
             "networkpolicies" => "/apis/networking.k8s.io/v1",
             _ => "/api/v1",
         };
@@ -87,7 +90,34 @@ impl Node {
         }
         found
     }
+
+    /// Waits until nothing is left that has this in its name, whoever made it and however it is labelled: it may take
+    /// garbage collection a moment, and the guard keeps a policy for twice the grace of the pods.
+    pub(crate) async fn nothing_left(&self, of: &str) {
+        let mut left = Vec::new();
+        let gone = within(GRACE * 2 + PATIENCE, async || {
+            left = self.named(of).await;
+            left.is_empty().then_some(())
+        });
+        assert!(gone.await.is_some(), "left: {left:?}");
+    }
+
+    async fn named(&self, part: &str) -> Vec<String> {
+        let mut found = Vec::new();
+        for resource in KINDS {
+            let list = self.admin().get(&self.collection(resource)).await.unwrap();
+            let names = list["items"].as_array().unwrap().iter().map(|object| object["metadata"]["name"].as_str());
+            found.extend(names.flatten().filter(|name| name.contains(part)).map(|name| format!("{resource} {name}")));
+        }
+        found
+    }
 }
+
+/// All that is stored for an analysis, by whomever.
+const KINDS: [&str; 8] =
+    ["analyses", "configmaps", "deployments", "networkpolicies", "pods", "replicasets", "secrets", "services"];
+/// Of an analysis pod, by the shipped profile.
+const GRACE: Duration = Duration::from_secs(30);
 
 /// Makes the node's services that gateways lead to.
 pub(crate) async fn services(guarded: &Guarded, namespace: &str) {

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use crate::caller::{Caller, PatchKind};
 use crate::flamewarden::{MADE, guarded};
+use crate::isolated::Isolated;
 use crate::node::{IMAGE, Node};
 use crate::recording::Recording;
 use crate::shared::{PATIENCE, run, wait_until};
@@ -13,7 +14,7 @@ fn an_analysis_is_made_in_order_runs_behind_its_policy_stops_starts_again_and_go
     run(async {
         let node = Node::of(guarded().await, MADE).await;
         let id = "11111111-0000-4000-8000-000000000001";
-        let made = Recordings::start(node.admin()).await;
+        let (made, isolated) = (Recordings::start(node.admin()).await, Isolated::start(&node).await);
         node.ask_for(id, IMAGE).await;
         let status = node.status(id, |status| status["conditions"][0]["status"] == "True").await;
         assert_eq!((&status["phase"], &status["run"]), (&json!("started"), &json!(1)));
@@ -31,7 +32,8 @@ fn an_analysis_is_made_in_order_runs_behind_its_policy_stops_starts_again_and_go
                 named("deployments", app.clone()),
             ]
         );
-        made.expect_isolated(&app).await;
+        let analysis = node.creator.get(&node.at("analyses", id)).await.unwrap();
+        made.expect_owned_by(id, &analysis["metadata"]["uid"]);
 
         // Nobody but its own policy opens its gateway.
         let open = |labels: Value| {
@@ -68,6 +70,7 @@ fn an_analysis_is_made_in_order_runs_behind_its_policy_stops_starts_again_and_go
         node.guarded.cluster.gone(&node.at("analyses", id)).await;
         assert_eq!(node.belongings(id).await, [""; 0]);
         made.expect_policies_last(&format!("analysis-{id}-2")).await;
+        isolated.held(id, [&id.to_owned()]).await;
     });
 }
 
@@ -150,14 +153,16 @@ fn the_schema_keeps_out_what_makes_no_sense() {
 
 /// As many as `tests/soak` makes 200 of.
 const AT_ONCE: usize = 40;
+/// How their ids begin.
+const BEGIN: &str = "33333333-0000-4000-8000-";
 
 #[test]
 fn many_analyses_at_once_are_made_and_taken_away_whole() {
     run(async {
         let node = Node::of(guarded().await, MADE).await;
         let many = if std::env::var_os("FLAMEWARDEN_SOAK").is_some() { 200 } else { AT_ONCE };
-        let ids: Vec<String> = (0..many).map(|number| format!("33333333-0000-4000-8000-{number:012}")).collect();
-        let made = Recordings::start(node.admin()).await;
+        let ids: Vec<String> = (0..many).map(|number| format!("{BEGIN}{number:012}")).collect();
+        let isolated = Isolated::start(&node).await;
         let begun = std::time::Instant::now();
         futures::future::join_all(ids.iter().map(|id| node.ask_for(id, IMAGE))).await;
         let asked = begun.elapsed();
@@ -170,7 +175,6 @@ fn many_analyses_at_once_are_made_and_taken_away_whole() {
         }
         println!("all of them run after {:?}", begun.elapsed());
         for id in &ids {
-            made.expect_isolated(&format!("analysis-{id}-1")).await;
             assert_eq!(node.belongings(id).await.len(), 2 + 6 + 2, "Secrets, what the orchestrator makes, pods");
         }
         let ended = std::time::Instant::now();
@@ -183,6 +187,8 @@ fn many_analyses_at_once_are_made_and_taken_away_whole() {
             assert_eq!(node.belongings(id).await, [""; 0]);
         }
         println!("gone after {:?}", ended.elapsed());
+        isolated.held(BEGIN, &ids).await;
+        node.nothing_left(BEGIN).await;
     });
 }
 
@@ -227,16 +233,17 @@ impl Recordings {
         seen.into_iter().map(|(_, name)| name).collect()
     }
 
-    /// The pod was bound after the guard had stored its policy.
-    async fn expect_isolated(&self, app: &str) {
-        let policy = format!("flamewarden-{app}");
-        let bound = wait_until("the pod is seen bound", PATIENCE, async || {
-            let pods = self.events("pods", |pod| pod["metadata"]["labels"]["app"] == *app);
-            pods.into_iter().find(|event| event.object["spec"]["nodeName"].is_string())
-        })
-        .await;
-        let policies = self.events("networkpolicies", |object| object["metadata"]["name"] == *policy);
-        assert!(policies.first().is_some_and(|made| made.version < bound.version), "{app} was bound before its policy");
+    /// Whatever bears the analysis's label is owned by the Analysis, in every version that was stored.
+    fn expect_owned_by(&self, id: &str, uid: &Value) {
+        // Nobody waits for it when the Analysis goes, and other controllers may have it as theirs.
+        let owner = json!([{"apiVersion": "flamewarden.dev/v1alpha1", "kind": "Analysis", "name": id, "uid": uid}]);
+        for (resource, _) in self.made.iter().filter(|(resource, _)| *resource != "pods") {
+            for event in self.events(resource, |object| object["metadata"]["labels"]["flamewarden.dev/analysis"] == *id)
+            {
+                let metadata = &event.object["metadata"];
+                assert_eq!(metadata["ownerReferences"], owner, "{resource} {}", metadata["name"]);
+            }
+        }
     }
 
     /// The gateway's policy went after both pods had gone.

@@ -5,12 +5,15 @@ use serde_json::{Value, json};
 
 use crate::flamewarden::{MADE, guarded};
 use crate::gateway::{Gateway, Manner};
+use crate::isolated::Isolated;
 use crate::node::Node;
 use crate::po::{Api, PASSWORD, request};
 use crate::shared::{PATIENCE, run, wait_until};
 
 /// At one time; in `tests/soak` there are 200.
 const ANALYSES: usize = 20;
+/// How the ids of its analyses begin.
+const BEGIN: &str = "33333333-0000-4000-8001-";
 
 #[test]
 fn many_analyses_live_by_the_rest_api_from_create_to_delete() {
@@ -18,7 +21,8 @@ fn many_analyses_live_by_the_rest_api_from_create_to_delete() {
         let guarded = guarded().await;
         let (api, node) = (Api::of(guarded).await, Node::of(guarded, MADE).await);
         let analyses = if std::env::var_os("FLAMEWARDEN_SOAK").is_some() { ANALYSES * 10 } else { ANALYSES };
-        let ids: Vec<String> = (0..analyses).map(|number| format!("33333333-0000-4000-8000-{number:012}")).collect();
+        let ids: Vec<String> = (0..analyses).map(|number| format!("{BEGIN}{number:012}")).collect();
+        let isolated = Isolated::start(&node).await;
         for told in join_all(ids.iter().map(|id| create(&api, id))).await {
             assert_eq!(told, 201);
         }
@@ -76,6 +80,8 @@ fn many_analyses_live_by_the_rest_api_from_create_to_delete() {
             let told = api.ask("GET", path, None).await.1.to_string();
             assert!(ids.iter().all(|id| !told.contains(id)), "{path}: {told}");
         }
+        isolated.held(BEGIN, &ids).await;
+        node.nothing_left(BEGIN).await;
     });
 }
 

@@ -6,7 +6,6 @@ use base64::{
     Engine,
     engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
 };
-use http::Method;
 use serde_json::{Value, json};
 
 use crate::flamewarden::{CRASH, guarded};
@@ -17,21 +16,17 @@ use crate::keycloak::{Server, flame_realm};
 use crate::node::{IMAGE, Node};
 use crate::proxy::Proxy;
 use crate::shared::{PATIENCE, run, wait_until};
+use crate::shared_keycloak::{SHORT, clients_of, keycloak, tokens};
 
 #[test]
 fn an_analysis_has_a_token_of_its_own_before_it_starts_and_its_client_goes_with_it() {
     run(async {
         let _turn = TURN.lock().await;
         let node = Node::of(guarded().await, CRASH).await;
-        let mut realm = flame_realm(&[]);
-        // Renewed after half of it.
-        realm["accessTokenLifespan"] = json!(20);
-        let server = Server::start(&[realm]).await;
-        let folder = tempfile::tempdir().unwrap();
-        let (secret, wrong) = (folder.path().join("secret"), folder.path().join("wrong"));
-        std::fs::write(&secret, format!("{}\n", server.settings().secret.reveal())).unwrap();
+        let (server, folder) = (keycloak().await, tempfile::tempdir().unwrap());
+        let (section, secret) = tokens(server, SHORT, folder.path());
+        let wrong = folder.path().join("wrong");
         std::fs::write(&wrong, "not the secret").unwrap();
-        let section = format!("  tokens: {{keycloak: {}}}\n", server.address().as_str());
         let id = "44444444-0000-4000-8000-000000000001";
 
         // Keycloak does not let it in: all but the analysis is made, nothing runs without its token.
@@ -52,6 +47,7 @@ fn an_analysis_has_a_token_of_its_own_before_it_starts_and_its_client_goes_with_
         assert_eq!(stored["data"]["DATA_SOURCE_TOKEN"], STANDARD.encode("key"), "what was there stays");
         let first = token(&stored);
         assert_eq!(claims(&first)["azp"], *id);
+        assert_eq!(clients_of(server, SHORT, id).await, [id]);
         let deployment = node.at("deployments", &format!("analysis-{id}-1"));
         let deployment = node.guarded.cluster.admin.get(&deployment).await.unwrap().to_string();
         assert!(!deployment.contains(&first) && deployment.contains("secretKeyRef"));
@@ -68,13 +64,7 @@ fn an_analysis_has_a_token_of_its_own_before_it_starts_and_its_client_goes_with_
 
         node.creator.delete(&node.at("analyses", id), None).await.unwrap();
         node.guarded.cluster.gone(&node.at("analyses", id)).await;
-        let clients = wait_until("the client is gone", PATIENCE, async || {
-            let (_, clients) = server.administer(Method::GET, &["flame", "clients"], None).await;
-            let clients = clients.as_array()?.clone();
-            (!clients.iter().any(|client| client["clientId"] == *id)).then_some(clients)
-        })
-        .await;
-        assert!(clients.iter().any(|client| client["clientId"] == "service1"));
+        assert_eq!(clients_of(server, SHORT, id).await, [""; 0]);
         drop(instance);
     });
 }
@@ -157,12 +147,14 @@ async fn fresh(node: &Node, id: &str, reason: &str, phase: &str) {
     .await;
 }
 
-fn token(secret: &Value) -> String {
+/// The token that a Secret holds.
+pub(crate) fn token(secret: &Value) -> String {
     let text = secret["data"]["KEYCLOAK_TOKEN"].as_str().unwrap_or_default();
     String::from_utf8(STANDARD.decode(text).unwrap()).unwrap()
 }
 
-fn claims(token: &str) -> Value {
+/// What a token says.
+pub(crate) fn claims(token: &str) -> Value {
     let payload = token.split('.').nth(1).unwrap();
     serde_json::from_slice(&URL_SAFE_NO_PAD.decode(payload).unwrap()).unwrap()
 }
