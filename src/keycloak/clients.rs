@@ -6,6 +6,7 @@ use std::time::Duration;
 use http::Method;
 use jiff::Timestamp;
 use tokio::time::timeout;
+use tracing::warn;
 
 use super::login::{Login, TokenDesk};
 use super::representation::{Client, Credential, canonical, made};
@@ -75,14 +76,25 @@ impl Keycloak {
     /// Deletes the client of an analysis. One that is gone is deleted; one that is somebody else's is left alone.
     pub async fn delete(&self, analysis: &str) -> Result<(), KeycloakProblem> {
         let id = canonical(analysis)?;
-        let Some(client) = self.find(&id).await? else { return Ok(()) };
+        let Some(client) = self.to_delete(&id).await? else { return Ok(()) };
         let doing = Doing::Delete(id.clone());
         let answer = self.ask(&doing, Method::DELETE, self.clients.below(&[&client.id]), Content::Nothing).await?;
         // Of two who delete at once one is answered 404 or 500.
-        if matches!(answer.status, 200 | 204 | 404) || self.find(&id).await?.is_none() {
+        if matches!(answer.status, 200 | 204 | 404) || self.to_delete(&id).await?.is_none() {
             return Ok(());
         }
         Err(KeycloakProblem::refused(doing, &answer))
+    }
+
+    /// The client of that id, if there is one and it is ours to delete.
+    async fn to_delete(&self, id: &str) -> Result<Option<Client>, KeycloakProblem> {
+        match self.find(id).await {
+            Err(problem @ KeycloakProblem::Foreign(_)) => {
+                warn!(%problem, "a client of an analysis that goes is left in Keycloak");
+                Ok(None)
+            }
+            found => found,
+        }
     }
 
     /// The ids of all analyses that have a client.
