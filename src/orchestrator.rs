@@ -20,6 +20,7 @@ mod run;
 mod secrets;
 mod session;
 mod settings;
+mod steps;
 mod token_rest;
 mod tokens;
 mod unwritten;

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 use super::keeper::Keeper;
-use super::session::{Ended, PLACES, Session, Shared};
+use super::session::{Ended, Session, Shared};
 use super::settings::OrchestratorSettings;
 use crate::policy::PolicySet;
 
@@ -19,10 +19,10 @@ impl Orchestration {
     /// An orchestrator that knows nothing yet.
     pub fn new(settings: OrchestratorSettings) -> Self {
         let keeper = settings.archive.as_ref().map(|archive| Arc::new(Keeper::new(archive, &settings)));
-        Orchestration(Shared { settings, places: Arc::new(Semaphore::new(PLACES)), keeper })
+        Orchestration(Shared { settings, keeper })
     }
 
-    /// Makes analyses until `stop` says so; steps under way are brought to their end.
+    /// Makes analyses until `stop` says so; steps under way have a while to be done.
     pub async fn run(self, mut stop: watch::Receiver<bool>) {
         let mut keeping = JoinSet::new();
         if let Some(keeper) = self.0.keeper.clone() {

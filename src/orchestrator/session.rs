@@ -2,14 +2,11 @@
 //! out side by side.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::FutureExt;
 use jiff::Timestamp;
-use tokio::sync::{Semaphore, watch};
-use tokio::task::JoinSet;
+use tokio::sync::watch;
 use tokio::time::{Instant, interval, sleep_until};
 use tracing::{debug, warn};
 
@@ -20,6 +17,7 @@ use super::keeper::Keeper;
 use super::known::{Concerns, Known};
 use super::plan::{Step, View, plan};
 use super::settings::OrchestratorSettings;
+use super::steps::{Asks, Steps};
 use super::token_rest::TokenRest;
 use super::tokens::Tokens;
 use super::unwritten::Unwritten;
@@ -32,16 +30,12 @@ use crate::telemetry::{OutcomeLabels, PhaseLabels, whole};
 /// What outlives a session.
 pub(super) struct Shared {
     pub(super) settings: OrchestratorSettings,
-    /// For steps under way.
-    pub(super) places: Arc<Semaphore>,
     pub(super) keeper: Option<Arc<Keeper>>,
 }
 
 /// What goes on under one set of policies.
 pub(super) struct Session {
     settings: OrchestratorSettings,
-    places: Arc<Semaphore>,
-    keycloak_places: Arc<Semaphore>,
     policies: Arc<PolicySet>,
     watches: Watches,
     known: Known,
@@ -59,7 +53,7 @@ pub(super) struct Session {
     stirred: BTreeSet<AnalysisId>,
     /// Whose step is under way.
     busy: BTreeSet<AnalysisId>,
-    steps: JoinSet<(AnalysisId, Outcome)>,
+    steps: Steps,
 }
 
 /// What holds one analysis up.
@@ -104,8 +98,6 @@ impl Session {
             archiving: Archiving::new(shared.keeper.clone()),
             known: Known::new(&settings.namespace, upstreams(settings)),
             settings: shared.settings.clone(),
-            places: shared.places.clone(),
-            keycloak_places: Arc::new(Semaphore::new(PLACES)),
             policies,
             watches,
             tokens: tokens.map(Arc::new),
@@ -114,7 +106,7 @@ impl Session {
             later: BTreeMap::new(),
             stirred: BTreeSet::new(),
             busy: BTreeSet::new(),
-            steps: JoinSet::new(),
+            steps: Steps::new(),
         })
     }
 
@@ -144,15 +136,12 @@ impl Session {
                     self.stirred.insert(id);
                 }
                 ids = self.archiving.changed() => self.stirred.extend(ids),
-                Some(done) = self.steps.join_next() => match done {
-                    Ok((id, outcome)) => self.finish(id, outcome),
-                    Err(problem) => warn!(%problem, "a step of the orchestrator broke off"),
-                },
+                Some((id, outcome)) = self.steps.next() => self.finish(id, outcome),
                 () = sleep_until(next) => {}
                 _ = counts.tick() => self.count(),
             }
         };
-        while self.steps.join_next().await.is_some() {}
+        self.steps.end().await;
         self.settings.metrics.analyses.clear();
         ended
     }
@@ -242,21 +231,11 @@ impl Session {
         let id = analysis.id;
         debug!(analysis = %id, ?step, "orchestrator acts");
         self.busy.insert(id);
-        // Who waits for Keycloak takes no place from others.
-        let asks_keycloak = matches!(step, Step::Token(_) | Step::LetGo { .. });
-        let places = if asks_keycloak { self.keycloak_places.clone() } else { self.places.clone() };
         let cluster = self.settings.cluster.clone();
         self.known.writing(id);
-        // Who waits for the archive needs none.
-        let waits = matches!(step, Step::KeepLogs(_) | Step::Forget);
         let (tokens, keeper) = (self.tokens.clone(), self.archiving.keeper());
-        self.steps.spawn(async move {
-            // Never closed; without a place the step would only be one more.
-            let _place = if waits { None } else { places.acquire().await.ok() };
-            let others = (tokens.as_deref(), keeper.as_deref());
-            let acted = AssertUnwindSafe(act(&cluster, others, &analysis, step)).catch_unwind().await;
-            // Without any outcome the analysis would count as busy for ever.
-            (id, acted.unwrap_or_else(|_| Outcome::NotDone("it broke off".to_owned())))
+        self.steps.begin(id, Asks::of(&step), async move {
+            act(&cluster, (tokens.as_deref(), keeper.as_deref()), &analysis, step).await
         });
     }
 
@@ -332,8 +311,6 @@ async fn reported(hub: Option<&mut HubReporter>) -> Option<AnalysisId> {
     Some(hub?.next().await)
 }
 
-/// Steps under way at one time; each is one call.
-pub(super) const PLACES: usize = 16;
 const COUNT: Duration = Duration::from_secs(5);
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 const LOOK_FOR_LEADERSHIP: Duration = Duration::from_millis(200);

@@ -76,11 +76,17 @@ impl Tokens {
 
     /// Takes the analysis's client away; one that is gone is taken away.
     pub(super) async fn forget(&self, analysis: &AnalysisObject) -> Result<(), TokenTrouble> {
-        let done = self.keycloak.delete(&analysis.id.to_string()).await;
-        let trouble = done.as_ref().err().map(TokenTrouble::of);
-        if let Err(problem) = done {
-            warn!(analysis = %analysis.id, problem = %whole(&problem), "its client is not taken away");
-        }
+        let trouble = match timeout(PATIENCE, self.keycloak.delete(&analysis.id.to_string())).await {
+            Ok(Ok(())) => None,
+            Ok(Err(problem)) => {
+                warn!(analysis = %analysis.id, problem = %whole(&problem), "its client is not taken away");
+                Some(TokenTrouble::of(&problem))
+            }
+            Err(_) => {
+                warn!(analysis = %analysis.id, "its client is not taken away: Keycloak is too slow");
+                Some(TokenTrouble::Unavailable)
+            }
+        };
         self.count(trouble);
         trouble.map_or(Ok(()), Err)
     }
@@ -94,7 +100,7 @@ impl Tokens {
         let outcome = match trouble {
             None => "done",
             Some(TokenTrouble::Unavailable) => "unavailable",
-            Some(TokenTrouble::Refused | TokenTrouble::NotSetUp) => "refused",
+            Some(_) => "refused",
         };
         self.metrics.called(KEYCLOAK, outcome, trouble != Some(TokenTrouble::Unavailable));
     }
@@ -105,3 +111,40 @@ const SOONEST: jiff::SignedDuration = jiff::SignedDuration::from_secs(5);
 /// As metrics name it.
 const KEYCLOAK: &str = "keycloak";
 const PATIENCE: Duration = Duration::from_secs(10);
+
+#[cfg(test)]
+mod tests {
+    use axum::Router;
+    use axum::routing::any;
+    use tokio::net::TcpListener;
+    use tokio::time::{Instant, sleep};
+
+    use super::*;
+    use crate::model::{Secret, WantedState};
+    use crate::orchestrator::testing::analysis;
+    use crate::remote::{Remote, Ways};
+
+    #[tokio::test(start_paused = true)]
+    async fn all_questions_together_have_the_time_of_one() {
+        // Each answer comes in time, and what is asked for does not.
+        let answer = || async {
+            sleep(Duration::from_secs(6)).await;
+            r#"{"access_token": "t", "expires_in": 3600}"#
+        };
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = Address::parse(&format!("http://{}", listener.local_addr().unwrap())).unwrap();
+        tokio::spawn(async move { axum::serve(listener, Router::new().fallback(any(answer))).await });
+        for begins in [false, true] {
+            let remote = Remote::new(&Ways::plain(PATIENCE)).unwrap();
+            let (realm, client, secret) = ("flame".to_owned(), "service1".to_owned(), Secret::new("x"));
+            let keycloak = Keycloak::new(remote, KeycloakSettings { address: address.clone(), realm, client, secret });
+            let tokens = Tokens { keycloak, metrics: Arc::new(Metrics::new()) };
+            let (analysis, begun) = (analysis(None, (WantedState::Running, 1, 1), false), Instant::now());
+            let trouble = match begins {
+                true => tokens.secret(&analysis, "uid").await.err(),
+                false => tokens.forget(&analysis).await.err(),
+            };
+            assert_eq!((trouble, begun.elapsed().as_secs()), (Some(TokenTrouble::Unavailable), 10), "{begins}");
+        }
+    }
+}
