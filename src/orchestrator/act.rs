@@ -9,6 +9,7 @@ use super::archived::Tried;
 use super::covers::differences;
 use super::keeper::Keeper;
 use super::plan::{LogsOf, Step};
+use super::secrets::Secrets;
 use super::token_rest::TokenTrouble;
 use super::tokens::Tokens;
 use super::unwritten::How;
@@ -29,7 +30,7 @@ pub(super) enum Outcome {
     Settling,
     /// The same, of a token.
     Token,
-    /// Keycloak did not do what was asked of it; the analysis goes on with what it has.
+    /// Keycloak did not do what was asked of it, or its token was not taken; the analysis goes on with what it has.
     NoToken(TokenTrouble),
     /// It was tried for the object of that uid, and is not tried again.
     Tried(String, Tried),
@@ -70,7 +71,7 @@ pub(super) async fn act(
                 Err(trouble) => return Outcome::NoToken(trouble),
             };
             let place = Place { namespace: own.namespace.clone(), name: token_secret_name(analysis.id) };
-            cluster.apply(Kind::Secret, &place, &secret).await.map(|_| Outcome::Token)
+            token_written(analysis, cluster.apply(Kind::Secret, &place, &secret).await, &secret)
         }
         Step::KeepLogs(logs) => return Outcome::Tried(analysis.uid.clone(), keep_logs(cluster, keeper, &logs).await),
         Step::Forget => return Outcome::Tried(analysis.uid.clone(), forget(keeper, analysis).await),
@@ -122,6 +123,28 @@ fn written(
             Some(why) => Ok(Outcome::Unwritten(kind, place, How::Refused(why.to_owned()), None)),
             None => Err(problem),
         },
+    }
+}
+
+/// Where no Secret is taken, the analysis goes on with the token that it has.
+fn token_written(
+    analysis: &AnalysisObject,
+    done: Result<Value, ClusterProblem>,
+    secret: &Value,
+) -> Result<Outcome, ClusterProblem> {
+    match done {
+        Ok(_) => Ok(Outcome::Token),
+        Err(problem) if problem.is_gone() => Err(problem),
+        Err(problem) => {
+            let Some(why) = problem.refusal() else { return Err(problem) };
+            // Whoever refuses it has seen the token.
+            let problem = match Secrets::of(Some(&secret.to_string())) {
+                Ok(secrets) => secrets.clean_line(why),
+                Err(_) => String::new(),
+            };
+            warn!(analysis = %analysis.id, problem, "the Secret with its token is refused");
+            Ok(Outcome::NoToken(TokenTrouble::SecretRefused))
+        }
     }
 }
 

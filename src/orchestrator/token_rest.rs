@@ -16,6 +16,8 @@ pub(super) enum TokenTrouble {
     Unavailable,
     /// Keycloak does not give it.
     Refused,
+    /// The API server takes no Secret with it.
+    SecretRefused,
 }
 
 /// What was asked for in vain.
@@ -35,6 +37,9 @@ impl TokenTrouble {
             TokenTrouble::NotSetUp => ("KeycloakNotSetUp", "Keycloak cannot be asked; the log of the start says why"),
             TokenTrouble::Unavailable => ("KeycloakUnavailable", "Keycloak does not answer; it is asked again"),
             TokenTrouble::Refused => ("KeycloakRefused", "Keycloak gives no token; the log says why"),
+            TokenTrouble::SecretRefused => {
+                ("SecretRefused", "the API server refuses the Secret with its fresh token; the log says why")
+            }
         }
     }
 

@@ -8,6 +8,7 @@ use base64::{
 };
 use serde_json::{Value, json};
 
+use crate::caller::PatchKind;
 use crate::flamewarden::{CRASH, guarded};
 use crate::gateway::{Gateway, Manner};
 use crate::hub_test::{Log, silent_about};
@@ -122,11 +123,11 @@ fn while_keycloak_is_away_what_runs_goes_on_and_what_is_new_waits_for_it() {
         let renewed = token(&stored);
         assert_ne!(renewed, held);
         assert!(instance.metrics.text().contains("flamewarden_remote_up{system=\"keycloak\"} 1\n"));
-        let asked = format!(
-            "POST {}/realms/flame/protocol/openid-connect/token",
-            server.address().as_str().trim_end_matches('/')
-        );
+        let keycloak = server.address();
+        let keycloak = keycloak.as_str().trim_end_matches('/');
+        let asked = format!("POST {keycloak}/realms/flame/protocol/openid-connect/token");
         assert!(proxy.passed().iter().any(|passed| passed.line == asked), "{:?}", proxy.passed());
+        takes_no_token(&node, &first, &gateways[0]).await;
         assert!(log.text().contains("no token"), "the log is kept");
         silent_about(&node, &log, &[server.settings().secret.reveal(), &held, &renewed]).await;
         for id in [&first, &ends, &new] {
@@ -135,6 +136,18 @@ fn while_keycloak_is_away_what_runs_goes_on_and_what_is_new_waits_for_it() {
         }
         drop(instance);
     });
+}
+
+/// Its Secret takes no other token from now on: it is judged all the same.
+async fn takes_no_token(node: &Node, id: &str, gateway: &Gateway) {
+    let due = json!({"flamewarden.dev/renew-token-after": "2026-01-01T00:00:00Z"});
+    let due = json!({"immutable": true, "metadata": {"annotations": due}});
+    let secret = node.at("secrets", &format!("flame-tokens-{id}"));
+    node.creator.patch(&secret, PatchKind::Merge, &due).await.unwrap();
+    fresh(node, id, "SecretRefused", "executing").await;
+    gateway.does(Manner::Says("executed"));
+    node.status(id, |status| status["phase"] == "executed").await;
+    assert!(Log::kept().text().contains("the Secret with its token is refused"), "it is logged");
 }
 
 /// Waits until the condition of its token has this reason in this phase.

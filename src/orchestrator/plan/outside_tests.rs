@@ -122,7 +122,9 @@ fn without_keycloak_what_runs_goes_on_and_what_has_not_begun_waits() {
     // Renewal fails for one that runs: it is judged by what it says all the same.
     world.now += SignedDuration::from_secs(61);
     assert!(matches!(world.plan().0, Step::Token(_)));
-    world.token_rest = Some(rest(&world, TokenTrouble::Refused));
+    world.token_rest = Some(rest(&world, TokenTrouble::SecretRefused));
+    world.step();
+    assert_eq!(said(&world, "TokenFresh"), pair("False", "SecretRefused"));
     world.analysis.reported = Some(crate::model::Report { run: 1, phase: Phase::Executed, progress: 100 });
     world.step();
     assert_eq!(world.analysis.status.phase, Some(Phase::Executed));
