@@ -96,11 +96,11 @@ impl Api {
     pub fn new(parts: ApiParts) -> Self {
         let ApiParts { cluster, policies, files, archive, metrics } = parts;
         let inner = Inner {
-            cluster,
             policies,
             realms: Realms::new(metrics.clone(), files.clone()),
             hub: HubLines::new(files.clone(), metrics.clone()),
-            lines: KeptLines::new(archive.clone(), metrics.clone()),
+            lines: KeptLines::new(archive.clone(), cluster.clone(), metrics.clone()),
+            cluster,
             metrics,
             archive,
             files,

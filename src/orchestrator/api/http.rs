@@ -29,7 +29,6 @@ use super::{Api, Inner};
 use crate::bundle::CreateRequest;
 use crate::cluster::ClusterProblem;
 use crate::model::{AnalysisObject, parse_at_most};
-use crate::orchestrator::record::record;
 use crate::policy::{ApiSettings, Orchestrator, PolicySet, WaySettings};
 use crate::serve::Handler;
 use crate::telemetry::whole;
@@ -169,9 +168,7 @@ impl Inner {
             return Ok(Answer::ok(Value::Null));
         }
         self.hub.pass(settings, &line);
-        if let Some(record) = record(&analysis, Vec::new()) {
-            self.lines.keep(record, line.kept(Timestamp::now()));
-        }
+        self.lines.keep(&analysis, line.kept(Timestamp::now()));
         Ok(Answer::ok(Value::Null))
     }
 

@@ -5,11 +5,22 @@ use std::collections::{BTreeMap, VecDeque};
 use crate::archive::{LogLine, RunRecord};
 use crate::model::AnalysisId;
 
-/// Lines of one run, and what is recorded of it where nothing is known of it yet.
+/// Whose lines they are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Whose {
+    /// The run, and what is recorded of it where nothing is known of it yet.
+    pub(super) record: RunRecord,
+    /// Where its Analysis is.
+    pub(super) namespace: String,
+    /// Which Analysis that is of those that have had its name.
+    pub(super) uid: String,
+}
+
+/// Lines of one run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Batch {
     /// The run.
-    pub(super) record: RunRecord,
+    pub(super) whose: Whose,
     /// Its lines, the oldest first.
     pub(super) lines: Vec<LogLine>,
 }
@@ -26,9 +37,9 @@ pub(super) struct Waiting {
 
 impl Waiting {
     /// Takes a line in; gives how many are lost by that.
-    pub(super) fn push(&mut self, record: RunRecord, line: LogLine) -> u64 {
-        let (id, bytes) = (record.run.analysis, size(&line));
-        let own = self.each.get(&id).filter(|batch| batch.record.run == record.run).map_or(0, Batch::size);
+    pub(super) fn push(&mut self, whose: Whose, line: LogLine) -> u64 {
+        let (id, bytes) = (whose.id(), size(&line));
+        let own = self.each.get(&id).filter(|batch| batch.whose.is_same(&whose)).map_or(0, Batch::size);
         // Whoever has little waiting is not to lose it to those who have much.
         let is_too_much = self.bytes.saturating_add(bytes) > MOST_BYTES && own.saturating_add(bytes) > SHARE;
         if is_too_much {
@@ -38,15 +49,15 @@ impl Waiting {
             if self.each.len() >= MOST_ANALYSES {
                 return 1;
             }
-            self.each.insert(id, Batch { record, lines: vec![line] });
+            self.each.insert(id, Batch { whose, lines: vec![line] });
             self.bytes += bytes;
             self.turns.push_back(id);
             return 0;
         };
-        if batch.record.run != record.run {
+        if !batch.whose.is_same(&whose) {
             let lost = batch.lines.len();
             self.bytes = self.bytes.saturating_sub(batch.size()) + bytes;
-            *batch = Batch { record, lines: vec![line] };
+            *batch = Batch { whose, lines: vec![line] };
             return u64::try_from(lost).unwrap_or(u64::MAX);
         }
         if batch.lines.len() >= MOST_LINES {
@@ -65,12 +76,12 @@ impl Waiting {
 
     /// Puts back what could not be written; gives how many lines are lost by that.
     pub(super) fn put_back(&mut self, batch: Batch) -> u64 {
-        let later = self.remove(batch.record.run.analysis);
-        self.turns.retain(|id| *id != batch.record.run.analysis);
+        let later = self.remove(batch.whose.id());
+        self.turns.retain(|id| *id != batch.whose.id());
         let mut lost = 0;
-        for Batch { record, lines } in [batch].into_iter().chain(later) {
+        for Batch { whose, lines } in [batch].into_iter().chain(later) {
             for line in lines {
-                lost += self.push(record.clone(), line);
+                lost += self.push(whose.clone(), line);
             }
         }
         lost
@@ -80,6 +91,16 @@ impl Waiting {
         let batch = self.each.remove(&id)?;
         self.bytes = self.bytes.saturating_sub(batch.size());
         Some(batch)
+    }
+}
+
+impl Whose {
+    fn id(&self) -> AnalysisId {
+        self.record.run.analysis
+    }
+
+    fn is_same(&self, other: &Whose) -> bool {
+        (self.record.run, &self.uid) == (other.record.run, &other.uid)
     }
 }
 
@@ -109,10 +130,11 @@ mod tests {
     use crate::orchestrator::record::record;
     use crate::orchestrator::testing::{ID, PROJECT, analysis};
 
-    fn of(id: &str, run: u32) -> RunRecord {
+    fn of(id: &str, run: u32) -> Whose {
         let mut analysis = analysis(Some(Phase::Executing), (WantedState::Running, run, run), false);
         analysis.id = id.parse().unwrap();
-        record(&analysis, Vec::new()).unwrap()
+        let record = record(&analysis, Vec::new()).unwrap();
+        Whose { record, namespace: "flame".to_owned(), uid: "u".to_owned() }
     }
 
     fn line(log: &str) -> LogLine {
@@ -128,7 +150,9 @@ mod tests {
 
     fn taken(waiting: &mut Waiting) -> Vec<(String, Vec<String>)> {
         let batches = std::iter::from_fn(|| waiting.take());
-        batches.map(|batch| (batch.record.run.app(), batch.lines.into_iter().map(|line| line.log).collect())).collect()
+        batches
+            .map(|batch| (batch.whose.record.run.app(), batch.lines.into_iter().map(|line| line.log).collect()))
+            .collect()
     }
 
     #[test]
@@ -145,6 +169,9 @@ mod tests {
         assert_eq!(taken(&mut waiting), want.map(|(app, logs)| (app, logs.into_iter().map(str::to_owned).collect())));
         assert_eq!(waiting.push(of(ID, 1), line("a")) + waiting.push(of(ID, 2), line("b")), 1, "of the run before");
         assert_eq!(taken(&mut waiting), [(app(ID, 2), vec!["b".to_owned()])]);
+        let again = Whose { uid: "v".to_owned(), ..of(ID, 1) };
+        assert_eq!(waiting.push(of(ID, 1), line("a")) + waiting.push(again, line("b")), 1, "of the one before");
+        assert_eq!(taken(&mut waiting), [(app(ID, 1), vec!["b".to_owned()])]);
     }
 
     #[test]
