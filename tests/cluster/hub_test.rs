@@ -350,17 +350,16 @@ fn metric(instance: &Instance, line: &str) -> bool {
 
 /// Nothing that anybody can read holds one of these.
 pub(crate) async fn silent_about(node: &Node, log: &Log, secrets: &[&str]) {
-    let stored = [node.collection("analyses"), node.collection("events"), node.collection("configmaps")];
     let mut texts = vec![log.text()];
-    for path in stored {
-        texts.push(node.admin().get(&path).await.unwrap().to_string());
+    for kind in ["analyses", "events", "configmaps", "deployments", "replicasets", "pods"] {
+        texts.push(node.admin().get(&node.collection(kind)).await.unwrap().to_string());
     }
     for (text, secret) in texts.iter().flat_map(|text| secrets.iter().map(move |secret| (text, secret))) {
         assert!(!text.contains(secret), "{secret}");
     }
 }
 
-/// What the orchestrators of this process log.
+/// What all that runs in this process logs.
 #[derive(Clone)]
 pub(crate) struct Log(Arc<Mutex<Vec<u8>>>);
 
@@ -370,7 +369,7 @@ impl Log {
         static LOG: std::sync::OnceLock<Log> = std::sync::OnceLock::new();
         let log = LOG.get_or_init(|| {
             let log = Log(Arc::default());
-            let (filter, writer) = ("flamewarden::orchestrator=debug,flamewarden::hub=debug", log.clone());
+            let (filter, writer) = ("flamewarden=debug", log.clone());
             let writer = move || writer.clone();
             tracing_subscriber::fmt().with_env_filter(filter).with_ansi(false).with_writer(writer).init();
             log
