@@ -184,7 +184,7 @@ fn all_deletes_every_analysis_for_administrators_alone_and_goes_on_without_keycl
 }
 
 /// Asks for an analysis, and waits until it runs with a token of its own.
-async fn runs(installed: &Installed, token: &str, id: &str) {
+pub(crate) async fn runs(installed: &Installed, token: &str, id: &str) {
     let body = json!({
         "analysis_id": id, "project_id": id, "registry_url": "harbor.example", "image_url": "harbor.example/node/analysis",
         "registry_user": "robot", "registry_password": "hunter2", "kong_token": "key",
@@ -287,7 +287,7 @@ fn unknown(name: &str) -> String {
     )
 }
 
-async fn clients(installed: &Installed) -> BTreeSet<String> {
+pub(crate) async fn clients(installed: &Installed) -> BTreeSet<String> {
     let (_, clients) = installed.keycloak.administer(Method::GET, &["flame", "clients"], None).await;
     clients.as_array().unwrap().iter().map(|client| client["clientId"].as_str().unwrap().to_owned()).collect()
 }

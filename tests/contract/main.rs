@@ -25,6 +25,7 @@ mod installed;
 mod keycloak;
 #[path = "../cluster/kubelet.rs"]
 mod kubelet;
+mod many_test;
 #[path = "../cluster/node.rs"]
 mod node;
 #[path = "../cluster/part.rs"]
