@@ -20,6 +20,7 @@ mod token_secret;
 use serde_json::{Value, json};
 
 pub use credentials::{Credentials, Tokens};
+pub use default_deny::name as default_deny_name;
 pub use host::Host;
 pub use nginx::{Routes, Target};
 pub use pull_secret::{name as pull_secret_name, pull_secret};

@@ -18,7 +18,7 @@ mod selector;
 mod union;
 
 pub use change::added_reach;
-pub use drift::differs;
+pub use drift::{differs, says_else};
 pub use foreign::{FOREIGN, Foreign, Scope, content_hash, could_select, foreign_refusal, judge_foreign};
 pub use guarded::{Apps, CONTROLLERS_LABELS, could_match, could_match_map};
 pub use judge::{RULE, judge_policy};

@@ -5,14 +5,20 @@ use serde_json::{Value, json};
 use crate::isolation::MANAGED_BY;
 use crate::model::labels;
 
-/// `flamewarden-default-deny`. It belongs to the namespace, not to an analysis, and stays when one goes.
+/// Its name.
+pub fn name() -> String {
+    format!("{}default-deny", labels::POLICY_PREFIX)
+}
+
+/// It belongs to the namespace, not to an analysis, and stays when one goes. The empty lists are said, so that applying
+/// them takes away what another has put in.
 pub(super) fn policy(namespace: &str) -> Value {
     json!({
         "apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy",
         "metadata": {
-            "name": format!("{}default-deny", labels::POLICY_PREFIX), "namespace": namespace,
+            "name": name(), "namespace": namespace,
             "labels": {"app.kubernetes.io/managed-by": MANAGED_BY},
         },
-        "spec": {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]},
+        "spec": {"podSelector": {}, "policyTypes": ["Ingress", "Egress"], "ingress": [], "egress": []},
     })
 }

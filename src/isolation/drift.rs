@@ -9,9 +9,14 @@ pub fn differs(observed: &Value, desired: &Value) -> bool {
     let (seen, wanted) = (labels(observed).unwrap_or_default(), labels(desired).unwrap_or_default());
     let finalizers = |policy: &Value| policy.pointer("/metadata/finalizers").and_then(Value::as_array).cloned();
     let (held, holding) = (finalizers(observed).unwrap_or_default(), finalizers(desired).unwrap_or_default());
-    completed(observed) != completed(desired)
+    says_else(observed, desired)
         || wanted.iter().any(|(key, value)| seen.get(key) != Some(value))
         || holding.iter().any(|finalizer| !held.contains(finalizer))
+}
+
+/// Whether the spec of a policy, as the API server completes it, is another than it should be.
+pub fn says_else(observed: &Value, desired: &Value) -> bool {
+    completed(observed) != completed(desired)
 }
 
 /// The spec with the API server's defaults: types, protocols, and no difference between empty and absent lists.

@@ -2,15 +2,22 @@
 
 use serde_json::Value;
 
+use crate::isolation;
 use crate::model::{FieldPath, Segment};
 use crate::policy::Quantity;
 
 /// The fields of an object that are stored in another way than is wanted. What `wanted` does not speak of may be
 /// anything, since the API server and other managers fill fields in; a list is compared whole, as one field where it has
-/// more or fewer items. Of what the object is, items of lists do not speak.
+/// more or fewer items. Of what the object is, items of lists do not speak. The spec of a network policy is compared whole,
+/// since what else it says lets more through.
 pub(super) fn differences(stored: &Value, wanted: &Value) -> Vec<FieldPath> {
     let mut found = unlike(stored, wanted, false);
     found.retain(|path| !matches!(path.as_slice(), [Segment::Key(key)] if key == "apiVersion" || key == "kind"));
+    if wanted.get("kind").is_some_and(|kind| kind == "NetworkPolicy") {
+        let is_spec = |segment: Option<&Segment>| matches!(segment, Some(Segment::Key(key)) if key == "spec");
+        found.retain(|path| !is_spec(path.last()));
+        found.extend(isolation::says_else(stored, wanted).then(|| vec![Segment::Key("spec".to_owned())]));
+    }
     found.into_iter().map(|path| path.into_iter().rev().collect()).collect()
 }
 
@@ -97,6 +104,28 @@ mod tests {
         ] {
             assert_eq!(covers(&stored, &wanted), want, "{wanted}");
         }
+    }
+
+    #[test]
+    fn a_network_policy_says_what_is_wanted_and_nothing_besides() {
+        let closed = json!({"podSelector": {}, "policyTypes": ["Ingress", "Egress"], "ingress": [], "egress": []});
+        let wanted = json!({"kind": "NetworkPolicy", "metadata": {"name": "a"}, "spec": closed});
+        for (field, value, want) in [
+            // The API server stores no empty lists.
+            ("ingress", json!(null), ""),
+            ("egress", json!([]), ""),
+            ("egress", json!([{}]), "spec"),
+            ("ingress", json!([{}]), "spec"),
+            ("policyTypes", json!(["Ingress"]), "spec"),
+            ("podSelector", json!({"matchLabels": {"a": "b"}}), "spec"),
+        ] {
+            let mut stored = json!({"metadata": {"name": "a", "uid": "u"}, "spec": closed});
+            stored["spec"][field] = value.clone();
+            let named: Vec<String> = differences(&stored, &wanted).iter().map(ToString::to_string).collect();
+            assert_eq!(named.join(" "), want, "{field}: {value}");
+        }
+        let stored = json!({"metadata": {"name": "b"}, "spec": closed});
+        assert_eq!(differences(&stored, &wanted).len(), 1, "its name");
     }
 
     #[test]

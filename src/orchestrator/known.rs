@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use super::holding::{held, is_compared};
-use crate::bundle::Services;
+use crate::bundle::{Services, default_deny_name};
 use crate::cluster::{Change, Kind};
 use crate::facts::Place;
 use crate::model::{AnalysisId, AnalysisObject, Phase, Run, labels};
@@ -150,7 +150,7 @@ impl Known {
             Belongs::To(id) => id,
             Belongs::ToTheNamespace => {
                 self.common.insert((kind, place.name.clone()), object);
-                return Concerns::Nobody;
+                return concerned_by(kind, &place.name);
             }
             Belongs::ToOthers => return Concerns::Nobody,
         };
@@ -185,7 +185,7 @@ impl Known {
     fn forget(&mut self, kind: Kind, name: &str) -> Concerns {
         let key = (kind, name.to_owned());
         if self.common.remove(&key).is_some() {
-            return Concerns::All;
+            return concerned_by(kind, name);
         }
         let Some(id) = self.owners.remove(&key) else { return Concerns::Nobody };
         if let Some(objects) = self.objects.get_mut(&id) {
@@ -254,6 +254,12 @@ enum Belongs {
     ToTheNamespace,
     /// Somebody else's, who put an analysis's label on it: it neither goes with the analysis nor holds it up.
     ToOthers,
+}
+
+/// Whom an object of the namespace concerns that is another or gone: of policies that is the default-deny, which everybody
+/// keeps as it is to be. Services are looked at for themselves.
+fn concerned_by(kind: Kind, name: &str) -> Concerns {
+    if kind == Kind::NetworkPolicy && name == default_deny_name() { Concerns::All } else { Concerns::Nobody }
 }
 
 /// Every object of an analysis bears its id as a label and in its name. Of one that is too long to be held whole the name
@@ -407,6 +413,25 @@ mod tests {
         known.observe(Kind::Deployment, "flame", Change::Listing);
         known.observe(Kind::Deployment, "flame", Change::Listed);
         assert!(known.objects.is_empty() && known.owners.is_empty());
+    }
+
+    #[test]
+    fn a_default_deny_that_is_another_or_gone_concerns_all_and_the_guard_s_policies_nobody() {
+        let mut known = known();
+        let own = format!("flamewarden-{NAME}");
+        for (name, labels, want) in [
+            ("flamewarden-default-deny", json!({"app.kubernetes.io/managed-by": "flamewarden"}), Concerns::All),
+            (&own, json!({"app": NAME}), Concerns::Nobody),
+            (&own, json!({"flamewarden.dev/analysis": OWNER}), Concerns::One(OWNER.parse().unwrap())),
+        ] {
+            let seen = json!({"metadata": {"name": name, "labels": labels}});
+            for change in
+                [Change::Seen(place(name), seen.clone()), Change::Seen(place(name), seen), Change::Gone(place(name))]
+            {
+                let told = format!("{change:?}");
+                assert_eq!(known.observe(Kind::NetworkPolicy, "flame", change), want, "{told}");
+            }
+        }
     }
 
     #[test]

@@ -337,6 +337,8 @@ fn kind_of(object: &Value) -> Option<Kind> {
 const MADE: &[Kind] = &[Kind::Service, Kind::NetworkPolicy, Kind::ConfigMap, Kind::Deployment];
 
 #[cfg(test)]
+mod dedicated_tests;
+#[cfg(test)]
 mod health_tests;
 #[cfg(test)]
 mod keeping_tests;

@@ -307,7 +307,7 @@ pub(crate) fn policy_files(but: &[&str]) -> Vec<(String, String)> {
 }
 
 /// How analyses are made in the tests' cluster.
-fn orchestrator() -> String {
+pub(crate) fn orchestrator() -> String {
     let upstream = |name: &str, service: &str, port: u16| {
         format!("    {name}: {{service: {service}, namespace: {MADE}, port: {port}}}\n")
     };

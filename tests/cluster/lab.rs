@@ -82,6 +82,11 @@ impl Lab {
     /// policies change, which every program takes without a restart.
     pub(crate) async fn guard_also(&self, namespace: &str) {
         let files = policy_files(&unguarded().into_iter().filter(|name| *name != namespace).collect::<Vec<_>>());
+        self.install_again(&files).await;
+    }
+
+    /// Prints these policies and applies what is printed, and puts them in force.
+    pub(crate) async fn install_again(&self, files: &[(String, String)]) {
         let policies = PolicySet::parse(files.iter().map(|(name, text)| (name.as_str(), text.as_str()))).unwrap();
         let certificate = fs::read(self.folder.join("certificates/ca.crt")).unwrap();
         let webhook = &self.webhook.as_ref().expect("a webhook").recipe().arguments;
@@ -100,7 +105,7 @@ impl Lab {
             }
         }
         settled(&self.cluster.admin).await;
-        self.put_in_force(&files).await;
+        self.put_in_force(files).await;
     }
 
     /// Changes the text of the analyses' profile, and waits until every program has taken it without a restart.

@@ -21,6 +21,7 @@ mod crash_test;
 #[expect(dead_code, reason = "the file is of another target, which uses more")]
 mod database;
 mod decisions_test;
+mod dedicated_test;
 mod drift_test;
 mod ending_test;
 mod facts_test;

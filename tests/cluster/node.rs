@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::caller::{Caller, PatchKind};
 use crate::flamewarden::Guarded;
-use crate::shared::{PATIENCE, within};
+use crate::shared::{Cluster, PATIENCE, within};
 
 /// The namespace where analyses are made, with the node's services in it.
 pub(crate) struct Node {
@@ -19,7 +19,7 @@ impl Node {
     pub(crate) async fn of(guarded: &'static Guarded, namespace: &'static str) -> Node {
         let creator =
             guarded.cluster.plane.caller("system:serviceaccount:flame:flame-po", Some("system:masters")).await;
-        services(guarded, namespace).await;
+        services(guarded.cluster, namespace).await;
         Node { guarded, creator, namespace }
     }
 
@@ -47,11 +47,7 @@ impl Node {
     }
 
     pub(crate) async fn analysis(&self, id: &str, image: &str) {
-        let object = json!({
-            "apiVersion": "flamewarden.dev/v1alpha1", "kind": "Analysis", "metadata": {"name": id},
-            "spec": {"projectId": "7b1c9d20-5a4e-4f6b-9c3d-2e1f0a9b8c7d", "image": image},
-        });
-        self.creator.create(&self.collection("analyses"), &object).await.unwrap();
+        self.creator.create(&self.collection("analyses"), &analysis(id, image)).await.unwrap();
     }
 
     pub(crate) async fn secrets(&self, id: &str) {
@@ -60,12 +56,7 @@ impl Node {
 
     /// The pull secret, and a token Secret that holds this.
     pub(crate) async fn secrets_with(&self, id: &str, tokens: Value) {
-        for (name, data) in [("flame-harbor", json!({".dockerconfigjson": "{}"})), ("flame-tokens", tokens)] {
-            let kind = if name == "flame-harbor" { "kubernetes.io/dockerconfigjson" } else { "Opaque" };
-            let secret = json!({
-                "apiVersion": "v1", "kind": "Secret", "type": kind, "stringData": data,
-                "metadata": {"name": format!("{name}-{id}"), "labels": {"flamewarden.dev/analysis": id}},
-            });
+        for secret in secrets(id, tokens) {
             self.creator.create(&self.collection("secrets"), &secret).await.unwrap();
         }
     }
@@ -119,8 +110,27 @@ const KINDS: [&str; 8] =
 /// Of an analysis pod, by the shipped profile.
 const GRACE: Duration = Duration::from_secs(30);
 
+/// The pull secret of an analysis, and a token Secret that holds this.
+pub(crate) fn secrets(id: &str, tokens: Value) -> [Value; 2] {
+    [("flame-harbor", json!({".dockerconfigjson": "{}"})), ("flame-tokens", tokens)].map(|(name, data)| {
+        let kind = if name == "flame-harbor" { "kubernetes.io/dockerconfigjson" } else { "Opaque" };
+        json!({
+            "apiVersion": "v1", "kind": "Secret", "type": kind, "stringData": data,
+            "metadata": {"name": format!("{name}-{id}"), "labels": {"flamewarden.dev/analysis": id}},
+        })
+    })
+}
+
+/// An analysis that is to run.
+pub(crate) fn analysis(id: &str, image: &str) -> Value {
+    json!({
+        "apiVersion": "flamewarden.dev/v1alpha1", "kind": "Analysis", "metadata": {"name": id},
+        "spec": {"projectId": "7b1c9d20-5a4e-4f6b-9c3d-2e1f0a9b8c7d", "image": image},
+    })
+}
+
 /// Makes the node's services that gateways lead to.
-pub(crate) async fn services(guarded: &Guarded, namespace: &str) {
+pub(crate) async fn services(cluster: &Cluster, namespace: &str) {
     for (name, port) in
         [("kong-proxy", 80), ("storage", 8080), ("hub-adapter", 5000), ("message-broker", 80), ("orchestrator", 8000)]
     {
@@ -129,7 +139,7 @@ pub(crate) async fn services(guarded: &Guarded, namespace: &str) {
             "spec": {"selector": {"component": format!("flame-{name}")}, "ports": [{"port": port, "targetPort": 3000}]},
         });
         // Another test may have made it.
-        let _ = guarded.cluster.admin.create(&format!("/api/v1/namespaces/{namespace}/services"), &service).await;
+        let _ = cluster.admin.create(&format!("/api/v1/namespaces/{namespace}/services"), &service).await;
     }
 }
 

@@ -24,7 +24,7 @@ pub(crate) struct Api {
 
 impl Api {
     pub(crate) async fn of(guarded: &'static Guarded) -> Api {
-        crate::node::services(guarded, MADE).await;
+        crate::node::services(guarded.cluster, MADE).await;
         let ways = Ways::plain(PATIENCE);
         let remote = Remote::new(&ways).unwrap();
         Api { guarded, address: guarded.api.clone(), remote, token: token(&REALM.key, &claims("hub-adapter")) }

@@ -17,7 +17,7 @@ use crate::po::{claims, request, token};
 
 /// Prints each call with its answer.
 pub(crate) async fn show(guarded: &Guarded, folder: &Path) {
-    services(guarded, MADE).await;
+    services(guarded.cluster, MADE).await;
     let mut administrator = claims("hub-adapter");
     administrator["exp"] = json!(administrator["iat"].as_i64().unwrap() + HOURS * 3600);
     let file = folder.join("request.json");

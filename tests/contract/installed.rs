@@ -29,7 +29,7 @@ pub(crate) async fn installed() -> (&'static Installed, MutexGuard<'static, ()>)
         write_file(&secret, keycloak.settings().secret.reveal());
         let realm = RealmSettings { keycloak: keycloak.address().as_str().to_owned(), secret: Some(secret) };
         let guarded = install(cluster, &realm).await;
-        services(&guarded, MADE).await;
+        services(guarded.cluster, MADE).await;
         Installed { guarded, keycloak }
     };
     (INSTALLED.get_or_init(start).await, turn)

@@ -16,6 +16,8 @@ const NOW: &str = "2026-11-21T12:00:00Z";
 pub(super) struct World {
     pub(super) analysis: AnalysisObject,
     pub(super) objects: Objects,
+    /// What belongs to the namespace.
+    pub(super) common: Objects,
     pub(super) services: Services,
     policies: PolicySet,
     pub(super) heard: Option<Heard>,
@@ -33,8 +35,13 @@ pub(super) struct World {
 impl World {
     /// An analysis that was just asked for, with its Secrets, among the node's services.
     pub(super) fn new(section: &str) -> World {
+        World::in_namespace("flame", section)
+    }
+
+    /// The same in a namespace that is dedicated to analyses, or shared.
+    pub(super) fn in_namespace(namespace: &str, section: &str) -> World {
         let orchestrator =
-            include_str!("../../../tests/bundle/orchestrator.yaml").replace("analyses", "flame") + section;
+            include_str!("../../../tests/bundle/orchestrator.yaml").replace("analyses", namespace) + section;
         let policies = PolicySet::parse([
             ("flame-analysis.yaml", include_str!("../../../policies/flame-analysis.yaml")),
             ("flame-gateway.yaml", include_str!("../../../policies/flame-gateway.yaml")),
@@ -54,7 +61,7 @@ impl World {
         }
         let analysis = AnalysisObject {
             id: ID.parse().unwrap(),
-            namespace: "flame".to_owned(),
+            namespace: namespace.to_owned(),
             uid: "uid".to_owned(),
             resource_version: "1".to_owned(),
             generation: 1,
@@ -73,6 +80,7 @@ impl World {
         World {
             analysis,
             objects,
+            common: Objects::new(),
             services,
             policies,
             heard: None,
@@ -95,7 +103,7 @@ impl World {
         View {
             analysis: &self.analysis,
             objects: &self.objects,
-            common: &NOTHING,
+            common: &self.common,
             services: &self.services,
             policies: &self.policies,
             settings: self.policies.orchestrator.as_ref().unwrap(),
@@ -170,7 +178,9 @@ impl World {
         if kind == Kind::Deployment {
             object["status"] = json!({"availableReplicas": u8::from(self.available)});
         }
-        self.objects.insert((kind, name.clone()), object);
+        let labelled = object["metadata"]["labels"].get(labels::ANALYSIS).is_some();
+        let objects = if labelled { &mut self.objects } else { &mut self.common };
+        objects.insert((kind, name.clone()), object);
         format!("write {kind:?} {}", short(&name))
     }
 
@@ -184,8 +194,6 @@ impl World {
         panic!("no end: {:?}", self.done);
     }
 }
-
-static NOTHING: Objects = Objects::new();
 
 fn reason_of(status: &AnalysisStatus) -> String {
     status.conditions.first().map(|condition| condition.reason.clone()).unwrap_or_default()
