@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::isolation::MANAGED_BY;
 use crate::model::labels;
 
-/// Its name.
+/// `flamewarden-default-deny`.
 pub fn name() -> String {
     format!("{}default-deny", labels::POLICY_PREFIX)
 }

@@ -49,14 +49,12 @@ pub(super) async fn act(
     let done = match step {
         Step::Wait => return Outcome::Settling,
         Step::Write(kind, object) => {
-            let name = object.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default();
-            let place = Place { namespace: own.namespace.clone(), name: name.to_owned() };
+            let place = beside(&own, &object);
             let done = cluster.apply(kind, &place, &object).await;
             written(kind, place, done, &object)
         }
         Step::Amend(kind, object, patch) => {
-            let name = object.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default();
-            let place = Place { namespace: own.namespace.clone(), name: name.to_owned() };
+            let place = beside(&own, &object);
             let done = cluster.change(kind, &place, patch).await;
             written(kind, place, done, &object)
         }
@@ -103,6 +101,13 @@ pub(super) async fn act(
     }
 }
 
+/// Where an object stands that is in the same namespace.
+fn beside(own: &Place, object: &Value) -> Place {
+    let name = object.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default();
+    Place { namespace: own.namespace.clone(), name: name.to_owned() }
+}
+
+/// What came of writing an object.
 fn written(
     kind: Kind,
     place: Place,

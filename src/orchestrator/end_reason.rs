@@ -27,19 +27,28 @@ impl EndReason {
         match self {
             EndReason::Executed => "Executed",
             EndReason::Failed => "Failed",
-            EndReason::FailedAtStart => "FailedAtStart",
-            EndReason::NotAvailable => "NotAvailable",
+            EndReason::FailedAtStart => FAILED_AT_START,
+            EndReason::NotAvailable => NOT_AVAILABLE,
             EndReason::Silent => "Silent",
             EndReason::Stopped => "Stopped",
-            EndReason::Stuck => "Stuck",
-            EndReason::TookTooLong => "TookTooLong",
+            EndReason::Stuck => STUCK,
+            EndReason::TookTooLong => TOOK_TOO_LONG,
         }
     }
 
-    /// Of what a condition says.
+    /// Of what a condition says; of those alone that people read of in the Hub.
     pub(super) fn of_word(word: &str) -> Option<Self> {
-        use EndReason::{Executed, Failed, FailedAtStart, NotAvailable, Silent, Stopped, Stuck, TookTooLong};
-        let all = [Executed, Failed, FailedAtStart, NotAvailable, Silent, Stopped, Stuck, TookTooLong];
-        all.into_iter().find(|reason| reason.word() == word)
+        match word {
+            FAILED_AT_START => Some(EndReason::FailedAtStart),
+            NOT_AVAILABLE => Some(EndReason::NotAvailable),
+            STUCK => Some(EndReason::Stuck),
+            TOOK_TOO_LONG => Some(EndReason::TookTooLong),
+            _ => None,
+        }
     }
 }
+
+const FAILED_AT_START: &str = "FailedAtStart";
+const NOT_AVAILABLE: &str = "NotAvailable";
+const STUCK: &str = "Stuck";
+const TOOK_TOO_LONG: &str = "TookTooLong";

@@ -145,14 +145,15 @@ impl Known {
             return Concerns::Nobody;
         }
         // A label that changed has taken the object away from whom it belonged to.
-        self.forget(kind, &place.name);
+        let before = self.forget(kind, &place.name);
         let id = match belongs(kind, &place.name, &object) {
             Belongs::To(id) => id,
             Belongs::ToTheNamespace => {
                 self.common.insert((kind, place.name.clone()), object);
-                return concerned_by(kind, &place.name);
+                let now = concerned_by(kind, &place.name);
+                return if now == Concerns::Nobody { before } else { now };
             }
-            Belongs::ToOthers => return Concerns::Nobody,
+            Belongs::ToOthers => return before,
         };
         let key = (kind, place.name.clone());
         self.owners.insert(key.clone(), id);
@@ -368,6 +369,23 @@ mod tests {
         ] {
             assert_eq!(belongs(kind, name, &object), want, "{kind:?} {name} {object}");
         }
+    }
+
+    #[test]
+    fn whoever_has_lost_an_object_by_its_label_is_concerned() {
+        let mut known = known();
+        let owner = Concerns::One(OWNER.parse().unwrap());
+        for (version, labels, want) in [
+            ("1", json!({"flamewarden.dev/analysis": OWNER}), owner),
+            ("2", json!({}), owner),
+            ("3", json!({}), Concerns::Nobody),
+        ] {
+            let mut object = deployment(version);
+            object["metadata"]["labels"] = labels;
+            let told = known.observe(Kind::Deployment, "flame", Change::Seen(place(NAME), object));
+            assert_eq!(told, want, "version {version}");
+        }
+        assert!(known.objects.is_empty() && known.owners.is_empty());
     }
 
     #[test]

@@ -215,12 +215,17 @@ impl View<'_> {
                 format!("Secret {missing} is not there; who asks for an analysis writes it"),
             );
         }
+        let mut waits = None;
         for object in wanted {
             let Some(kind) = kind_of(&object) else { continue };
             let object = self.owned(object);
             let name = object.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default();
             let key = (kind, name.to_owned());
             let stored = self.objects.get(&key).or_else(|| self.common.get(&key));
+            // Where one cannot be written what is there already is kept right, and nothing follows it.
+            if waits.is_some() && stored.is_none() {
+                continue;
+            }
             if kind == Kind::Deployment && name == app {
                 match self.token() {
                     Token::Fresh => {}
@@ -233,11 +238,16 @@ impl View<'_> {
                     }
                 }
             }
-            if !stored.is_some_and(|stored| covers(stored, &object)) {
-                return self.write(kind, object, stored);
+            if stored.is_some_and(|stored| covers(stored, &object)) {
+                continue;
+            }
+            match self.write(kind, object, stored) {
+                Step::Wait | Step::Report(_) if waits.is_some() => {}
+                step @ (Step::Wait | Step::Report(_)) => waits = Some(step),
+                step => return step,
             }
         }
-        self.made(&app)
+        waits.unwrap_or_else(|| self.made(&app))
     }
 
     /// All of it is there: says so, and whether it runs.
@@ -346,3 +356,5 @@ mod keeping_tests;
 mod outside_tests;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod writing_tests;

@@ -37,7 +37,7 @@ impl Asks {
     /// Whose answer this step waits for.
     pub(super) fn of(step: &Step) -> Self {
         match step {
-            Step::Token(_) | Step::LetGo { .. } => Asks::Keycloak,
+            Step::Token(_) | Step::LetGo { has_client: true } => Asks::Keycloak,
             Step::KeepLogs(_) | Step::Forget => Asks::Archive,
             _ => Asks::Cluster,
         }

@@ -1,4 +1,4 @@
-//! Why an analysis has no fresh token, and when it is asked for again.
+//! Why an analysis has no fresh token, or its client in Keycloak is not taken away, and when that is tried again.
 
 use std::time::Duration;
 
@@ -7,25 +7,25 @@ use jiff::Timestamp;
 use crate::keycloak::KeycloakProblem;
 use crate::model::Backoff;
 
-/// Why there is no token.
+/// Why there is no token, or the client is still there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum TokenTrouble {
     /// Keycloak cannot be asked as the settings say.
     NotSetUp,
     /// Keycloak does not answer.
     Unavailable,
-    /// Keycloak does not give it.
+    /// Keycloak refuses.
     Refused,
     /// The API server takes no Secret with it.
     SecretRefused,
 }
 
-/// What was asked for in vain.
+/// What was tried in vain.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct TokenRest {
     /// Why.
     pub(super) trouble: TokenTrouble,
-    /// When it is asked for again.
+    /// When it is tried again.
     pub(super) until: Timestamp,
     failures: u32,
 }
@@ -36,7 +36,7 @@ impl TokenTrouble {
         match self {
             TokenTrouble::NotSetUp => ("KeycloakNotSetUp", "Keycloak cannot be asked; the log of the start says why"),
             TokenTrouble::Unavailable => ("KeycloakUnavailable", "Keycloak does not answer; it is asked again"),
-            TokenTrouble::Refused => ("KeycloakRefused", "Keycloak gives no token; the log says why"),
+            TokenTrouble::Refused => ("KeycloakRefused", "Keycloak refuses; the log says why"),
             TokenTrouble::SecretRefused => {
                 ("SecretRefused", "the API server refuses the Secret with its fresh token; the log says why")
             }

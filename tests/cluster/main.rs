@@ -60,7 +60,7 @@ mod part;
 mod pki;
 mod plane_test;
 mod po;
-mod po_kept_test;
+mod po_against_test;
 mod po_many_test;
 mod po_test;
 #[path = "../archive/postgres_server.rs"]
@@ -77,6 +77,7 @@ mod served;
 mod shared;
 mod shared_keycloak;
 mod side_by_side_test;
+mod strangers_test;
 mod tokens_test;
 mod unwritten_test;
 mod user_rules_test;

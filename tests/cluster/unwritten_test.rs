@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::flamewarden::{CRASH, guarded};
 use crate::instance::{Instance, TURN};
 use crate::node::{IMAGE, Node};
-use crate::shared::run;
+use crate::shared::{PATIENCE, run, wait_until};
 
 const ALTERED: &str = "88888888-0000-4000-8000-000000000021";
 const REFUSED: &str = "88888888-0000-4000-8000-000000000022";
@@ -68,7 +68,7 @@ fn what_the_cluster_alters_or_refuses_is_written_ever_later_and_said() {
     });
 }
 
-/// A policy of the cluster's own, and that it is in force.
+/// A policy of the cluster's own.
 struct Policy(&'static str);
 
 impl Policy {
@@ -97,15 +97,13 @@ impl Policy {
     }
 }
 
-/// Waits until both policies are: the API server learns of them a moment after they are stored.
+/// Waits until both policies are in force: the API server learns of them a moment after they are stored.
 async fn until_in_force(node: &Node) {
-    for _ in 0..150 {
-        let mut answers = Vec::new();
-        for id in [ALTERED, REFUSED] {
-            let name = format!("nginx-analysis-{id}-1");
+    wait_until("both policies are in force", PATIENCE, async || {
+        let made = [ALTERED, REFUSED].map(|id| {
             let labels = json!({"probe": "unwritten"});
-            let deployment = json!({
-                "apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": name},
+            json!({
+                "apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": format!("nginx-analysis-{id}-1")},
                 "spec": {
                     "selector": {"matchLabels": labels},
                     "template": {
@@ -113,17 +111,14 @@ async fn until_in_force(node: &Node) {
                         "spec": {"containers": [{"name": "a", "image": "elsewhere.example/a"}]},
                     },
                 },
-            });
-            let made = node.admin().create("/apis/apps/v1/namespaces/default/deployments?dryRun=All", &deployment);
-            answers.push(made.await);
-        }
-        let alters = answers[0].as_ref().is_ok_and(|made| made["spec"]["revisionHistoryLimit"] == 7);
-        if alters && answers[1].is_err() {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(200)).await;
-    }
-    panic!("the policies are not in force within half a minute");
+            })
+        });
+        let path = "/apis/apps/v1/namespaces/default/deployments?dryRun=All";
+        let altered = node.admin().create(path, &made[0]).await.ok()?;
+        let refused = node.admin().create(path, &made[1]).await;
+        (altered["spec"]["revisionHistoryLimit"] == 7 && refused.is_err()).then_some(())
+    })
+    .await;
 }
 
 fn paths(form: &str) -> [String; 2] {

@@ -75,7 +75,14 @@ async fn whoever_sends_many_log_lines_at_once_is_slowed_and_then_refused_and_not
         let calls: Vec<_> = (0..AT_ONCE).map(|_| exchange(gateway.address, sent.as_bytes())).collect();
         join_all(calls).await.iter().map(|answer| statuses(answer)[0]).collect::<Vec<u16>>()
     };
-    let (lines, others) = (all("POST /po/stream_logs").await, all("GET /message-broker/healthz").await);
+    let begun = std::time::Instant::now();
+    let lines = all("POST /po/stream_logs").await;
+    let slowed = begun.elapsed();
+    assert!(
+        slowed >= std::time::Duration::from_millis(400),
+        "ten wait for 50 ms each, and all had an answer after {slowed:?}"
+    );
+    let others = all("GET /message-broker/healthz").await;
     let count = |wanted: u16| lines.iter().filter(|status| **status == wanted).count();
     assert_eq!(count(200) + count(429), AT_ONCE, "{lines:?}");
     assert!((11..AT_ONCE).contains(&count(200)), "one and the ten that wait pass at least: {lines:?}");

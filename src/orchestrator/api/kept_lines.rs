@@ -103,8 +103,8 @@ impl KeptLines {
             let Some(batch) = self.waiting().take() else { return Ok(()) };
             let lines = u64::try_from(batch.lines.len()).unwrap_or(u64::MAX);
             match self.write(archive, &batch).await {
-                Ok(true) => {}
-                Ok(false) => {
+                Ok(Came::Kept) => {}
+                Ok(Came::Late) => {
                     info!(
                         app = batch.whose.record.run.app(),
                         lines, "lines of an analysis that is deleted are not kept"
@@ -126,22 +126,22 @@ impl KeptLines {
 
     /// Writes lines, unless their analysis is deleted: what is kept of it would be kept for ever. Lines belong to a run
     /// that is recorded; where the controller has not come to it yet, it is recorded for them.
-    async fn write(&self, archive: &Archive, batch: &Batch) -> Result<bool, LinesProblem> {
+    async fn write(&self, archive: &Archive, batch: &Batch) -> Result<Came, LinesProblem> {
         let run = batch.whose.record.run;
         // The run that is recorded may be another's by now, which has the same id and number.
         if batch.has_waited(Timestamp::now()) && !self.is_there(&batch.whose).await? {
-            return Ok(false);
+            return Ok(Came::Late);
         }
         match archive.append_lines(run, &batch.lines).await {
             Err(ArchiveProblem::NoSuchRun { .. }) => {}
-            done => return Ok(done.map(|()| true)?),
+            done => return Ok(done.map(|()| Came::Kept)?),
         }
         if !self.is_there(&batch.whose).await? {
-            return Ok(false);
+            return Ok(Came::Late);
         }
         archive.record_first(&batch.whose.record).await?;
         archive.append_lines(run, &batch.lines).await?;
-        Ok(true)
+        Ok(Came::Kept)
     }
 
     /// Whether the Analysis is there still, and stays.
@@ -154,6 +154,14 @@ impl KeptLines {
     fn waiting(&self) -> MutexGuard<'_, Waiting> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// What came of lines.
+enum Came {
+    /// They are kept.
+    Kept,
+    /// Their analysis is deleted.
+    Late,
 }
 
 impl Batch {

@@ -19,7 +19,7 @@ pub(super) struct Whose {
 /// Lines of one run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Batch {
-    /// The run.
+    /// Whose they are.
     pub(super) whose: Whose,
     /// Its lines, the oldest first.
     pub(super) lines: Vec<LogLine>,

@@ -27,7 +27,7 @@ enum Course {
 }
 
 impl View<'_> {
-    /// Where in its life the run is, once all of it is there: of this status, with what comes of its answers.
+    /// Where in its life the run is, whose analysis may be running: this status with what comes of its answers.
     pub(super) fn judged(&self, status: AnalysisStatus) -> AnalysisStatus {
         let status = AnalysisStatus { progress: self.progress(&status), ..status };
         let status = self.heard_of(status);

@@ -5,8 +5,6 @@ use serde_json::json;
 
 use super::*;
 use crate::model::AnalysisSpec;
-use crate::orchestrator::covers::differences;
-use crate::orchestrator::unwritten::How;
 
 pub(super) const ID: &str = "0d8a1f2e-1c2b-4d3e-8f40-1a2b3c4d5e6f";
 const NOW: &str = "2026-11-21T12:00:00Z";
@@ -26,7 +24,7 @@ pub(super) struct World {
     pub(super) archived: Option<Archived>,
     pub(super) hub: Option<Word>,
     pub(super) token_rest: Option<TokenRest>,
-    unwritten: Option<Unwritten>,
+    pub(super) unwritten: Option<Unwritten>,
     pub(super) now: Timestamp,
     /// Every step that was carried out, in short.
     done: Vec<String>,
@@ -291,21 +289,6 @@ fn a_pod_of_another_run_that_nobody_controls_is_deleted_and_any_other_is_waited_
 }
 
 #[test]
-fn one_whose_own_deployment_is_altered_is_judged_all_the_same() {
-    let mut world = running();
-    world.analysis.status.phase = Some(Phase::Starting);
-    let key = (Kind::Deployment, format!("analysis-{ID}-1"));
-    world.objects.get_mut(&key).unwrap()["spec"]["revisionHistoryLimit"] = json!(7);
-    let (Step::Write(_, object), _) = world.plan() else { panic!("{:?}", world.plan()) };
-    let fields = differences(&world.objects[&key], &object);
-    world.unwritten = Some(Unwritten::after(None, key, How::Altered(fields), world.now));
-    assert_eq!(world.settle(), ["report Started NotStoredAsWritten"]);
-    world.analysis.reported = Some(crate::model::Report { run: 1, phase: Phase::Executed, progress: 100 });
-    world.step();
-    assert_eq!(world.analysis.status.phase, Some(Phase::Executed));
-}
-
-#[test]
 fn what_says_something_else_is_written_again_and_nothing_besides() {
     let mut world = running();
     let key = (Kind::ConfigMap, format!("nginx-analysis-{ID}-1-config"));
@@ -317,60 +300,6 @@ fn what_says_something_else_is_written_again_and_nothing_besides() {
     let key = (Kind::Deployment, format!("analysis-{ID}-1"));
     world.objects.get_mut(&key).unwrap()["spec"]["replicas"] = json!(2);
     assert_eq!(world.settle(), ["write Deployment analysis-ID-1"]);
-}
-
-#[test]
-fn what_is_stored_otherwise_than_it_was_written_is_not_written_again_at_once() {
-    let mut world = running();
-    let key = (Kind::Deployment, format!("nginx-analysis-{ID}-1"));
-    let containers = |world: &mut World| {
-        let deployment = world.objects.get_mut(&key).unwrap();
-        deployment.pointer_mut("/spec/template/spec/containers").unwrap().as_array_mut().unwrap().len()
-    };
-    let injected = json!({"name": "injected", "image": "elsewhere.example/sidecar"});
-    let one = containers(&mut world);
-    let template = world.objects.get_mut(&key).unwrap().pointer_mut("/spec/template/spec").unwrap();
-    template["containers"].as_array_mut().unwrap().push(injected);
-    assert_eq!(containers(&mut world), one + 1);
-    let (Step::Write(_, object), _) = world.plan() else { panic!("{:?}", world.plan()) };
-    let fields = differences(&world.objects[&key], &object);
-    world.unwritten = Some(Unwritten::after(None, key.clone(), How::Altered(fields), world.now));
-    assert_eq!(world.settle(), ["report Started NotStoredAsWritten"]);
-    let said = world.analysis.status.conditions[0].message.clone();
-    let what = format!("Deployment nginx-analysis-{ID}-1 is stored with another spec.template.spec.containers than");
-    assert!(said.starts_with(&what), "{said}");
-    let soon = world.now + jiff::SignedDuration::from_secs(1);
-    assert_eq!(world.plan(), (Step::Wait, Some(soon)));
-
-    let writes = |world: &World| matches!(world.plan().0, Step::Write(Kind::Deployment, _) | Step::Amend(..));
-    let mut scaled = world.clone();
-    scaled.objects.get_mut(&key).unwrap()["spec"]["replicas"] = json!(0);
-    assert!(writes(&scaled), "what else is another is put right at once");
-    let mut gone = world.clone();
-    gone.objects.remove(&key);
-    assert!(writes(&gone), "and so is what is gone");
-    let mut later = world.clone();
-    later.now = soon;
-    assert_eq!(later.settle(), ["amend Deployment nginx-analysis-ID-1", "report Started Running"], "in a while");
-
-    world.analysis.status.phase = Some(Phase::Executing);
-    world.analysis.reported = Some(crate::model::Report { run: 1, phase: Phase::Executed, progress: 100 });
-    world.step();
-    assert_eq!(world.analysis.status.phase, Some(Phase::Executed), "one that works may end");
-}
-
-#[test]
-fn what_is_refused_is_not_written_again_at_once() {
-    let mut world = World::new("");
-    (0..2).for_each(|_| world.step().unwrap());
-    let key = (Kind::Service, format!("analysis-{ID}-1"));
-    world.unwritten = Some(Unwritten::after(None, key, How::Refused("exceeded quota".to_owned()), world.now));
-    let so_far = &made()[..2];
-    assert_eq!(world.settle(), [so_far, &["report Starting WriteRefused"]].concat());
-    let said = &world.analysis.status.conditions[0].message;
-    assert_eq!(*said, format!("Service analysis-{ID}-1 is refused: exceeded quota"));
-    world.now = world.unwritten.as_ref().unwrap().until;
-    assert_eq!(world.settle(), made()[2..]);
 }
 
 #[test]

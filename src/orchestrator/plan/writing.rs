@@ -1,7 +1,7 @@
 //! How an object is written, and that it is not written again and again in vain.
 
 use json_patch::jsonptr::{PointerBuf, Token};
-use json_patch::{AddOperation, Patch, PatchOperation, ReplaceOperation, TestOperation};
+use json_patch::{AddOperation, Patch, PatchOperation, ReplaceOperation};
 use serde_json::Value;
 
 use super::conditions::ready;
@@ -46,11 +46,12 @@ impl View<'_> {
     }
 }
 
-/// Replaces these fields of an object by what is wanted there, if it is still this version.
+/// Replaces these fields of an object by what is wanted there. It names the version, so that of another one nothing is
+/// changed: that is a conflict, and no refusal.
 fn amendment(stored: &Value, wanted: &Value, fields: &[FieldPath]) -> Patch {
     let version = PointerBuf::from_tokens(["metadata", "resourceVersion"]);
     let is_same = stored.pointer("/metadata/resourceVersion").cloned().unwrap_or_default();
-    let mut operations = vec![PatchOperation::Test(TestOperation { path: version, value: is_same })];
+    let mut operations = vec![PatchOperation::Replace(ReplaceOperation { path: version, value: is_same })];
     operations.extend(fields.iter().filter_map(|field| {
         let path = pointer(field);
         let value = path.resolve(wanted).ok()?.clone();
@@ -96,6 +97,7 @@ mod tests {
         assert_eq!(amended, want);
         let mut later = stored.clone();
         later["metadata"]["resourceVersion"] = json!("8");
-        assert!(json_patch::patch(&mut later, &patch).is_err(), "of another version nothing is changed");
+        json_patch::patch(&mut later, &patch).unwrap();
+        assert_eq!(later["metadata"]["resourceVersion"], "7", "it is asked for what is no more");
     }
 }
