@@ -28,23 +28,21 @@ impl Recording {
     /// Begins with what happens from now on.
     pub(crate) async fn start(caller: &Caller, collection: &str) -> Recording {
         let list = caller.get(collection).await.unwrap();
-        let from = list["metadata"]["resourceVersion"].as_str().unwrap().to_owned();
-        let path = format!("{collection}?watch=1&resourceVersion={from}");
+        let mut from: u64 = list["metadata"]["resourceVersion"].as_str().unwrap().parse().unwrap();
         let (client, events) = (caller.client(), Arc::new(Mutex::new(Vec::new())));
-        let heard = Arc::clone(&events);
+        let (collection, heard) = (collection.to_owned(), Arc::clone(&events));
         let task = tokio::spawn(async move {
-            let request = Request::get(path).body(Vec::new()).unwrap();
-            let stream = client.request_events::<DynamicObject>(request).await.unwrap();
-            let mut stream = std::pin::pin!(stream);
-            while let Some(Ok(event)) = stream.next().await {
-                let (deleted, object) = match event {
-                    WatchEvent::Added(object) | WatchEvent::Modified(object) => (false, object),
-                    WatchEvent::Deleted(object) => (true, object),
-                    WatchEvent::Bookmark(_) => continue,
-                    WatchEvent::Error(status) => panic!("the watch ended: {status:?}"),
-                };
-                let version = object.metadata.resource_version.as_ref().unwrap().parse().unwrap();
-                heard.lock().unwrap().push(Event { version, deleted, object: serde_json::to_value(object).unwrap() });
+            // The API server ends a watch that is slow or old; the next one goes on from the last version.
+            loop {
+                let path = format!("{collection}?watch=1&resourceVersion={from}");
+                let request = Request::get(path).body(Vec::new()).unwrap();
+                let stream = client.request_events::<DynamicObject>(request).await.unwrap();
+                let mut stream = std::pin::pin!(stream);
+                while let Some(Ok(event)) = stream.next().await {
+                    let Some(event) = read(event) else { continue };
+                    from = event.version;
+                    heard.lock().unwrap().push(event);
+                }
             }
         });
         Recording { events, task }
@@ -55,6 +53,17 @@ impl Recording {
         assert!(!self.task.is_finished(), "the watch ended by itself");
         self.events.lock().unwrap().iter().filter(|event| meant(&event.object)).cloned().collect()
     }
+}
+
+fn read(event: WatchEvent<DynamicObject>) -> Option<Event> {
+    let (deleted, object) = match event {
+        WatchEvent::Added(object) | WatchEvent::Modified(object) => (false, object),
+        WatchEvent::Deleted(object) => (true, object),
+        WatchEvent::Bookmark(_) => return None,
+        WatchEvent::Error(status) => panic!("the watch ended: {status:?}"),
+    };
+    let version = object.metadata.resource_version.as_ref().unwrap().parse().unwrap();
+    Some(Event { version, deleted, object: serde_json::to_value(object).unwrap() })
 }
 
 impl Drop for Recording {
