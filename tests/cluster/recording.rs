@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use futures::StreamExt;
 use http::Request;
+use kube::Client;
 use kube::api::{DynamicObject, WatchEvent};
 use serde_json::Value;
 use tokio::task::JoinHandle;
@@ -35,14 +36,7 @@ impl Recording {
             // The API server ends a watch that is slow or old; the next one goes on from the last version.
             loop {
                 let path = format!("{collection}?watch=1&resourceVersion={from}");
-                let request = Request::get(path).body(Vec::new()).unwrap();
-                let stream = client.request_events::<DynamicObject>(request).await.unwrap();
-                let mut stream = std::pin::pin!(stream);
-                while let Some(Ok(event)) = stream.next().await {
-                    let Some(event) = read(event) else { continue };
-                    from = event.version;
-                    heard.lock().unwrap().push(event);
-                }
+                from = watch(&client, path, from, &heard).await;
             }
         });
         Recording { events, task }
@@ -53,6 +47,19 @@ impl Recording {
         assert!(!self.task.is_finished(), "the watch ended by itself");
         self.events.lock().unwrap().iter().filter(|event| meant(&event.object)).cloned().collect()
     }
+}
+
+/// Hears what a watch tells until it ends; gives the last version.
+async fn watch(client: &Client, path: String, from: u64, heard: &Mutex<Vec<Event>>) -> u64 {
+    let request = Request::get(path).body(Vec::new()).unwrap();
+    let stream = client.request_events::<DynamicObject>(request).await.unwrap();
+    let (mut stream, mut last) = (std::pin::pin!(stream), from);
+    while let Some(Ok(event)) = stream.next().await {
+        let Some(event) = read(event) else { continue };
+        last = event.version;
+        heard.lock().unwrap().push(event);
+    }
+    last
 }
 
 fn read(event: WatchEvent<DynamicObject>) -> Option<Event> {
