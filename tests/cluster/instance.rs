@@ -112,7 +112,7 @@ impl Instance {
 
     /// Waits for its death, in any case ends it: with nothing left to write it would live on.
     pub(crate) async fn died(self) -> bool {
-        tokio::time::timeout(Duration::from_secs(2), self.way.dead()).await.is_ok()
+        tokio::time::timeout(Duration::from_secs(6), self.way.dead()).await.is_ok()
     }
 
     /// Ends it as SIGTERM does, and waits for the end.
