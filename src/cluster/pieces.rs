@@ -18,7 +18,7 @@ pub(super) struct Pieces {
 impl Cluster {
     /// Asks for what stands at a path.
     pub(super) async fn pieces(&self, path: &str) -> Result<Pieces, Error> {
-        self.pieces_as(path, "application/json").await
+        self.pieces_as(path, WHOLE).await
     }
 
     /// The same in a form that the API server offers.
@@ -44,6 +44,8 @@ impl Pieces {
     }
 }
 
+/// Objects with all that they hold.
+pub(super) const WHOLE: &str = "application/json";
 const PIECE: usize = 64 << 10;
 /// Between two pieces.
 const PAUSE: Duration = Duration::from_secs(4);

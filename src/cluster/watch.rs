@@ -9,6 +9,7 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tracing::warn;
 
+use super::pieces::WHOLE;
 use super::watched::{MOST, event, item};
 use super::{Cluster, Kind};
 use crate::facts::Place;
@@ -109,10 +110,7 @@ impl Watch {
 
     /// Tells of the items of a page; gives what stands around them.
     async fn list_page(&self, path: &str) -> Result<Vec<u8>, Error> {
-        let mut pieces = self
-            .cluster
-            .pieces_as(path, self.form("application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"))
-            .await?;
+        let mut pieces = self.cluster.pieces_as(path, self.form(METADATA_OF_LIST)).await?;
         let mut cutter = ItemCutter::new(self.interest.keep, MOST);
         while let Some(piece) = pieces.next_soon().await? {
             let mut seen = Vec::new();
@@ -128,10 +126,7 @@ impl Watch {
         let parameters = WatchParams::default().labels(&self.interest.selector);
         let request = Request::new(self.kind.url(&self.namespace)).watch(&parameters, version);
         let path = request.map_err(Error::BuildRequest)?.uri().to_string();
-        let mut pieces = self
-            .cluster
-            .pieces_as(&path, self.form("application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"))
-            .await?;
+        let mut pieces = self.cluster.pieces_as(&path, self.form(METADATA)).await?;
         let mut sieve = Sieve::of_events(self.interest.keep, MOST);
         let mut silent = true;
         while let Some(mut piece) = pieces.next().await? {
@@ -152,7 +147,7 @@ impl Watch {
 
     /// Of Secrets only who they are: what they hold never comes here.
     fn form(&self, metadata_alone: &'static str) -> &'static str {
-        if self.kind == Kind::Secret { metadata_alone } else { "application/json" }
+        if self.kind == Kind::Secret { metadata_alone } else { WHOLE }
     }
 
     /// Nobody listens any more where it cannot be told; the watch ends then.
@@ -193,6 +188,8 @@ impl Patience {
     }
 }
 
+const METADATA: &str = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1";
+const METADATA_OF_LIST: &str = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1";
 /// As client-go's.
 const PAGE: u32 = 500;
 /// Short enough that a policy is repaired within two seconds once the API server answers again.

@@ -8,8 +8,8 @@ use crate::policy::Quantity;
 
 /// The fields of an object that are stored in another way than is wanted. What `wanted` does not speak of may be
 /// anything, since the API server and other managers fill fields in; a list is compared whole, as one field where it has
-/// more or fewer items. `apiVersion` and `kind` are left out: items of lists do not repeat them. The spec of a network policy is compared whole,
-/// since what else it says lets more through.
+/// more or fewer items. `apiVersion` and `kind` are left out: items of lists do not repeat them. The spec of a network
+/// policy is compared whole, since what else it says lets more through.
 pub(super) fn differences(stored: &Value, wanted: &Value) -> Vec<FieldPath> {
     let mut found = unlike(stored, wanted, false);
     found.retain(|path| !matches!(path.as_slice(), [Segment::Key(key)] if key == "apiVersion" || key == "kind"));

@@ -254,7 +254,7 @@ impl Session {
         let held_up = self.held_up.entry(id).or_default();
         let mut stored = None;
         let mut problem = None;
-        let mut is_done = true;
+        let is_done = !matches!(outcome, Outcome::Unwritten(..) | Outcome::NotDone(_));
         match outcome {
             Outcome::Stored(kind, place, object) => {
                 held_up.unwritten.take_if(|unwritten| unwritten.object == (kind, place.name.clone()));
@@ -265,7 +265,6 @@ impl Session {
                 let unwritten = Unwritten::after(held_up.unwritten.as_ref(), object_name, how, Timestamp::now());
                 warn!(analysis = %id, problem = unwritten.told().1, "what is written is not stored as it is to be");
                 held_up.unwritten = Some(unwritten);
-                is_done = false;
                 stored = object.map(|object| (kind, place, object));
                 self.stirred.insert(id);
             }
@@ -287,7 +286,7 @@ impl Session {
             self.stirred.insert(id);
         }
         self.known.written(id, stored);
-        let outcome = if is_done && problem.is_none() { "done" } else { "failed" };
+        let outcome = if is_done { "done" } else { "failed" };
         self.settings.metrics.steps.get_or_create(&OutcomeLabels { outcome }).inc();
         // Left alone for a while, ever longer.
         held_up.failed = problem.map(|problem| {

@@ -3,15 +3,13 @@
 
 use std::time::{Duration, Instant};
 
-use flamewarden::cluster::Cluster;
 use flamewarden::orchestrator::OutsideFiles;
 use futures::future::join_all;
-use tempfile::TempDir;
 
 use crate::faulty::{Faulty, Write};
 use crate::flamewarden::realm::Realm;
 use crate::flamewarden::{CRASH, MADE, guarded, policy_files, with_api};
-use crate::instance::{Instance, TURN, way};
+use crate::instance::{Instance, TURN, connected, way};
 use crate::node::Node;
 use crate::po::request;
 use crate::served::Served;
@@ -53,7 +51,6 @@ struct Asked {
     served: Served,
     way: Faulty,
     instance: Instance,
-    _folder: TempDir,
 }
 
 /// Times of one bundle.
@@ -67,15 +64,14 @@ struct Taken {
 
 impl Asked {
     async fn of(node: &Node) -> Asked {
-        let folder = tempfile::tempdir().unwrap();
         let way = way(node).await;
-        let cluster = Cluster::connect(Some(&way.kubeconfig(folder.path())), "test").await.unwrap();
+        let cluster = connected(&way, "test").await;
         let mut files = with_api(policy_files(&[]), &Realm::of_tests());
         files.iter_mut().filter(|(name, _)| name == "orchestrator.yaml").for_each(|(_, text)| {
             *text = text.replace(MADE, CRASH);
         });
         let served = Served::start(node.guarded, cluster, &files, OutsideFiles::default()).await;
-        Asked { served, way, instance: Instance::start(node, None).await, _folder: folder }
+        Asked { served, way, instance: Instance::start(node, None).await }
     }
 
     async fn bundle(&self, id: &str, is_alone: bool) -> Taken {

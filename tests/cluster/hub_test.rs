@@ -3,7 +3,6 @@
 use std::io::Write;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use flamewarden::cluster::Cluster;
 use flamewarden::orchestrator::OutsideFiles;
 use flamewarden::policy::FieldNames;
 use serde_json::{Value, json};
@@ -12,7 +11,7 @@ use crate::flamewarden::realm::{REALM, Realm};
 use crate::flamewarden::{CRASH, MADE, guarded, policy_files, with_api};
 use crate::gateway::{Gateway, Manner};
 use crate::hub::{CLIENT, Fault, Hub, NODE, OTHER_NODE, SECRET};
-use crate::instance::{Instance, TURN, way};
+use crate::instance::{Instance, TURN, connected, way};
 use crate::node::{IMAGE, Node};
 use crate::po::{claims, request, token};
 use crate::proxy::Proxy;
@@ -227,7 +226,7 @@ fn lines_that_an_analysis_streams_are_passed_on_and_the_realm_is_asked_by_the_sa
         files.iter_mut().filter(|(name, _)| name == "orchestrator.yaml").for_each(|(_, text)| text.push_str(&more));
         let secrets = Files::with(SECRET);
         let way = way(&Node::of(guarded, MADE).await).await;
-        let cluster = Cluster::connect(Some(&way.kubeconfig(secrets.folder.path())), "test").await.unwrap();
+        let cluster = connected(&way, "test").await;
         let served = Served::start(guarded, cluster, &files, secrets.outside.clone()).await;
         let api = &served.api;
         assert_eq!(api.ask("POST", "/po", Some(&request(id))).await.0, 201);

@@ -1,6 +1,6 @@
 //! Orchestrators of a test's own in the namespace `CRASH`, which a test ends when it likes.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -92,9 +92,8 @@ impl Instance {
         section: &str,
         (files, archive): Files,
     ) -> Instance {
-        let folder = tempfile::tempdir().unwrap();
         let (leadership, mut tasks) = (Leadership::default(), JoinSet::new());
-        let cluster = connected(&way, folder.path()).await;
+        let cluster = connected(&way, "flamewarden-controller").await;
         let lease = Place { namespace: "flamewarden-system".to_owned(), name: lease.to_owned() };
         tasks.spawn(campaign(cluster.clone(), lease, identity.to_owned(), timing, leadership.clone()));
         let ((stop, stopped), metrics) = (watch::channel(false), Arc::new(Metrics::new()));
@@ -137,8 +136,10 @@ pub(crate) async fn way(node: &Node) -> Faulty {
     Faulty::open(&node.guarded.cluster.plane.caller(CONTROLLER, Some("system:masters")).await).await
 }
 
-async fn connected(way: &Faulty, folder: &Path) -> Cluster {
-    Cluster::connect(Some(&way.kubeconfig(folder)), "flamewarden-controller").await.unwrap()
+/// A connection by that way, which writes under this name.
+pub(crate) async fn connected(way: &Faulty, manager: &'static str) -> Cluster {
+    let folder = tempfile::tempdir().unwrap();
+    Cluster::connect(Some(&way.kubeconfig(folder.path())), manager).await.unwrap()
 }
 
 /// A name that no other instance has: its port.

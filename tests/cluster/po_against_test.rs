@@ -3,14 +3,13 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use flamewarden::cluster::Cluster;
 use flamewarden::orchestrator::OutsideFiles;
 use serde_json::{Value, json};
 
 use crate::caller::{Caller, PatchKind};
 use crate::flamewarden::realm::{REALM, Realm};
 use crate::flamewarden::{MADE, guarded, policy_files, with_api};
-use crate::instance::way;
+use crate::instance::{connected, way};
 use crate::node::Node;
 use crate::po::{Api, KONG, PASSWORD, PROJECT, claims, request, token};
 use crate::served::Served;
@@ -22,14 +21,13 @@ fn a_create_that_is_cut_short_after_any_write_is_completed_by_the_same_request()
         let guarded = guarded().await;
         let api = Api::of(guarded).await;
         let node = Node::of(guarded, MADE).await;
-        let folder = tempfile::tempdir().unwrap();
         let files = with_api(policy_files(&[]), &Realm::of_tests());
         for writes in 1..=3 {
             let id = format!("22222222-0000-4000-8000-0000000000{:02}", 30 + writes);
             for run in [1, 2] {
                 let way = way(&node).await;
                 way.dies_after(writes);
-                let cluster = Cluster::connect(Some(&way.kubeconfig(folder.path())), "test").await.unwrap();
+                let cluster = connected(&way, "test").await;
                 let cut = Served::start(guarded, cluster, &files, OutsideFiles::default()).await;
                 assert_eq!(cut.api.ask("POST", "/po", Some(&request(&id))).await.0, 500, "cut after write {writes}");
                 way.dead().await;
@@ -102,8 +100,8 @@ fn where_the_settings_name_an_audience_and_an_issuer_tokens_are_for_the_one_and_
         let more = format!("    audience: flamewarden\n    issuer: {outside}\n");
         files.iter_mut().filter(|(name, _)| name == "orchestrator.yaml").for_each(|(_, text)| text.push_str(&more));
         let node = Node::of(guarded, MADE).await;
-        let (way, folder) = (way(&node).await, tempfile::tempdir().unwrap());
-        let cluster = Cluster::connect(Some(&way.kubeconfig(folder.path())), "test").await.unwrap();
+        let way = way(&node).await;
+        let cluster = connected(&way, "test").await;
         let served = Served::start(guarded, cluster, &files, OutsideFiles::default()).await;
         let inside = format!("{}/realms/flame", REALM.address);
         for (issuer, audience, want) in [

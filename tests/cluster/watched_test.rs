@@ -1,12 +1,12 @@
 //! What a watch of Secrets tells: who they are, and never what they hold.
 
-use flamewarden::cluster::{self, Change, Cluster, Interest, Kind};
+use flamewarden::cluster::{self, Change, Interest, Kind};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
 use crate::caller::PatchKind;
 use crate::flamewarden::{CRASH, guarded};
-use crate::instance::way;
+use crate::instance::{connected, way};
 use crate::node::Node;
 use crate::shared::run;
 
@@ -16,8 +16,8 @@ fn of_secrets_a_watch_hears_who_they_are_and_never_what_they_hold() {
         let node = Node::of(guarded().await, CRASH).await;
         let id = "88888888-0000-4000-8000-000000000031";
         node.secrets(id).await;
-        let (way, folder) = (way(&node).await, tempfile::tempdir().unwrap());
-        let cluster = Cluster::connect(Some(&way.kubeconfig(folder.path())), "test").await.unwrap();
+        let way = way(&node).await;
+        let cluster = connected(&way, "test").await;
         let interest = Interest { selector: format!("flamewarden.dev/analysis={id}"), keep: &[&[]] };
         let (sender, mut news) = mpsc::channel(8);
         let watching = tokio::spawn(cluster::watch(cluster, Kind::Secret, CRASH.to_owned(), interest, sender));

@@ -1,7 +1,7 @@
 //! Edge: what must not be told of each analysis, read again only after a while: lines are many.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::cluster::Cluster;
@@ -21,20 +21,19 @@ impl Hidden {
     /// # Errors
     /// They are not known, perhaps only in this moment.
     pub(super) async fn of(&self, cluster: &Cluster, namespace: &str, run: Run) -> Result<Arc<Secrets>, String> {
-        let held = |work: &dyn Fn(&mut Held) -> Option<Arc<Secrets>>| {
-            work(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
-        };
         // Those that are read now may be outdated when they are here.
         let now = Instant::now();
-        if let Some(secrets) = held(&|held| held.get(run, now)) {
+        let held = self.held().get(run, now);
+        if let Some(secrets) = held {
             return Ok(secrets);
         }
         let secrets = Arc::new(Secrets::read(cluster, namespace, run.analysis).await?);
-        held(&|held| {
-            held.put(run, now, secrets.clone());
-            None
-        });
+        self.held().put(run, now, secrets.clone());
         Ok(secrets)
+    }
+
+    fn held(&self) -> MutexGuard<'_, Held> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
