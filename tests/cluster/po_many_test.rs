@@ -1,5 +1,7 @@
 //! The whole life of many analyses at one time, by the REST API alone: nothing is lost, left or made twice.
 
+use std::time::{Duration, Instant};
+
 use futures::future::join_all;
 use serde_json::{Value, json};
 
@@ -35,11 +37,7 @@ fn many_analyses_live_by_the_rest_api_from_create_to_delete() {
         let gateways = join_all(ids.iter().map(gateway)).await;
         until_all(&api, "/po/status", &ids, |of| of["status"] == "executing").await;
 
-        // The stand-in says that an analysis works before its pod runs.
-        let written =
-            |logs: &Value, part: &str, id: &str| logs[part][id][0].as_str().is_some_and(|log| !log.is_empty());
-        let logs = |logs: &Value| ids.iter().all(|id| written(logs, "analysis", id) && written(logs, "nginx", id));
-        api.until("GET", "/po/logs", logs).await;
+        println!("logs of {analyses} analyses after {:?}", all_have_logs(&api, &node, &ids).await);
         let pods = api.ask("GET", "/po/pods", None).await.1;
         for id in &ids {
             let names: Vec<String> = serde_json::from_str(pods[id][0].as_str().unwrap()).unwrap();
@@ -83,6 +81,19 @@ fn many_analyses_live_by_the_rest_api_from_create_to_delete() {
         isolated.held(BEGIN, &ids).await;
         node.nothing_left(BEGIN).await;
     });
+}
+
+/// Waits until each has written something, as has its gateway; gives how long it was asked for.
+async fn all_have_logs(api: &Api, node: &Node, ids: &[String]) -> Duration {
+    // The stand-in says that an analysis works before its pod runs.
+    for id in ids {
+        node.status(id, |status| status["conditions"][0]["status"] == "True").await;
+    }
+    let written = |logs: &Value, part: &str, id: &str| logs[part][id][0].as_str().is_some_and(|log| !log.is_empty());
+    let asked = Instant::now();
+    let all = |logs: &Value| ids.iter().all(|id| written(logs, "analysis", id) && written(logs, "nginx", id));
+    api.until("GET", "/po/logs", all).await;
+    asked.elapsed()
 }
 
 async fn create(api: &Api, id: &str) -> u16 {
