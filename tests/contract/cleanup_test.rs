@@ -185,11 +185,21 @@ fn all_deletes_every_analysis_for_administrators_alone_and_goes_on_without_keycl
 
 /// Asks for an analysis, and waits until it runs with a token of its own.
 pub(crate) async fn runs(installed: &Installed, token: &str, id: &str) {
+    made(installed, token, id).await;
+    ready(installed, id).await;
+}
+
+/// Asks for an analysis.
+pub(crate) async fn made(installed: &Installed, token: &str, id: &str) {
     let body = json!({
         "analysis_id": id, "project_id": id, "registry_url": "harbor.example", "image_url": "harbor.example/node/analysis",
         "registry_user": "robot", "registry_password": "hunter2", "kong_token": "key",
     });
     assert_eq!(installed.ask(token, "POST", "/po/", Some(&body)).await.0, 201);
+}
+
+/// Waits until all of an analysis is there.
+pub(crate) async fn ready(installed: &Installed, id: &str) {
     let path = format!("/apis/flamewarden.dev/v1alpha1/namespaces/{MADE}/analyses/{id}");
     let ready = |object: &Value| {
         let conditions = object["status"]["conditions"].as_array()?;
