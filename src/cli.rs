@@ -4,6 +4,7 @@ mod audit;
 mod bundle;
 mod manifests;
 mod release;
+mod scan;
 mod test;
 
 use std::ffi::OsString;
@@ -55,6 +56,11 @@ enum Command {
     ///
     /// Tells each thing that it did. Refuses while a controller is at work.
     Release(release::Release),
+    /// Says whether an image may run by what Grype found in it.
+    ///
+    /// Exit codes: 0 it may; 1 something in it fails; 2 the arguments or policies make no sense; 3 nobody knows, since
+    /// the report is too old, no report, or tells too little.
+    Scan(scan::Scan),
     /// Runs policies against example requests with the answers expected of them.
     ///
     /// Exit codes: 0 all answers are as expected; 1 one isn't; 2 the arguments, policies or tests make no sense.
@@ -70,6 +76,7 @@ pub fn run() -> ExitCode {
         Command::Bundle(bundle) => bundle.run().and_then(|text| print(&text)),
         Command::Release(release) => release.run(),
         Command::Audit(audit) => return judged(audit.run()),
+        Command::Scan(scan) => return judged(scan.run()),
         Command::Test(test) => return judged(test.run()),
     };
     match done {

@@ -2,9 +2,9 @@
 //!
 //! # Parts
 //!
-//! Pure: [`model`] (what everybody talks about), [`policy`] (profiles and where they hold), [`isolation`] (network
-//! policies made and judged), [`bundle`] (the objects of one run of an analysis), [`install`] (what is installed),
-//! [`facts`] (what is known), [`rules`] (the one judge).
+//! Pure: [`model`] (what everybody talks about), [`policy`] (profiles and where they hold), [`scan`] (Grype's reports
+//! and what they lead to), [`isolation`] (network policies made and judged), [`bundle`] (the objects of one run of an
+//! analysis), [`install`] (what is installed), [`facts`] (what is known), [`rules`] (the one judge).
 //! Edges: [`cluster`] (the API server), [`archive`] (what has ended), [`serve`] (TLS, connections, tokens, files),
 //! [`keycloak`] (clients of analyses), [`hub`] (how analyses are doing); [`remote`] is how edges ask other systems.
 //! Services, which never import each other: [`webhook`], [`guard`], [`orchestrator`], [`registration`], [`decisions`],
@@ -88,6 +88,7 @@ pub mod policy;
 pub mod registration;
 pub mod remote;
 pub mod rules;
+pub mod scan;
 pub mod serve;
 pub mod telemetry;
 pub mod webhook;

@@ -13,6 +13,7 @@ mod pattern;
 mod profile;
 mod quantity;
 mod reach;
+mod scan;
 mod set;
 mod tokens;
 mod user_rule;
@@ -34,6 +35,7 @@ pub use profile::{
     Security, Sidecar, TrustedPolicy, Want,
 };
 pub use quantity::Quantity;
+pub use scan::{FailOn, MaximumAge, ScanException, ScanPolicy, Unknowns, WithoutPackages};
 pub use set::{ALSO, PolicyProblem, PolicySet};
 pub use tokens::TokenSettings;
 pub use user_rule::{FailurePolicy, MatchConstraints, Named, Reason, ResourceRule, RuleSpec, Validation};

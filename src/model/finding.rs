@@ -48,6 +48,17 @@ pub struct Finding {
     pub message: String,
     /// How the mutating side mends it; empty where there is no safe remedy.
     pub remedy: Vec<Edit>,
+    /// Whether it will still be so when pods are made from a template that is judged now.
+    pub outlook: Outlook,
+}
+
+/// Whether a finding stays.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outlook {
+    /// It stays until the object is changed.
+    Stays,
+    /// Something is not known yet that is going to be.
+    MayPass,
 }
 
 /// One step of a remedy. Missing parents are made; applying twice is applying once.
@@ -72,6 +83,7 @@ impl Finding {
             value: value.map_or_else(|| "absent".to_owned(), Json::to_string),
             message: message.into(),
             remedy: Vec::new(),
+            outlook: Outlook::Stays,
         }
     }
 
@@ -80,6 +92,12 @@ impl Finding {
     pub fn mended_by(mut self, edits: impl IntoIterator<Item = Edit>) -> Self {
         self.remedy.extend(edits);
         self
+    }
+
+    /// The same finding, of something that is not known yet.
+    #[must_use]
+    pub fn expected_to_pass(self) -> Self {
+        Finding { outlook: Outlook::MayPass, ..self }
     }
 
     /// Whether admission mends it.

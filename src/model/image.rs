@@ -94,6 +94,11 @@ impl<'a> ImageRef<'a> {
         })
     }
 
+    /// Its canonical name with its tag, whether or not one is written.
+    pub fn tagged(&self) -> String {
+        format!("{}/{}{}:{}", self.host, self.prefix, self.path, self.effective_tag())
+    }
+
     /// What a runtime pulls where no digest is given.
     fn effective_tag(&self) -> &'a str {
         self.tag.unwrap_or("latest")

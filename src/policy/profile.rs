@@ -7,8 +7,8 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::checked::{self, image_problem};
-use super::{DnsPeer, Exception, Pattern, Quantity, dns};
-use crate::model::{labels, registry_problem};
+use super::{DnsPeer, Exception, Pattern, Quantity, ScanPolicy, dns};
+use crate::model::{PolicyHash, labels, registry_problem};
 
 /// What the pods of one kind must have. Written as `kind: Profile` in a policy file.
 #[derive(Debug, Clone, Deserialize)]
@@ -17,6 +17,9 @@ pub struct Profile {
     /// Name, from the document's metadata.
     #[serde(skip)]
     pub name: String,
+    /// Which limits its scans are held to.
+    #[serde(skip)]
+    pub(super) scan_hash: PolicyHash,
     /// The policy file that it stands in.
     #[serde(skip)]
     pub(super) file: String,
@@ -41,6 +44,9 @@ pub struct Profile {
     pub security: Security,
     /// What its network policy allows.
     pub network: Network,
+    /// What the scans of its images must say.
+    #[serde(default)]
+    pub scan: ScanPolicy,
     /// Names of the Secrets and ConfigMaps that environment and volumes may come from.
     #[serde(default)]
     pub sources: EnvSources,
@@ -255,6 +261,11 @@ impl Profile {
     /// The mode of a rule; what is not named enforces.
     pub fn mode(&self, rule: &str) -> Mode {
         self.modes.get(rule).copied().unwrap_or(Mode::Enforce)
+    }
+
+    /// Which limits its scans are held to: what verdicts are found by.
+    pub fn scan_hash(&self) -> PolicyHash {
+        self.scan_hash
     }
 
     /// What makes the profile impossible to keep to, if anything does: a default beyond its own bound,

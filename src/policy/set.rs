@@ -220,6 +220,7 @@ impl PolicySet {
 impl Profile {
     /// The profile with the installation's lists where it has none of its own.
     fn completed(mut self, installation: &Installation) -> Self {
+        self.scan_hash = self.scan.hash();
         let images = match self.role {
             Role::Analysis => &installation.analysis_registries,
             Role::Gateway => &installation.gateway_images,

@@ -3,6 +3,7 @@
 mod image;
 mod mend;
 mod policies;
+mod report;
 mod review;
 
 use std::collections::BTreeSet;
@@ -22,7 +23,7 @@ pub(crate) struct Target {
 }
 
 /// Every target.
-pub(crate) const TARGETS: [Target; 4] = [review::TARGET, image::TARGET, policies::TARGET, mend::TARGET];
+pub(crate) const TARGETS: [Target; 5] = [review::TARGET, image::TARGET, policies::TARGET, mend::TARGET, report::TARGET];
 
 /// The recorded AdmissionReviews.
 fn recorded() -> Vec<Vec<u8>> {
@@ -43,6 +44,7 @@ pub(crate) fn words() -> Vec<String> {
     for seed in recorded() {
         collect(&serde_json::from_slice(&seed).unwrap(), &mut words);
     }
+    collect(&serde_json::from_str(include_str!("../fixtures/grype/report.json")).unwrap(), &mut words);
     let fields = include_str!("../fixtures/pod-fields/fields.tsv");
     let texts = [ANALYSIS, GATEWAY, INSTALLATION, fields, policies::RULES].join("\n");
     let parts = texts.split(|c: char| !c.is_alphanumeric() && !"./-_".contains(c));

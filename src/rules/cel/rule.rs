@@ -11,7 +11,7 @@ use super::meter::Meter;
 use super::node::Node;
 use super::problem::{Problem, Stop};
 use super::scope::UserInput;
-use crate::model::{FieldPath, Finding, Hold, Json, Operation, Request, Segment, Severity};
+use crate::model::{FieldPath, Finding, Hold, Json, Operation, Outlook, Request, Segment, Severity};
 use crate::policy::{Mode, ResourceRule, RuleSpec, Validation};
 
 /// A user's rule that was checked as a whole.
@@ -140,6 +140,7 @@ impl UserRule {
             value: value.to_owned(),
             message,
             remedy: Vec::new(),
+            outlook: Outlook::Stays,
         }
     }
 

@@ -1,0 +1,117 @@
+//! What packages an image holds: from the CycloneDX document of the same run, since Grype's own report names only
+//! packages that have vulnerabilities.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::io::Read;
+
+use serde::Deserialize;
+use serde::de::{Deserializer, SeqAccess, Visitor};
+
+use super::bounded::{BoundProblem, read_within};
+use super::written::Text;
+
+/// How many packages of each type there are, such as `deb` or `npm`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Census {
+    kinds: BTreeMap<String, usize>,
+}
+
+impl Census {
+    /// Reads the document that Grype writes by `-o cyclonedx-json=FILE`.
+    ///
+    /// # Errors
+    /// It is empty, too long, or not one whole document of that form.
+    pub fn read(document: impl Read) -> Result<Self, BoundProblem> {
+        let document: Document = read_within(document)?;
+        Ok(Census { kinds: document.components.map(|found| found.0).unwrap_or_default() })
+    }
+
+    /// How many packages there are of one type.
+    pub(super) fn count(&self, kind: &str) -> usize {
+        self.kinds.get(kind).copied().unwrap_or_default()
+    }
+
+    /// The types that there are.
+    pub(super) fn kinds(&self) -> impl Iterator<Item = &str> {
+        self.kinds.keys().map(String::as_str)
+    }
+}
+
+#[derive(Deserialize)]
+struct Document {
+    #[serde(rename = "bomFormat")]
+    _form: Form,
+    #[serde(default)]
+    components: Option<Components>,
+}
+
+#[derive(Deserialize)]
+enum Form {
+    CycloneDX,
+}
+
+/// Counted while they are read.
+struct Components(BTreeMap<String, usize>);
+
+#[derive(Deserialize)]
+struct Component {
+    #[serde(default)]
+    properties: Option<Vec<Property>>,
+}
+
+#[derive(Deserialize)]
+struct Property {
+    name: Text,
+    #[serde(default)]
+    value: Text,
+}
+
+impl<'de> Deserialize<'de> for Components {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        from.deserialize_seq(ComponentsVisitor)
+    }
+}
+
+struct ComponentsVisitor;
+
+impl<'de> Visitor<'de> for ComponentsVisitor {
+    type Value = Components;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list of components")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Components, A::Error> {
+        let mut kinds = BTreeMap::new();
+        while let Some(component) = items.next_element::<Component>()? {
+            let properties = component.properties.unwrap_or_default();
+            let kind = properties.into_iter().find(|property| property.name.0 == "syft:package:type");
+            if let Some(kind) = kind {
+                *kinds.entry(kind.value.0).or_default() += 1;
+            }
+        }
+        Ok(Components(kinds))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn packages_are_counted_by_their_type_and_files_are_none() {
+        let component = |kind: &str| format!(r#"{{"properties":[{{"name":"syft:package:type","value":"{kind}"}}]}}"#);
+        let document = format!(
+            r#"{{"bomFormat":"CycloneDX","components":[{},{},{},{{"type":"file","name":"/etc/passwd"}}]}}"#,
+            component("deb"),
+            component("npm"),
+            component("deb")
+        );
+        let census = Census::read(document.as_bytes()).unwrap();
+        assert_eq!((census.count("deb"), census.count("npm"), census.count("rpm")), (2, 1, 0));
+        for wrong in ["", " \n", "{}", r#"{"bomFormat":"SPDX"}"#, r#"{"bomFormat":"CycloneDX"} x"#] {
+            assert!(Census::read(wrong.as_bytes()).is_err(), "{wrong}");
+        }
+    }
+}
