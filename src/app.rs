@@ -22,6 +22,7 @@ pub use controller::{CertificateSource, ControllerSettings};
 use parts::all_ended;
 use webhook::Calls;
 
+use crate::facts::ScanMemory;
 use crate::policy::PolicySet;
 use crate::serve::{ConnectionLimits, Drain, Listen, PolicyFolder, Probes, serve};
 use crate::telemetry::Metrics;
@@ -104,11 +105,13 @@ pub async fn start(settings: &Settings, judge: Judge) -> anyhow::Result<Running>
     let mut folder = PolicyFolder::new(&settings.policies);
     let policies = Policies::first(&mut folder)?;
     metrics.policies_valid.set(1);
+    let shared =
+        Shared { policies: policies.clone(), scans: Arc::default(), metrics: metrics.clone(), drain: drain.clone() };
 
     let (mut checks, mut tasks) = (Vec::new(), JoinSet::new());
     let mut webhook = None;
     if settings.parts.contains(&Part::Webhook) {
-        let calls = Calls::prepare(settings, &policies, judge, &metrics, &drain).await?;
+        let calls = Calls::prepare(settings, &shared, judge).await?;
         webhook = Some(calls.address()?);
         checks.push(calls.check());
         let running = calls.run(metrics.clone());
@@ -119,14 +122,7 @@ pub async fn start(settings: &Settings, judge: Judge) -> anyhow::Result<Running>
     }
     if settings.parts.contains(&Part::Controller) {
         let archive = archive::archive(&settings.controller.archive)?;
-        let controller = controller::start(
-            &settings.controller,
-            policies.set.clone(),
-            metrics.clone(),
-            archive.clone(),
-            drain.clone(),
-        )
-        .await?;
+        let controller = controller::start(&settings.controller, &shared, archive.clone()).await?;
         checks.push(controller.check);
         tasks.spawn(controller.running);
         if let Some(rest) = api::start(settings, &policies, &metrics, archive, &drain).await? {
@@ -150,6 +146,15 @@ pub async fn start(settings: &Settings, judge: Judge) -> anyhow::Result<Running>
         }
     });
     Ok(Running { webhook, probes: probes_at, drain, serving })
+}
+
+/// What all parts have.
+struct Shared {
+    policies: Policies,
+    /// What is known of the scans of images.
+    scans: Arc<ScanMemory>,
+    metrics: Arc<Metrics>,
+    drain: Drain,
 }
 
 /// The policies in force, as the parts want them: each is swapped whole, one right after the other.

@@ -1,8 +1,11 @@
 //! The snapshot of what is known of the cluster. Data only; `guard/` fills it from what is watched, and plans from it.
 
+mod scans;
+
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+pub use scans::{Looked, Scan, ScanMemory, Scans};
 
 /// A namespaced object's place.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -15,7 +15,7 @@ mod stored;
 mod unfit;
 mod users;
 
-pub use case::{Case, Target};
+pub use case::{Case, ScanKnowledge, Target};
 pub use cel::{Limits, RuleProblem, UserFinding, UserRule, UserRules, Workers};
 pub use judge::judge;
 pub use judgement::Judgement;

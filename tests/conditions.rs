@@ -13,7 +13,7 @@ use cel::{Context, Program, Value as CelValue};
 use flamewarden::install::{Certificates, Endpoint, Settings, configuration_names, manifests};
 use flamewarden::isolation::{FOREIGN, Scope};
 use flamewarden::policy::PolicySet;
-use flamewarden::rules::{Case, Target, judge};
+use flamewarden::rules::{Case, ScanKnowledge, Target, judge};
 use flamewarden::webhook::Review;
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -171,7 +171,12 @@ fn judged(policies: &PolicySet, request: &Value) -> (Vec<String>, bool) {
     let review = Review::parse(text.as_bytes()).unwrap();
     let request = review.request().unwrap();
     // Nobody knows the object that it names: whatever needs to know it is refused.
-    let case = Case { policies, target: Target::Unread, now: "2026-11-21T00:00:00Z".parse().unwrap() };
+    let case = Case {
+        policies,
+        target: Target::Unread,
+        scans: ScanKnowledge::OutOfReach,
+        now: "2026-11-21T00:00:00Z".parse().unwrap(),
+    };
     let judgement = judge(&request, &case);
     let rules = judgement.refusals.iter().map(|finding| finding.rule.to_string());
     (rules.collect(), !judgement.remedies.is_empty())

@@ -3,7 +3,7 @@
 
 use flamewarden::model::{FieldPath, Finding, PodView, parse};
 use flamewarden::policy::{Mode, PolicySet, Profile};
-use flamewarden::rules::{Stage, mend, pod_findings};
+use flamewarden::rules::{ScanKnowledge, Stage, mend, pod_findings};
 use serde_json::{Value, json};
 
 fn policies() -> PolicySet {
@@ -18,7 +18,13 @@ fn policies() -> PolicySet {
 fn findings(pod: &Value, profile: &Profile, stage: Stage) -> Vec<Finding> {
     let text = pod.to_string();
     let json = parse(text.as_bytes()).unwrap();
-    pod_findings(&PodView::new(&json, FieldPath::default()), profile, stage)
+    pod_findings(
+        &PodView::new(&json, FieldPath::default()),
+        profile,
+        stage,
+        ScanKnowledge::OutOfReach,
+        jiff::Timestamp::UNIX_EPOCH,
+    )
 }
 
 /// The pod after the remedies of the rules that enforce, as the mutating side applies them.

@@ -4,7 +4,7 @@
 
 use flamewarden::model::{FieldPath, Finding, PodView, Segment, parse};
 use flamewarden::policy::{PolicySet, Profile, Role, Want};
-use flamewarden::rules::{Stage, mend, pod_findings};
+use flamewarden::rules::{ScanKnowledge, Stage, mend, pod_findings};
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use proptest::test_runner::{Config, TestRunner};
@@ -65,7 +65,13 @@ fn check(pod: &Value, profile: &Profile, stage: Stage) -> Result<(), TestCaseErr
 fn judged(pod: &Value, profile: &Profile, stage: Stage) -> Result<(Vec<Finding>, Value), TestCaseError> {
     let text = pod.to_string();
     let json = parse(text.as_bytes()).unwrap();
-    let findings = pod_findings(&PodView::new(&json, FieldPath::default()), profile, stage);
+    let findings = pod_findings(
+        &PodView::new(&json, FieldPath::default()),
+        profile,
+        stage,
+        ScanKnowledge::OutOfReach,
+        jiff::Timestamp::UNIX_EPOCH,
+    );
     let edits: Vec<_> = findings.iter().flat_map(|finding| finding.remedy.clone()).collect();
     let mut mended = pod.clone();
     if !edits.is_empty() {

@@ -63,6 +63,7 @@ fn webhook(creator: &str) -> Webhook {
         in_force: Arc::new(ArcSwap::from_pointee(InForce::new(Arc::new(policies)).unwrap())),
         judge,
         targets: Some(Box::new(LastWrites)),
+        scans: Arc::default(),
         workers: Workers::start(Limits::default()),
     }
 }

@@ -4,7 +4,7 @@
 
 use flamewarden::model::{Operation, Request, Resource, User, parse};
 use flamewarden::policy::{ALSO, PolicySet};
-use flamewarden::rules::{Case, Judgement, Target, judge, mend};
+use flamewarden::rules::{Case, Judgement, ScanKnowledge, Target, judge, mend};
 use serde_json::{Value, json};
 
 const SHIPPED: &str = include_str!("../policies/flame-analysis.yaml");
@@ -57,7 +57,8 @@ fn judged(pod: &Value, policies: &PolicySet) -> (Judgement, Value) {
         dry_run: false,
     };
     let now = "2026-11-21T00:00:00Z".parse().unwrap();
-    let judgement = judge(&request, &Case { policies, target: Target::Unneeded, now });
+    let judgement =
+        judge(&request, &Case { policies, target: Target::Unneeded, scans: ScanKnowledge::OutOfReach, now });
     let mut mended = pod.clone();
     json_patch::patch(&mut mended, &mend(&object, &judgement.remedies).unwrap()).unwrap();
     (judgement, mended)

@@ -5,11 +5,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{Context, anyhow};
-use arc_swap::ArcSwap;
 use futures::future::BoxFuture;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use super::Shared;
 use super::archive::ArchivePlace;
 use crate::archive::Archive;
 use crate::cluster::{Cluster, Leadership, LeaseTiming, Recorder, campaign, resign};
@@ -18,10 +18,8 @@ use crate::facts::Place;
 use crate::guard::{Endings, Guard, GuardSettings};
 use crate::install::CONTROLLER;
 use crate::orchestrator::{Orchestration, OrchestratorSettings, OutsideFiles};
-use crate::policy::PolicySet;
 use crate::registration::Registration;
 use crate::serve::{Bundle, Check, Drain};
-use crate::telemetry::Metrics;
 
 /// What the controller was told.
 #[derive(Debug, Clone)]
@@ -62,11 +60,10 @@ pub(super) struct Controller {
 /// Starts the controller; it ends when the drain begins.
 pub(super) async fn start(
     settings: &ControllerSettings,
-    policies: Arc<ArcSwap<PolicySet>>,
-    metrics: Arc<Metrics>,
+    shared: &Shared,
     archive: Option<Arc<Archive>>,
-    drain: Drain,
 ) -> anyhow::Result<Controller> {
+    let (policies, drain) = (shared.policies.set.clone(), shared.drain.clone());
     // The election itself writes without being elected.
     let elector = Cluster::connect(settings.kubeconfig.as_deref(), CONTROLLER)
         .await
@@ -84,8 +81,9 @@ pub(super) async fn start(
         cluster: cluster.clone(),
         leadership: leadership.clone(),
         policies: policies.clone(),
+        scans: shared.scans.clone(),
         recorder: recorder(),
-        metrics: metrics.clone(),
+        metrics: shared.metrics.clone(),
     };
     loops.spawn(orchestration(settings, &guard, archive).run(stopped.clone()));
     register(&mut loops, settings, &guard, recorder(), &stopped);

@@ -9,13 +9,13 @@ use anyhow::Context;
 use jiff::Timestamp;
 use tokio_rustls::TlsAcceptor;
 
-use super::{Policies, Settings, bind};
+use super::{Settings, Shared, bind};
 use crate::cluster::Cluster;
 use crate::install::WEBHOOK;
 use crate::rules::{Limits, Workers};
 use crate::serve::{
-    CertificateFolder, CertificateStore, Check, ClientCheck, Drain, Listen, Peers, Renewal, own_names, renew_folder,
-    serve, tls_config,
+    CertificateFolder, CertificateStore, Check, ClientCheck, Listen, Peers, Renewal, own_names, renew_folder, serve,
+    tls_config,
 };
 use crate::telemetry::Metrics;
 use crate::webhook::{ClusterTargets, DecisionQueue, DecisionStream, Judge, Targets, Webhook, WebhookHandler};
@@ -30,13 +30,8 @@ pub(super) struct Calls {
 }
 
 impl Calls {
-    pub(super) async fn prepare(
-        settings: &Settings,
-        policies: &Policies,
-        judge: Judge,
-        metrics: &Arc<Metrics>,
-        drain: &Drain,
-    ) -> anyhow::Result<Self> {
+    pub(super) async fn prepare(settings: &Settings, shared: &Shared, judge: Judge) -> anyhow::Result<Self> {
+        let Shared { metrics, drain, .. } = shared;
         let folder = settings.certificates.as_ref().context("the part `webhook` needs --certificates")?;
         let (mut folder, store) = (CertificateFolder::new(folder), Arc::new(CertificateStore::default()));
         let peers = Arc::new(Peers::new(client_check(settings)?.as_ref())?);
@@ -48,7 +43,7 @@ impl Calls {
             drain: drain.clone(),
             metrics: metrics.clone(),
         };
-        let webhook = Arc::new(webhook_of(settings, policies, judge).await);
+        let webhook = Arc::new(webhook_of(settings, shared, judge).await);
         let handler = WebhookHandler::new(webhook, decisions, metrics.clone(), settings.reviews.clone());
         let listen = Listen {
             listener: bind(settings.listen).await?,
@@ -89,7 +84,7 @@ impl Calls {
     }
 }
 
-async fn webhook_of(settings: &Settings, policies: &Policies, judge: Judge) -> Webhook {
+async fn webhook_of(settings: &Settings, shared: &Shared, judge: Judge) -> Webhook {
     let cluster = Cluster::connect(settings.controller.kubeconfig.as_deref(), WEBHOOK).await;
     let targets = match cluster {
         Ok(cluster) => Some(Box::new(ClusterTargets::new(cluster)) as Box<dyn Targets>),
@@ -99,7 +94,8 @@ async fn webhook_of(settings: &Settings, policies: &Policies, judge: Judge) -> W
         }
     };
     let workers = Workers::start(Limits::default());
-    Webhook { in_force: policies.with_rules.clone(), judge, targets, workers }
+    let (in_force, scans) = (shared.policies.with_rules.clone(), shared.scans.clone());
+    Webhook { in_force, judge, targets, scans, workers }
 }
 
 /// Renews a certificate that `flamewarden certs` made; one that came from elsewhere has no authority's key with it.

@@ -13,7 +13,7 @@ use crate::isolation::{Foreign, Scope, foreign_refusal};
 use crate::model::{FieldPath, Finding, Json, Operation, PodView, Request, Resource, Segment, User, parse};
 use crate::policy::{Mode, PolicySet};
 use crate::rules::{
-    Case, Judgement, RuleProblem, Target, UserRules, judge, mend, take_users_findings, users_rules_for,
+    Case, Judgement, RuleProblem, ScanKnowledge, Target, UserRules, judge, mend, take_users_findings, users_rules_for,
 };
 
 /// Policies, and on whose behalf objects are judged.
@@ -180,7 +180,7 @@ impl<'a> Auditor<'a> {
     }
 
     fn judgement(&self, request: &Request<'_>, target: Target<'_>) -> Judgement {
-        let case = Case { policies: self.policies, target, now: self.now };
+        let case = Case { policies: self.policies, target, scans: ScanKnowledge::OutOfReach, now: self.now };
         let mut judgement = judge(request, &case);
         if !users_rules_for(request, &self.rules, self.policies).is_empty() {
             let findings = self.rules.evaluate(request, is_guarded(request, self.policies));

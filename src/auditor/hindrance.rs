@@ -8,7 +8,7 @@ use super::Problem;
 use crate::isolation::{Foreign, foreign_refusal, judge_policy};
 use crate::model::{FieldPath, Finding, Json, PodView, parse};
 use crate::policy::PolicySet;
-use crate::rules::{stored_pod_refusals, unclassified_fields};
+use crate::rules::{ScanKnowledge, stored_pod_refusals, unclassified_fields};
 
 /// The answer of `audit --preflight`. Serialises as `flamewarden.dev/audit/v1alpha1`.
 #[derive(Debug, Serialize)]
@@ -138,7 +138,8 @@ impl Preflight {
             let message = "it bears a guarded label in a namespace that is not guarded; nothing contains it";
             return self.add(Check::Pods, title("Pod", pod), message.to_owned());
         }
-        let findings = stored_pod_refusals(&view, policies, |policies| policies.profile_of(&view), now);
+        let findings =
+            stored_pod_refusals(&view, policies, |policies| policies.profile_of(&view), ScanKnowledge::OutOfReach, now);
         match findings.is_empty() {
             true => self.adopted.push(place(pod)),
             false => self.add_all(Check::Pods, "Pod", pod, findings),

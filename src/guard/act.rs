@@ -18,7 +18,7 @@ use super::plan::{Identity, MayGo, Step};
 use super::settings::GuardSettings;
 use super::tell;
 use crate::cluster::{Cluster, ClusterProblem, Event, Kind, Leadership, Often, Recorder};
-use crate::facts::{Adopted, Facts, Place};
+use crate::facts::{Adopted, Facts, Place, ScanMemory};
 use crate::isolation;
 use crate::model::labels::{ADOPTED, HOLDER};
 use crate::model::{Reference, parse};
@@ -41,6 +41,7 @@ pub(super) struct Actor {
     cluster: Cluster,
     leadership: Leadership,
     policies: Arc<PolicySet>,
+    scans: Arc<ScanMemory>,
     uids: Vec<(String, String)>,
     /// Name and uid.
     pods: Vec<(String, String)>,
@@ -57,6 +58,7 @@ impl Actor {
             cluster: settings.cluster.clone(),
             leadership: settings.leadership.clone(),
             policies,
+            scans: settings.scans.clone(),
             uids: own.map(|(place, policy)| (place.name.clone(), policy.uid.clone())).collect(),
             pods: pods.map(|(place, pod)| (place.name.clone(), pod.uid.clone())).collect(),
             recorder: settings.recorder.clone(),
@@ -207,7 +209,7 @@ impl Actor {
         let mut events = Vec::new();
         for (name, uid) in self.pods.iter().filter(|(name, ..)| names.contains(name)) {
             let place = Place { namespace: identity.namespace.clone(), name: name.clone() };
-            let Some(judged) = judge(&self.cluster, &place, None, &self.policies).await? else { continue };
+            let Some(judged) = judge(&self.cluster, &place, None, &self.policies, &self.scans).await? else { continue };
             let refusal = judged.err();
             let stands = if refusal.is_none() { Adopted::Conforming } else { Adopted::NotConforming };
             adopted.insert(uid.clone(), stands);
@@ -248,7 +250,7 @@ impl Actor {
         takes: Option<(&Place, &str, &Owner)>,
     ) -> Result<Opened, ClusterProblem> {
         let place = Place { namespace: identity.namespace.clone(), name: pod.name.clone() };
-        let judged = judge(&self.cluster, &place, Some(&pod.uid), &self.policies).await?;
+        let judged = judge(&self.cluster, &place, Some(&pod.uid), &self.policies, &self.scans).await?;
         let Some(judged) = judged else { return Ok(Opened::Before) };
         let Lift { patch, policies } = match judged {
             Ok(Verdict::Lift(lift)) => lift,

@@ -5,11 +5,11 @@ use json_patch::Patch;
 
 use super::lift::{Refusal, opening};
 use crate::cluster::{Cluster, ClusterProblem, Kind, List};
-use crate::facts::Place;
+use crate::facts::{Place, ScanMemory};
 use crate::isolation::{FOREIGN, Scope, Union, foreign_refusal};
 use crate::model::{FieldPath, Finding, Keep, PodView, parse};
 use crate::policy::PolicySet;
-use crate::rules::stored_pod_refusals;
+use crate::rules::{ScanKnowledge, stored_pod_refusals};
 
 /// What becomes of a gate that nothing keeps.
 pub(super) enum Verdict {
@@ -35,6 +35,7 @@ pub(super) async fn judge(
     place: &Place,
     uid: Option<&String>,
     policies: &PolicySet,
+    scans: &ScanMemory,
 ) -> Result<Option<Result<Verdict, Refusal>>, ClusterProblem> {
     let text = match cluster.read_part(Kind::Pod, place, POD, MOST).await {
         Err(ClusterProblem::Large { .. }) => {
@@ -60,7 +61,11 @@ pub(super) async fn judge(
     let list = List { kind: Kind::NetworkPolicy, namespace: &place.namespace, labels: "" };
     let version = cluster.each_part(list, POLICY, judge).await?;
     // By the analysis profile whatever the pod says it is by now.
-    let mut findings = stored_pod_refusals(&view, policies, |policies| Some(&policies.analysis), Timestamp::now());
+    let mut findings = {
+        let scans = scans.read();
+        let scans = ScanKnowledge::Known(&scans);
+        stored_pod_refusals(&view, policies, |policies| Some(&policies.analysis), scans, Timestamp::now())
+    };
     findings.extend(union.problems());
     findings.extend(foreign);
     if !findings.is_empty() {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 
 use crate::cluster::{Cluster, Leadership, Recorder};
+use crate::facts::ScanMemory;
 use crate::policy::PolicySet;
 use crate::telemetry::Metrics;
 
@@ -16,6 +17,8 @@ pub struct GuardSettings {
     pub leadership: Leadership,
     /// The policies in force.
     pub policies: Arc<ArcSwap<PolicySet>>,
+    /// What is known of the scans of images.
+    pub scans: Arc<ScanMemory>,
     /// What writes Events.
     pub recorder: Arc<Recorder>,
     /// Where pods are counted.

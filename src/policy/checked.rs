@@ -138,6 +138,7 @@ impl<'de> Deserialize<'de> for Softened {
 pub const ALWAYS: &[&str] = &[
     "identity",
     "labels",
+    "image-scan",
     "network-gate",
     "grace-period",
     "host-namespaces",

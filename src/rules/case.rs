@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 
+use crate::facts::Scans;
 use crate::model::Json;
 use crate::policy::PolicySet;
 
@@ -11,8 +12,19 @@ pub struct Case<'a> {
     pub policies: &'a PolicySet,
     /// The object that a request names without bringing it along; [`target_of`](super::target_of) says which.
     pub target: Target<'a>,
+    /// What is known of the scans of images.
+    pub scans: ScanKnowledge<'a>,
     /// The moment of the judgement.
     pub now: Timestamp,
+}
+
+/// What is known of the scans of images.
+#[derive(Debug, Clone, Copy)]
+pub enum ScanKnowledge<'a> {
+    /// Objects are judged without a cluster, which alone knows of scans: what is said of them says nothing of scans.
+    OutOfReach,
+    /// What the cluster's `ImageScan` objects tell; nothing else passes.
+    Known(&'a Scans),
 }
 
 /// The stored object that a CONNECT, an eviction, a binding or a token names.

@@ -14,7 +14,7 @@ pub fn judge(request: &Request<'_>, case: &Case<'_>) -> Judgement {
     let judgement = judge_by(request, case);
     match &case.policies.also {
         Some(also) if !judgement.refusals.is_empty() && !is_network_policy(request) => {
-            let also = judge_by(request, &Case { policies: also, target: case.target, now: case.now });
+            let also = judge_by(request, &Case { policies: also, ..*case });
             judgement.or(also)
         }
         _ => judgement,

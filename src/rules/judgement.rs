@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use crate::model::{Edit, Finding, Hold};
+use crate::model::{Edit, Finding, Hold, Outlook};
 use crate::policy::{Mode, Profile};
 
 /// What the judge says of one request.
@@ -35,7 +35,7 @@ pub(super) enum Enforced {
     Mended,
     /// Refused, whether or not it has a remedy: a patch would break the write.
     Refused,
-    /// Refused, unless admission will mend the pods that come of it.
+    /// Refused, unless admission will mend the pods that come of it, or may have nothing against them any more.
     MendedLater,
 }
 
@@ -70,7 +70,9 @@ impl Judgement {
         match (mode, enforced) {
             (Mode::Audit, _) => self.reported.push(finding),
             (Mode::Warn, _) => self.warnings.push(finding),
-            (Mode::Enforce, Enforced::MendedLater) if finding.has_remedy() => self.warnings.push(finding),
+            (Mode::Enforce, Enforced::MendedLater) if finding.has_remedy() || finding.outlook == Outlook::MayPass => {
+                self.warnings.push(finding);
+            }
             (Mode::Enforce, Enforced::Mended) => {
                 self.remedies.extend(finding.remedy.iter().cloned());
                 self.refusals.push(finding);

@@ -18,6 +18,7 @@ mod identity;
 mod image_digest;
 mod image_pull_policy;
 mod image_registry;
+mod image_scan;
 mod labels;
 mod network_gate;
 mod node_name;
@@ -48,7 +49,9 @@ use std::collections::BTreeSet;
 pub use published::unclassified_fields;
 pub use run_as_non_root::HOME;
 
-use super::Control;
+use jiff::Timestamp;
+
+use super::{Control, ScanKnowledge};
 use crate::model::{AnalysisId, Edit, FieldPath, Finding, Hold, PodView, Severity};
 use crate::policy::{Profile, Role, Sidecar};
 
@@ -76,6 +79,10 @@ pub struct PodCase<'a> {
     pub app: &'a str,
     /// At which point of its life the pod is judged.
     pub stage: Stage,
+    /// What is known of the scans of images.
+    pub scans: ScanKnowledge<'a>,
+    /// The moment of the judgement.
+    pub now: Timestamp,
 }
 
 /// At which point of its life a pod is judged.
@@ -110,6 +117,7 @@ pub const POD_RULES: &[PodRule] = &[
     env_sources::RULE,
     image_registry::RULE,
     image_digest::RULE,
+    image_scan::RULE,
     image_pull_policy::RULE,
     pull_secret::RULE,
     ephemeral_containers::RULE,
@@ -132,12 +140,24 @@ pub const POD_RULES: &[PodRule] = &[
 /// The rules that no mode and no exception softens, since isolation rests on them: who a pod is, and with which
 /// labels policies may select it; that the policy is there before it runs and stays until it has ended; and that
 /// it has a network of its own.
-pub const FIRM_RULES: &[&str] =
-    &[identity::RULE.id, labels::RULE.id, network_gate::RULE.id, grace_period::RULE.id, host_namespaces::RULE.id];
+pub const FIRM_RULES: &[&str] = &[
+    identity::RULE.id,
+    labels::RULE.id,
+    image_scan::RULE.id,
+    network_gate::RULE.id,
+    grace_period::RULE.id,
+    host_namespaces::RULE.id,
+];
 
 /// Everything that the built-in rules have to say of a guarded pod.
-pub fn pod_findings(pod: &PodView<'_>, profile: &Profile, stage: Stage) -> Vec<Finding> {
-    let case = PodCase { profile, app: pod.label("app").unwrap_or_default(), stage };
+pub fn pod_findings(
+    pod: &PodView<'_>,
+    profile: &Profile,
+    stage: Stage,
+    scans: ScanKnowledge<'_>,
+    now: Timestamp,
+) -> Vec<Finding> {
+    let case = PodCase { profile, app: pod.label("app").unwrap_or_default(), stage, scans, now };
     if let Some(crowd) = containers::crowd(pod) {
         return vec![crowd];
     }

@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 
+use super::ScanKnowledge;
 use super::judgement::{Enforced, Judgement, Scales};
 use super::pod::{Stage, pod_findings};
 use crate::model::labels::APP;
@@ -15,13 +16,14 @@ pub fn stored_pod_refusals(
     pod: &PodView<'_>,
     policies: &PolicySet,
     profile: impl Fn(&PolicySet) -> Option<&Profile>,
+    scans: ScanKnowledge<'_>,
     now: Timestamp,
 ) -> Vec<Finding> {
     let app = pod.label(APP).unwrap_or_default();
     let refusals = |profile: &Profile| {
         let mut judgement = Judgement::default();
         let scales = Scales { profile, app, now };
-        judgement.weigh_all(pod_findings(pod, profile, Stage::Stored), &scales, Enforced::Refused);
+        judgement.weigh_all(pod_findings(pod, profile, Stage::Stored, scans, now), &scales, Enforced::Refused);
         judgement.refusals
     };
     let also = policies.also.as_ref().and_then(|also| profile(also));

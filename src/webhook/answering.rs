@@ -9,8 +9,10 @@ use tokio::time::Instant;
 use super::service::{composed, unparsed, unreadable};
 use super::targets::look_up;
 use super::{InForce, Judge, Looked, Reply, Review, Side, Targets};
+use crate::facts::ScanMemory;
 use crate::model::{Json, Request, parse};
-use crate::rules::{Case, Judgement, Target, Workers, take_users_findings, target_of, users_rules_for};
+use crate::policy::PolicySet;
+use crate::rules::{Case, Judgement, ScanKnowledge, Target, Workers, take_users_findings, target_of, users_rules_for};
 
 /// What the webhook needs to answer.
 pub struct Webhook {
@@ -20,6 +22,8 @@ pub struct Webhook {
     pub judge: Judge,
     /// Where named objects are read; without a cluster, nobody knows them.
     pub targets: Option<Box<dyn Targets>>,
+    /// What is known of the scans of images.
+    pub scans: Arc<ScanMemory>,
     /// Who evaluates users' rules.
     pub workers: Workers,
 }
@@ -43,7 +47,7 @@ impl Webhook {
         let policies = in_force.policies.as_ref();
         if side == Side::Mutate {
             // What a named object or a user's rule makes a refusal has no remedy.
-            return (self.judge)(request, &Case { policies, target: Target::Unneeded, now });
+            return self.judged(request, policies, Target::Unneeded, now);
         }
         let looked = match target_of(request, policies) {
             // A part of the time is left for the judgement, so that it says what could not be read.
@@ -57,14 +61,21 @@ impl Webhook {
             Some(Looked::Found(text)) => parse(text.as_bytes()).ok(),
             _ => None,
         };
-        let case = Case { policies, target: known(looked.as_ref(), object.as_ref()), now };
-        let mut judgement = (self.judge)(request, &case);
+        let target = known(looked.as_ref(), object.as_ref());
+        let mut judgement = self.judged(request, policies, target, now);
         let rules = users_rules_for(request, &in_force.rules, policies);
         if !rules.is_empty() {
             let findings = self.workers.evaluate(rules, request).await;
+            // What users' rules say has nothing to do with scans.
+            let case = Case { policies, target, scans: ScanKnowledge::OutOfReach, now };
             take_users_findings(&mut judgement, findings, request, &case);
         }
         judgement
+    }
+
+    fn judged(&self, request: &Request<'_>, policies: &PolicySet, target: Target<'_>, now: Timestamp) -> Judgement {
+        let scans = self.scans.read();
+        (self.judge)(request, &Case { policies, target, scans: ScanKnowledge::Known(&scans), now })
     }
 }
 
@@ -117,6 +128,7 @@ mod tests {
             in_force: Arc::new(ArcSwap::from_pointee(InForce::new(policies).unwrap())),
             judge,
             targets: targets.map(|targets| Box::new(targets) as Box<dyn Targets>),
+            scans: Arc::default(),
             workers: Workers::start(Limits::default()),
         }
     }

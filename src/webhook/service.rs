@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use super::{Answer, Record, Review, ReviewProblem, early_uid};
 use crate::model::{Json, Outcome, Request};
 use crate::policy::PolicySet;
-use crate::rules::{Case, Judgement, RuleProblem, Target, UserRules, judge, mend};
+use crate::rules::{Case, Judgement, RuleProblem, ScanKnowledge, Target, UserRules, judge, mend};
 
 /// Decides one request; [`crate::rules::judge`] outside tests.
 pub type Judge = fn(&Request<'_>, &Case<'_>) -> Judgement;
@@ -70,7 +70,11 @@ pub fn answer_alone(side: Side, text: &[u8], policies: &PolicySet, now: Timestam
         Err(problem) => return unparsed(text, &problem),
     };
     match review.request() {
-        Ok(request) => composed(side, &request, &judge(&request, &Case { policies, target: Target::Unread, now })),
+        Ok(request) => composed(
+            side,
+            &request,
+            &judge(&request, &Case { policies, target: Target::Unread, scans: ScanKnowledge::OutOfReach, now }),
+        ),
         Err(problem) => unreadable(review.uid().unwrap_or_default(), &problem),
     }
 }

@@ -118,9 +118,10 @@ async fn attempt_all(scene: Scene<'_>, trials: &[Trial]) -> usize {
     attempts
 }
 
-/// The rules whose findings a webhook of this version can give.
+/// The rules whose findings a webhook of this version can give. `image-scan` has none under the shipped profiles, which
+/// do not ask for verdicts as long as nothing brings them to a cluster.
 fn rules_in_force() -> BTreeSet<&'static str> {
-    let on_pods = POD_RULES.iter().map(|rule| rule.id);
+    let on_pods = POD_RULES.iter().map(|rule| rule.id).filter(|id| *id != "image-scan");
     let on_requests = REQUEST_RULES.iter().chain(OBJECT_RULES).map(|rule| rule.id);
     on_pods.chain(on_requests).chain(["network-policy"]).collect()
 }

@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use flamewarden::model::{Operation, Request, Resource, User, parse};
 use flamewarden::policy::PolicySet;
-use flamewarden::rules::{Case, Judgement, POD_RULES, Target, judge, target_of};
+use flamewarden::rules::{Case, Judgement, POD_RULES, ScanKnowledge, Target, judge, target_of};
 use serde_json::{Value, json};
 
 static POLICIES: LazyLock<PolicySet> = LazyLock::new(|| policies(ANALYSIS));
@@ -159,7 +159,8 @@ impl Asked {
             (Stored::Unread, _) => Target::Unread,
             _ => Target::Unneeded,
         };
-        let case = Case { policies, target, now: "2026-11-21T00:00:00Z".parse().unwrap() };
+        let case =
+            Case { policies, target, scans: ScanKnowledge::OutOfReach, now: "2026-11-21T00:00:00Z".parse().unwrap() };
         then(judge(&request, &case), needs)
     }
 

@@ -109,7 +109,7 @@ impl<'a> Hearing<'_, 'a> {
     fn findings(&self, pod: &PodView<'_>, by: Maker) -> Vec<Finding> {
         let policies = self.case.policies;
         match policies.profile_of(pod) {
-            Some(profile) => pod_findings(pod, profile, Stage::Template),
+            Some(profile) => pod_findings(pod, profile, Stage::Template, self.case.scans, self.case.now),
             None => unlabelled_findings(pod, policies, self.tenancy, by),
         }
     }

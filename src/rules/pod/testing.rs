@@ -1,11 +1,13 @@
 //! What the rules' tests share: pods without fault, and findings as lines that are easy to compare.
 
+use jiff::Timestamp;
 use json_patch::{AddOperation, PatchOperation, jsonptr::PointerBuf};
 use serde_json::{Value, json};
 
 use super::{PodCase, PodRule, Stage, pod_findings};
 use crate::model::{Edit, FieldPath, Finding, PodView, parse};
 use crate::policy::{PolicySet, Profile, Role};
+use crate::rules::ScanKnowledge;
 
 /// Changes to a pod: JSON pointer and what stands there then; null is as good as absent.
 pub(super) type Changes<'a> = &'a [(&'a str, Value)];
@@ -90,7 +92,13 @@ pub(super) fn expect_with(
     let text = changed(role, changes).to_string();
     let json = parse(text.as_bytes()).unwrap();
     let pod = PodView::new(&json, FieldPath::default());
-    let case = PodCase { profile: &profile, app: pod.label("app").unwrap_or_default(), stage: Stage::Create };
+    let case = PodCase {
+        profile: &profile,
+        app: pod.label("app").unwrap_or_default(),
+        stage: Stage::Create,
+        scans: ScanKnowledge::OutOfReach,
+        now: Timestamp::UNIX_EPOCH,
+    };
     let lines: Vec<String> = (rule.check)(&pod, &case).iter().map(line).collect();
     assert_eq!(lines, wanted, "{}: {text}", rule.id);
 }
@@ -100,7 +108,10 @@ pub(super) fn all_findings(pod: &Value, profile: &Profile, stage: Stage) -> Vec<
     let text = pod.to_string();
     let json = parse(text.as_bytes()).unwrap();
     let view = PodView::new(&json, FieldPath::default());
-    pod_findings(&view, profile, stage).iter().map(|found| format!("{}: {}", found.rule, line(found))).collect()
+    pod_findings(&view, profile, stage, ScanKnowledge::OutOfReach, Timestamp::UNIX_EPOCH)
+        .iter()
+        .map(|found| format!("{}: {}", found.rule, line(found)))
+        .collect()
 }
 
 fn line(finding: &Finding) -> String {

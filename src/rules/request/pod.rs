@@ -41,7 +41,7 @@ pub(in crate::rules) fn judge_new_pod(request: &Request<'_>, case: &Case<'_>, te
     }
     judgement.weigh_all(owner_changes(request, WORKLOAD_CONTROLLERS, None, object), &scales, Enforced::Refused);
     judgement.weigh_all(claimed_labels(request, object), &scales, Enforced::Refused);
-    judgement.weigh_all(pod_findings(&pod, profile, Stage::Create), &scales, Enforced::Mended);
+    judgement.weigh_all(pod_findings(&pod, profile, Stage::Create, case.scans, case.now), &scales, Enforced::Mended);
     judgement
 }
 
@@ -66,7 +66,7 @@ pub(in crate::rules) fn judge_changed_pod(request: &Request<'_>, case: &Case<'_>
     judgement.weigh_all(gate_lifts(request, policies, old, new), &scales, Enforced::Refused);
     judgement.weigh_all(owner_changes(request, WORKLOAD_CONTROLLERS, Some(old), new), &scales, Enforced::Refused);
     let found = |pod: &PodView<'_>, profile: Option<&Profile>| {
-        profile.map_or(Vec::new(), |profile| pod_findings(pod, profile, Stage::Stored))
+        profile.map_or(Vec::new(), |profile| pod_findings(pod, profile, Stage::Stored, case.scans, case.now))
     };
     let (stored, fresh) = same_before(found(&after, is), &found(&before, was), old, new);
     judgement.reported.extend(stored);

@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use flamewarden::model::parse;
 use flamewarden::policy::PolicySet;
-use flamewarden::rules::{Case, Target as Named, judge};
+use flamewarden::rules::{Case, ScanKnowledge, Target as Named, judge};
 use flamewarden::webhook::{Review, Side, answer_alone};
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -54,7 +54,10 @@ fn mended(input: &[u8], patch: &json_patch::Patch) {
     assert_eq!(again["patch"], Value::Null, "the mended object is mended again: {review}");
     let parsed = Review::parse(&text).unwrap();
     let request = parsed.request().unwrap();
-    let judgement = judge(&request, &Case { policies: &POLICIES, target: Named::Unread, now: now() });
+    let judgement = judge(
+        &request,
+        &Case { policies: &POLICIES, target: Named::Unread, scans: ScanKnowledge::OutOfReach, now: now() },
+    );
     let left: Vec<_> = judgement.refusals.iter().filter(|finding| finding.has_remedy()).collect();
     assert!(left.is_empty(), "refused for what has a remedy: {left:?}");
 }

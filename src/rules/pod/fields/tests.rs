@@ -2,11 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::RULE;
 use crate::model::{FieldPath, PodView, Segment, parse};
 use crate::policy::Role;
+use crate::rules::ScanKnowledge;
 use crate::rules::pod::field_table::{Class, Field, POD, Shape};
 use crate::rules::pod::testing::{all_findings, changed, expect, good_pod, is_clean, policies};
 use crate::rules::pod::{POD_RULES, Stage, pod_findings};
@@ -151,7 +153,13 @@ fn every_refused_row_is_refused_by_its_rule() {
             put(&mut pod, path, json!({"x": "y"}));
             let text = pod.to_string();
             let object = parse(text.as_bytes()).unwrap();
-            let findings = pod_findings(&PodView::new(&object, FieldPath::default()), profile, Stage::Create);
+            let findings = pod_findings(
+                &PodView::new(&object, FieldPath::default()),
+                profile,
+                Stage::Create,
+                ScanKnowledge::OutOfReach,
+                Timestamp::UNIX_EPOCH,
+            );
             let is_found = findings.iter().any(|finding| finding.rule == *rule && path.is_within(&finding.path));
             assert!(is_found, "{path} is not refused by {rule}: {findings:#?}");
         }

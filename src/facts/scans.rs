@@ -1,0 +1,216 @@
+//! What is known of images' scans, as admission asks for it: a verdict by digest, a digest by tag, from memory.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{PoisonError, RwLock, RwLockReadGuard};
+
+use jiff::Timestamp;
+
+use crate::model::{Digest, PolicyHash, ScanOutcome, Verdict};
+
+/// The scans that the cluster's `ImageScan` objects tell of.
+#[derive(Debug, Clone, Default)]
+pub struct Scans {
+    known: HashMap<Digest, Scan>,
+    tags: BTreeMap<String, BTreeMap<Digest, Timestamp>>,
+}
+
+/// Scans that are read at each admission while a watch takes in what is new.
+#[derive(Debug, Default)]
+pub struct ScanMemory(RwLock<Scans>);
+
+/// What one `ImageScan` object tells.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Scan {
+    /// The verdicts by the hashes of the policies that they were made under.
+    pub verdicts: Vec<(PolicyHash, Verdict)>,
+    /// Of an index: the manifests of the platforms that its image may run on.
+    pub manifests: Vec<Digest>,
+    /// Tags that stood for it, and until when that is believed.
+    pub tags: Vec<(String, Timestamp)>,
+}
+
+/// What is known of a digest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Looked<'a> {
+    /// There is no verdict of it under these limits.
+    Unknown,
+    /// The verdict; of an index the first of its manifests' that does not admit, or else the one that ends first.
+    Known(&'a Verdict),
+}
+
+impl Scans {
+    /// What is known of a digest under limits at `now`.
+    pub fn look(&self, digest: Digest, policy: PolicyHash, now: Timestamp) -> Looked<'_> {
+        let Some(scan) = self.known.get(&digest) else { return Looked::Unknown };
+        if scan.manifests.is_empty() {
+            return scan.verdict(policy);
+        }
+        let mut found: Option<&Verdict> = None;
+        for manifest in &scan.manifests {
+            // An index does not lead to another one here, so that nothing goes round in circles.
+            let of = self.known.get(manifest).map_or(Looked::Unknown, |scan| scan.verdict(policy));
+            let Looked::Known(verdict) = of else { return Looked::Unknown };
+            if !verdict.admits(now) {
+                return Looked::Known(verdict);
+            }
+            let until = |verdict: &Verdict| verdict.until.unwrap_or(Timestamp::MAX);
+            found = found.filter(|found| until(found) <= until(verdict)).or(Some(verdict));
+        }
+        found.map_or(Looked::Unknown, Looked::Known)
+    }
+
+    /// What a tag is believed to stand for at `now`: the digest for which that is believed longest.
+    pub fn resolved(&self, name: &str, now: Timestamp) -> Option<Digest> {
+        let believed = self.tags.get(name)?.iter().filter(|(_, until)| now < **until);
+        believed.max_by_key(|(_, until)| **until).map(|(digest, _)| *digest)
+    }
+
+    /// Takes in what an object tells now.
+    pub fn put(&mut self, digest: Digest, scan: Scan) {
+        self.remove(digest);
+        for (name, until) in &scan.tags {
+            self.tags.entry(name.clone()).or_default().insert(digest, *until);
+        }
+        self.known.insert(digest, scan);
+    }
+
+    /// Forgets what an object told.
+    pub fn remove(&mut self, digest: Digest) {
+        let Some(gone) = self.known.remove(&digest) else { return };
+        for (name, _) in gone.tags {
+            if let Some(digests) = self.tags.get_mut(&name) {
+                digests.remove(&digest);
+            }
+            if self.tags.get(&name).is_some_and(BTreeMap::is_empty) {
+                self.tags.remove(&name);
+            }
+        }
+    }
+
+    /// How many digests are known.
+    pub fn len(&self) -> usize {
+        self.known.len()
+    }
+
+    /// Whether nothing is known.
+    pub fn is_empty(&self) -> bool {
+        self.known.is_empty()
+    }
+}
+
+impl ScanMemory {
+    /// What is known now; for the time of one judgement.
+    pub fn read(&self) -> RwLockReadGuard<'_, Scans> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes in something new.
+    pub fn change(&self, work: impl FnOnce(&mut Scans)) {
+        work(&mut self.0.write().unwrap_or_else(PoisonError::into_inner));
+    }
+}
+
+impl Scan {
+    fn verdict(&self, policy: PolicyHash) -> Looked<'_> {
+        let found = self.verdicts.iter().find(|(hash, _)| *hash == policy);
+        found.map_or(Looked::Unknown, |(_, verdict)| Looked::Known(verdict))
+    }
+}
+
+impl Looked<'_> {
+    /// The answer at `now`: what has outlived its end is stale.
+    pub fn outcome(&self, now: Timestamp) -> ScanOutcome {
+        match self {
+            Looked::Unknown => ScanOutcome::NoResult,
+            Looked::Known(verdict) => match verdict.outcome {
+                ScanOutcome::Pass | ScanOutcome::Excepted if !verdict.admits(now) => ScanOutcome::Stale,
+                outcome => outcome,
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HASH: PolicyHash = PolicyHash([1; 8]);
+
+    fn digest(number: u8) -> Digest {
+        Digest::parse(&format!("sha256:{}", format!("{number:02x}").repeat(32))).unwrap()
+    }
+
+    fn at(text: &str) -> Timestamp {
+        format!("2026-11-22T{text}Z").parse().unwrap()
+    }
+
+    fn of(outcome: ScanOutcome, until: &str) -> Scan {
+        Scan { verdicts: vec![(HASH, Verdict::new(outcome, Vec::new(), Some(at(until))))], ..Scan::default() }
+    }
+
+    #[test]
+    fn a_verdict_holds_for_its_digest_its_limits_and_its_time() {
+        let mut scans = Scans::default();
+        scans.put(digest(1), of(ScanOutcome::Pass, "12:00:00"));
+        scans.put(digest(2), of(ScanOutcome::Fail, "12:00:00"));
+        for (what, asked, hash, now, want) in [
+            ("known", digest(1), HASH, "11:59:59", ScanOutcome::Pass),
+            ("its end", digest(1), HASH, "12:00:00", ScanOutcome::Stale),
+            ("other limits", digest(1), PolicyHash([2; 8]), "11:00:00", ScanOutcome::NoResult),
+            ("another digest", digest(3), HASH, "11:00:00", ScanOutcome::NoResult),
+            ("failing", digest(2), HASH, "11:00:00", ScanOutcome::Fail),
+            ("failing for good", digest(2), HASH, "13:00:00", ScanOutcome::Fail),
+        ] {
+            assert_eq!(scans.look(asked, hash, at(now)).outcome(at(now)), want, "{what}");
+        }
+        scans.remove(digest(1));
+        assert_eq!(scans.look(digest(1), HASH, at("11:00:00")), Looked::Unknown);
+        assert_eq!(scans.len(), 1);
+    }
+
+    #[test]
+    fn an_index_is_as_good_as_the_worst_of_its_manifests() {
+        let index = |manifests: &[u8]| Scan {
+            manifests: manifests.iter().map(|one| digest(*one)).collect(),
+            ..of(ScanOutcome::Pass, "23:00:00")
+        };
+        let mut scans = Scans::default();
+        scans.put(digest(1), of(ScanOutcome::Pass, "12:00:00"));
+        scans.put(digest(2), of(ScanOutcome::Pass, "11:00:00"));
+        scans.put(digest(3), of(ScanOutcome::Fail, "12:00:00"));
+        for (what, manifests, want, until) in [
+            ("both pass", &[1, 2][..], ScanOutcome::Pass, Some("11:00:00")),
+            ("in another order", &[2, 1], ScanOutcome::Pass, Some("11:00:00")),
+            ("one fails", &[1, 3], ScanOutcome::Fail, Some("12:00:00")),
+            ("one is not known", &[1, 4], ScanOutcome::NoResult, None),
+            ("an index in it", &[1, 9], ScanOutcome::NoResult, None),
+        ] {
+            scans.put(digest(8), index(manifests));
+            scans.put(digest(9), Scan { verdicts: Vec::new(), ..index(&[1]) });
+            let now = at("10:00:00");
+            let looked = scans.look(digest(8), HASH, now);
+            assert_eq!(looked.outcome(now), want, "{what}");
+            let ends = match looked {
+                Looked::Known(verdict) => verdict.until,
+                Looked::Unknown => None,
+            };
+            assert_eq!(ends, until.map(at), "{what}");
+        }
+    }
+
+    #[test]
+    fn a_tag_stands_for_what_it_was_resolved_to_last_and_not_for_long() {
+        let tagged = |until: &str| Scan { tags: vec![("r.example/a:1".to_owned(), at(until))], ..Scan::default() };
+        let mut scans = Scans::default();
+        scans.put(digest(1), tagged("10:00:00"));
+        scans.put(digest(2), tagged("11:00:00"));
+        let resolved = |scans: &Scans, now: &str| scans.resolved("r.example/a:1", at(now));
+        assert_eq!(resolved(&scans, "09:00:00"), Some(digest(2)));
+        assert_eq!(resolved(&scans, "11:00:00"), None);
+        scans.put(digest(2), Scan::default());
+        assert_eq!(resolved(&scans, "09:00:00"), Some(digest(1)));
+        scans.remove(digest(1));
+        assert_eq!(resolved(&scans, "09:00:00"), None);
+        assert_eq!(scans.resolved("r.example/a:2", at("09:00:00")), None);
+    }
+}
