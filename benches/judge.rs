@@ -1,6 +1,10 @@
 //! What reading and judging cost without a server around them: `cargo bench --bench judge`.
 
-#![expect(clippy::unwrap_used, reason = "a benchmark fails by panicking")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a benchmark fails by panicking, and tells what it measured"
+)]
 
 #[path = "load/reviews.rs"]
 mod reviews;
@@ -8,9 +12,11 @@ mod reviews;
 use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use flamewarden::facts::{Scan, ScanMemory, Scans};
+use flamewarden::model::{Digest, PolicyHash, ScanOutcome, Verdict};
 use flamewarden::policy::PolicySet;
 use flamewarden::webhook::{Review, Side, answer_alone};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 fn reviews(criterion: &mut Criterion) {
     let policies = PolicySet::parse(reviews::POLICIES).unwrap();
@@ -34,5 +40,46 @@ fn reviews(criterion: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, reviews);
+/// What a verdict costs that is looked up, and what so many of them hold.
+fn verdicts(criterion: &mut Criterion) {
+    let (now, hash) = (Timestamp::now(), PolicyHash([7; 8]));
+    let digest = |number: u64| Digest::parse(&format!("sha256:{number:064x}")).unwrap();
+    let before = resident();
+    let mut scans = Scans::default();
+    for number in 0..DIGESTS {
+        let verdict = Verdict::new(ScanOutcome::Pass, Vec::new(), Some(now + SignedDuration::from_hours(1)));
+        let tags = vec![(format!("harbor.example/node/analysis-{number}:1"), now + SignedDuration::from_hours(1))];
+        scans.put(digest(number), Scan { verdicts: vec![(hash, verdict)], manifests: Vec::new(), tags });
+    }
+    let held = resident() - before;
+    println!("{DIGESTS} digests with a tag each: {held} MiB");
+    let memory = ScanMemory::default();
+    memory.change(|all| *all = scans);
+    let wanted: Vec<Digest> = (0..DIGESTS).step_by(97).map(digest).collect();
+    let mut next = wanted.iter().cycle();
+    let mut group = criterion.benchmark_group(format!("{DIGESTS} digests"));
+    group.bench_function("look up a verdict", |bencher| {
+        bencher.iter(|| {
+            let scans = memory.read();
+            scans.look(black_box(*next.next().unwrap()), hash, now).outcome(now)
+        });
+    });
+    group.bench_function("look up a tag and its verdict", |bencher| {
+        bencher.iter(|| {
+            let scans = memory.read();
+            let digest = scans.resolved(black_box("harbor.example/node/analysis-77777:1"), now).unwrap();
+            scans.look(digest, hash, now).outcome(now)
+        });
+    });
+}
+
+/// Resident memory of this process, in MiB.
+fn resident() -> u64 {
+    let pages: u64 = std::fs::read_to_string("/proc/self/statm").unwrap().split(' ').nth(1).unwrap().parse().unwrap();
+    (pages * 4096) >> 20
+}
+
+const DIGESTS: u64 = 100_000;
+
+criterion_group!(benches, reviews, verdicts);
 criterion_main!(benches);

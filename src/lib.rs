@@ -6,7 +6,8 @@
 //! and what they lead to), [`isolation`] (network policies made and judged), [`bundle`] (the objects of one run of an
 //! analysis), [`install`] (what is installed), [`facts`] (what is known), [`rules`] (the one judge).
 //! Edges: [`cluster`] (the API server), [`archive`] (what has ended), [`serve`] (TLS, connections, tokens, files),
-//! [`keycloak`] (clients of analyses), [`hub`] (how analyses are doing); [`remote`] is how edges ask other systems.
+//! [`keycloak`] (clients of analyses), [`hub`] (how analyses are doing), [`registry`] (Grype on images); [`remote`] is how
+//! edges ask other systems.
 //! Services, which never import each other: [`webhook`], [`guard`], [`orchestrator`], [`registration`], [`decisions`],
 //! [`auditor`]. On top: [`app`], [`cli`]; at the side: [`telemetry`].
 //! `tests/layout.rs` holds the imports to this order. `ARCHITECTURE.md` follows a request and a pod through the parts.
@@ -40,7 +41,13 @@
 //!     `every_refused_row_is_refused_by_its_rule`
 //!   - `tests/cluster/attacks.rs`: `no_attack_succeeds`
 //! - I5 Only images with a passing verdict for exactly those bytes run, in every place that can name an image, at create
-//!   and at update. No test yet: there are no verdicts. Where images come from is held:
+//!   and at update. Held for the rule, where a profile asks for verdicts, and for the verdicts themselves; no test on a
+//!   cluster yet, since nothing brings verdicts there. Where images come from is held too:
+//!   - `src/rules/pod/image_scan.rs`: `an_image_runs_by_its_digest_s_verdict_alone`,
+//!     `a_tag_is_pinned_to_what_was_scanned_as_long_as_that_is_known`, `every_place_that_can_name_an_image_is_looked_at`
+//!   - `tests/scan/table.rs`: `what_is_suppressed_is_no_pass`, `what_could_not_be_found_is_no_pass`,
+//!     `a_report_of_something_else_says_nothing`
+//!   - `tests/grype/reports_test.rs`: `a_verdict_is_of_what_grype_found_in_exactly_those_bytes`
 //!   - `tests/requests/templates.rs`: `analysis_images_need_the_label_wherever_they_are_named`
 //! - I6 Any internal error, timeout, unknown, stale or oversize is a refusal with a reason.
 //!   - `tests/serve/answers.rs`: `a_panic_is_a_refusal_and_the_next_call_is_answered`,
@@ -86,6 +93,7 @@ pub mod model;
 pub mod orchestrator;
 pub mod policy;
 pub mod registration;
+pub mod registry;
 pub mod remote;
 pub mod rules;
 pub mod scan;

@@ -26,6 +26,7 @@ const PARTS: &[(&str, &[&str])] = &[
     ("serve", EDGE),
     ("keycloak", EDGE),
     ("hub", EDGE),
+    ("registry", EDGE),
     ("webhook", SERVICE),
     ("guard", SERVICE),
     ("registration", SERVICE),
@@ -53,6 +54,7 @@ const SERVICE: &[&str] = &[
     "serve",
     "keycloak",
     "hub",
+    "registry",
 ];
 const APP: &[&str] = &[
     "model",
@@ -69,6 +71,7 @@ const APP: &[&str] = &[
     "serve",
     "keycloak",
     "hub",
+    "registry",
     "webhook",
     "guard",
     "registration",
@@ -92,6 +95,7 @@ const CLI: &[&str] = &[
     "serve",
     "keycloak",
     "hub",
+    "registry",
     "webhook",
     "guard",
     "registration",

@@ -82,7 +82,22 @@ fn subject_problem(report: &Report, subject: Option<&Subject>) -> Option<String>
         return Some("the report does not hold the manifest and configuration whose digests it names".to_owned());
     }
     let platform = subject.platform.as_ref()?;
-    (image.platform != *platform).then(|| format!("the report is of {}, not of {platform}", image.platform))
+    let is_other = !is_platform(&image.platform, platform);
+    is_other.then(|| format!("the report is of {}, not of {platform}", image.platform))
+}
+
+/// Whether an image's platform is the wanted one; a variant counts where both name one, as `linux/arm/v7`.
+fn is_platform(platform: &str, wanted: &str) -> bool {
+    let ([os, architecture, variant], [wanted_os, wanted_architecture, wanted_variant]) =
+        (parts(platform), parts(wanted));
+    let same = os.is_some() && architecture.is_some() && (os, architecture) == (wanted_os, wanted_architecture);
+    same && (variant.is_none() || wanted_variant.is_none() || variant == wanted_variant)
+}
+
+/// Operating system, architecture and variant of a platform's name.
+fn parts(platform: &str) -> [Option<&str>; 3] {
+    let mut parts = platform.splitn(3, '/');
+    [parts.next(), parts.next(), parts.next()]
 }
 
 /// What makes a report tell nothing, whatever is in it.

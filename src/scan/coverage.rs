@@ -13,7 +13,7 @@ pub(super) fn gaps(report: &Report, census: Option<&Census>, policy: &ScanPolicy
     match &report.distribution {
         Some(distribution) => gaps.extend(distribution_gap(distribution, report, census, has)),
         None => {
-            let own = DISTRIBUTIONS.iter().map(|one| one.packages).find(|kind| has(kind));
+            let own = OF_DISTRIBUTIONS.iter().find(|kind| has(kind));
             gaps.extend(own.map(|kind| {
                 format!(
                     "there are packages of type {kind} and no distribution is recognised, so none of them is looked up"
@@ -46,6 +46,11 @@ fn distribution_gap(
     let providers = report.database.as_ref().map(|database| &database.providers).filter(|all| !all.is_empty());
     if providers.is_some_and(|all| !all.contains_key(known.provider)) {
         return Some(format!("the database has nothing of `{}`, which {name} {version} needs", known.provider));
+    }
+    if let Some(other) = OF_DISTRIBUTIONS.iter().find(|kind| **kind != known.packages && has(kind)) {
+        return Some(format!(
+            "{name} {version} is recognised, under which nothing of type {other} is looked up, and there is some"
+        ));
     }
     match census {
         _ if has(known.packages) => None,
@@ -119,6 +124,9 @@ const DISTRIBUTIONS: &[Known] = &[
     Known { names: &["sles"], packages: "rpm", provider: "sles" },
     Known { names: &["mariner", "azurelinux"], packages: "rpm", provider: "mariner" },
 ];
+
+/// Types of packages that are looked up under their distribution alone.
+const OF_DISTRIBUTIONS: &[&str] = &["alpm", "apk", "deb", "portage", "rpm"];
 
 /// Types of packages whose vulnerabilities are GitHub's advisories.
 const OF_GITHUB: &[&str] = &[

@@ -118,7 +118,8 @@ fn origin(report: &Report) -> String {
         let built = database.built.map(|built| format!(" of {built}")).unwrap_or_default();
         format!("; database {}{built}", database.schema)
     });
-    format!("grype {}{taken}{}", report.version, database.unwrap_or_default())
+    let manifest = report.digest().map(|digest| format!("; manifest {digest}")).unwrap_or_default();
+    format!("grype {}{taken}{}{manifest}", report.version, database.unwrap_or_default())
 }
 
 fn vulnerabilities(count: usize) -> String {

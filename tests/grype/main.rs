@@ -9,6 +9,7 @@
 )]
 
 mod advisories;
+mod command_test;
 mod image;
 mod lab;
 #[path = "../cluster/part.rs"]
@@ -16,3 +17,4 @@ mod lab;
 mod part;
 mod registry;
 mod reports_test;
+mod samples;

@@ -9,9 +9,7 @@ use crate::advisories::advisories;
 use crate::image::{Image, index};
 use crate::lab::{Scanned, database, scan};
 use crate::registry::Registry;
-
-const RELEASE: (&str, &str) = ("etc/os-release", "ID=debian\nVERSION_ID=\"12\"\n");
-const LODASH: (&str, &str) = ("app/node_modules/lodash/package.json", r#"{"name":"lodash","version":"4.17.20"}"#);
+use crate::samples::{LODASH, RELEASE, openssl};
 
 #[tokio::test]
 async fn a_verdict_is_of_what_grype_found_in_exactly_those_bytes() {
@@ -116,12 +114,6 @@ async fn an_old_database_is_stale_to_us_also_where_grype_takes_it() {
     let older = database(&advisories(SignedDuration::from_hours(121)));
     let refused = scan(older.path(), &name, &[]);
     assert_eq!((refused.done.status.code(), refused.report.as_str()), (Some(1), ""));
-}
-
-fn openssl(version: &str) -> String {
-    format!(
-        "Package: openssl\nStatus: install ok installed\nVersion: {version}\nArchitecture: amd64\nDescription: x\n\n"
-    )
 }
 
 fn verdict(scanned: &Scanned, digest: &str, platform: &str) -> Verdict {

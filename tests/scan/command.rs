@@ -38,9 +38,10 @@ SEVERITY  VULNERABILITY        PACKAGE        VERSION   FIXED IN
 critical  CVE-2026-0001        openssl (deb)  3.0.11-1  3.0.12-1  fails: critical and above fail
 high      GHSA-aaaa-bbbb-cccc  lodash (npm)   4.17.20   4.17.21   fails: high and above fail where a fix exists; it is known to be exploited
 2 vulnerabilities reach a limit, 1 do not (1 medium)
-grype [not provided], 2026-11-21T23:23:38.366990387Z; database v6.1.4 of 2026-11-21T00:00:00Z
+grype [not provided], 2026-11-21T23:23:38.366990387Z; database v6.1.4 of 2026-11-21T00:00:00Z; manifest DIGEST
 "
         .replace("2026-11-21T23:23:38.366990387Z", &taken())
+        .replace("DIGEST", Sample::new().digest())
     );
 }
 

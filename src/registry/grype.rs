@@ -1,0 +1,172 @@
+//! Edge: runs Grype on one image: with settings of its own, nothing of the caller's environment, and an end.
+
+use std::fs::{self, File};
+use std::io::{self, Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
+
+use tempfile::TempDir;
+use tokio::process::Command;
+
+/// How Grype is run.
+#[derive(Debug, Clone)]
+pub struct Grype {
+    /// The program, or its name on the search path.
+    pub program: PathBuf,
+    /// The folder of its databases (`GRYPE_DB_CACHE_DIR`); never updated here.
+    pub databases: PathBuf,
+    /// How registries are spoken to.
+    pub transport: Transport,
+    /// Variables that it gets besides: where credentials, proxies and authorities are.
+    pub environment: Vec<(String, String)>,
+    /// How long a scan may take.
+    pub patience: Duration,
+}
+
+/// How registries are spoken to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Transport {
+    /// HTTPS alone.
+    Tls,
+    /// Also HTTP: for registries of tests.
+    Plain,
+}
+
+/// What a scan left behind; it goes when this is dropped.
+#[derive(Debug)]
+pub struct Scanned {
+    folder: TempDir,
+}
+
+/// Why there is no report.
+#[derive(Debug, thiserror::Error)]
+pub enum GrypeProblem {
+    /// Something on this machine.
+    #[error("cannot {doing} {}", path.display())]
+    Local {
+        /// What was to be done.
+        doing: &'static str,
+        /// With what.
+        path: PathBuf,
+        /// The cause.
+        source: io::Error,
+    },
+    /// It took too long and was ended.
+    #[error("grype has not ended after {} s and was stopped", .0.as_secs())]
+    Slow(Duration),
+    /// It ended without a report, or with one that it does not stand for.
+    #[error("grype came to no end ({status}): {told}")]
+    Ended {
+        /// How it ended.
+        status: ExitStatus,
+        /// What it said last.
+        told: String,
+    },
+    /// A part of it failed, so that something may be missing in the report; it ends well all the same.
+    #[error("a part of grype failed: {0}")]
+    Degraded(String),
+}
+
+impl Grype {
+    /// Scans an image that stands in a registry, for one platform where one is named.
+    ///
+    /// # Errors
+    /// Grype could not be run, did not end in time, or made no report.
+    pub async fn scan(&self, image: &str, platform: Option<&str>) -> Result<Scanned, GrypeProblem> {
+        let local = |doing, path: &Path| {
+            let path = path.to_owned();
+            move |source| GrypeProblem::Local { doing, path, source }
+        };
+        let folder = tempfile::Builder::new().prefix("flamewarden-scan.").tempdir();
+        let folder = folder.map_err(local("make a folder in", &std::env::temp_dir()))?;
+        let scanned = Scanned { folder };
+        let settings = scanned.path("settings.yaml");
+        fs::write(&settings, SETTINGS).map_err(local("write", &settings))?;
+        // Into a file: what nobody reads would hold Grype up.
+        let said = scanned.path("said");
+        let errors = File::create(&said).map_err(local("write", &said))?;
+        let mut command = self.command(&scanned, image, platform);
+        command.stderr(errors);
+        let mut child = command.spawn().map_err(local("run", &self.program))?;
+        let Ok(ended) = tokio::time::timeout(self.patience, child.wait()).await else {
+            return Err(GrypeProblem::Slow(self.patience));
+        };
+        let status = ended.map_err(local("wait for", &self.program))?;
+        let told = tail(&said).map_err(local("read", &said))?;
+        // 2: something reached `fail-on-severity`, which nobody asked for here; the report is whole.
+        if !matches!(status.code(), Some(0 | 2)) {
+            let told = told.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("it said nothing").to_owned();
+            return Err(GrypeProblem::Ended { status, told });
+        }
+        match told.lines().find(|line| line.contains("matcher returned error")) {
+            Some(line) => Err(GrypeProblem::Degraded(line.to_owned())),
+            None => Ok(scanned),
+        }
+    }
+
+    fn command(&self, scanned: &Scanned, image: &str, platform: Option<&str>) -> Command {
+        let mut command = Command::new(&self.program);
+        let folder = scanned.folder.path();
+        command
+            .arg(format!("registry:{image}"))
+            .arg("-c")
+            .arg(scanned.path("settings.yaml"))
+            .args(["-o", &format!("json={}", scanned.path(REPORT).display())])
+            .args(["-o", &format!("cyclonedx-json={}", scanned.path(SBOM).display())])
+            .args(platform.into_iter().flat_map(|platform| ["--platform", platform]))
+            .env_clear()
+            .envs(self.environment.iter().cloned())
+            .env("GRYPE_DB_CACHE_DIR", &self.databases)
+            .env("GRYPE_REGISTRY_INSECURE_USE_HTTP", if self.transport == Transport::Plain { "true" } else { "false" })
+            // Layers are unpacked there; settings would be sought in the others.
+            .env("TMPDIR", folder)
+            .env("HOME", folder)
+            .env("XDG_CACHE_HOME", folder)
+            .env("XDG_CONFIG_HOME", folder)
+            .current_dir(folder)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .kill_on_drop(true);
+        command
+    }
+}
+
+impl Scanned {
+    /// Grype's report.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn report(&self) -> io::Result<File> {
+        File::open(self.path(REPORT))
+    }
+
+    /// The SBOM of the same run.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn sbom(&self) -> io::Result<File> {
+        File::open(self.path(SBOM))
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+}
+
+/// The end of what was said, of which there may be any amount.
+fn tail(path: &Path) -> io::Result<String> {
+    let mut file = File::open(path)?;
+    let length = file.seek(SeekFrom::End(0))?;
+    file.seek(SeekFrom::Start(length.saturating_sub(SAID)))?;
+    let mut bytes = Vec::new();
+    file.take(SAID).read_to_end(&mut bytes)?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// Whatever changes a report is as Grype has it by default. A database's age is ours to judge: Grype would end without a
+/// report.
+const SETTINGS: &str = "check-for-app-update: false\ndb: {auto-update: false, validate-age: false}\n";
+const REPORT: &str = "report.json";
+const SBOM: &str = "sbom.json";
+const SAID: u64 = 64 << 10;
