@@ -19,8 +19,9 @@ fn attempt(input: &[u8]) -> String {
     let now = "2026-11-22T00:00:00Z".parse().unwrap();
     let verdict = assess(&report, Some(&census), Some(&subject), &ScanPolicy::default(), now);
     if verdict.admits(now) {
-        let value: Value = serde_json::from_slice(input).unwrap();
-        assert_eq!(why_not(&value), None, "it passes");
+        // Half of a surrogate pair is no text to the plain look, wherever it stands; we read over it where nothing is kept.
+        let value = serde_json::from_slice::<Value>(input).ok();
+        assert_eq!(value.as_ref().and_then(why_not), None, "it passes");
         assert!(verdict.until.unwrap() <= "2026-11-28T23:59:59Z".parse().unwrap(), "{verdict:?}");
     }
     told(&verdict)
@@ -61,14 +62,15 @@ fn digest() -> String {
     report["source"]["target"]["manifestDigest"].as_str().unwrap().to_owned()
 }
 
-/// A problem without the place where it is.
+/// A problem without what it quotes.
 fn kind_of(problem: &str) -> String {
-    problem.split(" at line ").next().unwrap_or_default().chars().filter(|c| !c.is_ascii_digit()).take(80).collect()
+    let words = problem.strip_prefix("no Grype report: ").unwrap_or(problem).split_whitespace().take(3);
+    words.filter(|word| !word.contains(['`', '"'])).collect::<Vec<_>>().join(" ")
 }
 
+/// Without what names come to: each would be an outcome of its own.
 fn told(verdict: &Verdict) -> String {
-    let first = verdict.grounds.first().map(|ground| ground.split_whitespace().take(4).collect::<Vec<_>>().join(" "));
-    format!("{:?} {} {}", verdict.outcome, verdict.grounds.len(), first.unwrap_or_default())
+    format!("{:?} {}", verdict.outcome, verdict.grounds.len().min(4))
 }
 
 fn seeds() -> Vec<Vec<u8>> {
