@@ -51,8 +51,10 @@ fn what_a_container_writes_is_told_by_its_kubelet() {
         cluster.kubelet.order(&namespace, Order::Wait);
         cluster.admin.create(&pods, &pod("b", json!({}))).await.unwrap();
         cluster.read(&format!("{pods}/b"), |pod| pod["spec"]["nodeName"].as_str().map(drop)).await;
-        let refusal = cluster.admin.get(&format!("{pods}/b/log")).await.unwrap_err();
-        assert_eq!(refusal.code, 400, "{}", refusal.message);
+        // Its kubelet hears of it a moment later than we do.
+        let waits =
+            async || cluster.admin.get(&format!("{pods}/b/log")).await.is_err_and(|refusal| refusal.code == 400);
+        wait_until("its container is said to wait", PATIENCE, async || waits().await.then_some(())).await;
     });
 }
 
