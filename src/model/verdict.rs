@@ -1,7 +1,5 @@
 //! What the scan gate says of the image of one digest.
 
-use std::fmt;
-
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -75,19 +73,5 @@ impl ScanOutcome {
             ScanOutcome::Inconclusive => "inconclusive",
             ScanOutcome::Fail => "fail",
         }
-    }
-}
-
-impl PolicyHash {
-    /// Reads 16 small hexadecimal digits.
-    pub fn parse(text: &str) -> Option<Self> {
-        let is_plain = text.len() == 16 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
-        is_plain.then(|| u64::from_str_radix(text, 16).ok())?.map(|number| PolicyHash(number.to_be_bytes()))
-    }
-}
-
-impl fmt::Display for PolicyHash {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:016x}", u64::from_be_bytes(self.0))
     }
 }

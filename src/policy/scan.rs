@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::{Want, checked};
-use crate::model::{FixState, PolicyHash, VulnerabilitySeverity};
+use crate::model::{self, FixState, PolicyHash, VulnerabilitySeverity};
 
 /// The section `scan` of a profile; what it leaves out is as Flamewarden ships it.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize, Serialize)]
@@ -223,10 +223,8 @@ fn package<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Erro
 
 fn digest<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
     let digest = Option::<String>::deserialize(from)?;
-    let hexadecimal =
-        |value: &str| value.len() == 64 && value.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
     match &digest {
-        Some(text) if !text.strip_prefix("sha256:").is_some_and(hexadecimal) => Err(checked::wrong(
+        Some(text) if model::Digest::parse(text).is_none() => Err(checked::wrong(
             "digest",
             text,
             "is no digest; write sha256: and 64 hexadecimal digits, those of the platform's manifest",

@@ -6,12 +6,12 @@ use std::io::Read;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
-use sha2::{Digest, Sha256};
 
 use super::bounded::{BoundProblem, read_within};
 use super::report::{Database, Distribution, ImageSource, Match, Report, Source};
 use super::settings::{IgnoredBy, Settings};
 use super::written::{Db, Document, ImageTarget, PackageAlerts, Provider, Target};
+use crate::model::Digest;
 
 /// Why a text is no Grype report.
 #[derive(Debug, thiserror::Error)]
@@ -99,7 +99,9 @@ fn database(written: Db) -> Database {
 fn image_source(image: &ImageTarget) -> ImageSource {
     let bytes = |text: &Option<String>| STANDARD.decode(text.as_ref()?).ok();
     let (manifest, config) = (bytes(&image.manifest), bytes(&image.config));
-    let has = |bytes: &Option<Vec<u8>>, digest: &str| bytes.as_ref().is_some_and(|bytes| digest_of(bytes) == digest);
+    let has = |bytes: &Option<Vec<u8>>, digest: &str| {
+        bytes.as_ref().is_some_and(|bytes| Digest::of(bytes).to_string() == digest)
+    };
     let named = manifest.as_ref().and_then(|bytes| serde_json::from_slice::<Manifest>(bytes).ok());
     let is_whole = has(&manifest, &image.manifest_digest.0)
         && has(&config, &image.image_id.0)
@@ -135,9 +137,4 @@ impl Platform {
         let variant = if self.variant.is_empty() { String::new() } else { format!("/{}", self.variant) };
         format!("{}/{}{variant}", self.os, self.architecture)
     }
-}
-
-fn digest_of(bytes: &[u8]) -> String {
-    let digits: String = Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("sha256:{digits}")
 }
