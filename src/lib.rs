@@ -8,8 +8,8 @@
 //! Edges: [`cluster`] (the API server), [`archive`] (what has ended), [`serve`] (TLS, connections, tokens, files),
 //! [`keycloak`] (clients of analyses), [`hub`] (how analyses are doing), [`registry`] (Grype on images); [`remote`] is how
 //! edges ask other systems.
-//! Services, which never import each other: [`webhook`], [`guard`], [`orchestrator`], [`registration`], [`decisions`],
-//! [`auditor`]. On top: [`app`], [`cli`]; at the side: [`telemetry`].
+//! Services, which never import each other: [`webhook`], [`guard`], [`scanner`], [`orchestrator`], [`registration`],
+//! [`decisions`], [`auditor`]. On top: [`app`], [`cli`]; at the side: [`telemetry`].
 //! `tests/layout.rs` holds the imports to this order. `ARCHITECTURE.md` follows a request and a pod through the parts.
 //!
 //! # Invariants
@@ -97,6 +97,7 @@ pub mod registry;
 pub mod remote;
 pub mod rules;
 pub mod scan;
+pub mod scanner;
 pub mod serve;
 pub mod telemetry;
 pub mod webhook;

@@ -14,6 +14,7 @@ mod profile;
 mod quantity;
 mod reach;
 mod scan;
+mod scanner;
 mod set;
 mod tokens;
 mod user_rule;
@@ -36,6 +37,7 @@ pub use profile::{
 };
 pub use quantity::Quantity;
 pub use scan::{FailOn, MaximumAge, ScanException, ScanPolicy, Unknowns, WithoutPackages};
+pub use scanner::Scanner;
 pub use set::{ALSO, PolicyProblem, PolicySet};
 pub use tokens::TokenSettings;
 pub use user_rule::{FailurePolicy, MatchConstraints, Named, Reason, ResourceRule, RuleSpec, Validation};

@@ -33,6 +33,7 @@ const PARTS: &[(&str, &[&str])] = &[
     ("decisions", SERVICE),
     ("auditor", SERVICE),
     ("orchestrator", SERVICE),
+    ("scanner", SCANNER),
     ("app", APP),
     ("cli", CLI),
     ("main", CLI),
@@ -54,6 +55,22 @@ const SERVICE: &[&str] = &[
     "serve",
     "keycloak",
     "hub",
+    "registry",
+];
+const SCANNER: &[&str] = &[
+    "model",
+    "telemetry",
+    "policy",
+    "scan",
+    "isolation",
+    "bundle",
+    "install",
+    "facts",
+    "rules",
+    "remote",
+    "cluster",
+    "archive",
+    "serve",
     "registry",
 ];
 const APP: &[&str] = &[
@@ -78,6 +95,7 @@ const APP: &[&str] = &[
     "decisions",
     "auditor",
     "orchestrator",
+    "scanner",
 ];
 const CLI: &[&str] = &[
     "model",
@@ -102,6 +120,7 @@ const CLI: &[&str] = &[
     "decisions",
     "auditor",
     "orchestrator",
+    "scanner",
     "app",
     "cli",
 ];

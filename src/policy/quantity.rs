@@ -47,6 +47,16 @@ impl Quantity {
         }
     }
 
+    /// So many GiB.
+    pub fn gibibytes(number: u32) -> Self {
+        Quantity { text: format!("{number}Gi"), thousandths: (u128::from(number) << 30) * 1000 }
+    }
+
+    /// As a whole number, rounded up; of bytes where it is one of memory or disk.
+    pub fn whole(&self) -> u64 {
+        u64::try_from(self.thousandths.div_ceil(1000)).unwrap_or(u64::MAX)
+    }
+
     /// Whether nothing is asked for.
     pub fn is_zero(&self) -> bool {
         self.thousandths == 0

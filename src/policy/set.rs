@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use super::{DnsPlace, Exception, Installation, Orchestrator, Profile, Role, RuleSpec, SOFTER, Tenancy};
+use super::{DnsPlace, Exception, Installation, Orchestrator, Profile, Role, RuleSpec, SOFTER, Scanner, Tenancy};
 use crate::model::{ImageRef, PodView, yaml_documents, yaml_problem};
 
 /// Profiles and the installation's own settings, read from policy files and checked together.
@@ -18,6 +18,8 @@ pub struct PolicySet {
     pub gateway: Profile,
     /// How Flamewarden makes analyses itself; it makes none where this is not said.
     pub orchestrator: Option<Orchestrator>,
+    /// How images are scanned; none are where this is not said.
+    pub scanner: Option<Scanner>,
     /// The users' own rules as they are written; `rules::UserRules` compiles them.
     pub rules: Vec<RuleSpec>,
     /// Other policies under which a guarded object is accepted too, while replicas with one and the other stand side
@@ -97,6 +99,7 @@ impl PolicySet {
         let mut profiles = Vec::new();
         let mut installations = Vec::new();
         let mut orchestrators = Vec::new();
+        let mut scanners = Vec::new();
         let mut rules = Vec::new();
         for (file, text) in files {
             for document in yaml_documents(text) {
@@ -106,20 +109,24 @@ impl PolicySet {
                 };
                 match serde_saphyr::from_str::<Head>(&document).map_err(at)?.kind {
                     Kind::Profile => {
-                        let document: ProfileDocument = serde_saphyr::from_str(&document).map_err(at)?;
+                        let document: NamedDocument<Profile> = serde_saphyr::from_str(&document).map_err(at)?;
                         let (name, place) = (document.metadata.name, file.to_owned());
                         profiles.push((file, Profile { name, file: place, ..document.spec }));
                     }
                     Kind::Installation => {
-                        let document: InstallationDocument = serde_saphyr::from_str(&document).map_err(at)?;
+                        let document: Document<Installation> = serde_saphyr::from_str(&document).map_err(at)?;
                         installations.push((file, document.spec));
                     }
                     Kind::Orchestrator => {
-                        let document: OrchestratorDocument = serde_saphyr::from_str(&document).map_err(at)?;
+                        let document: Document<Orchestrator> = serde_saphyr::from_str(&document).map_err(at)?;
                         orchestrators.push((file, document.spec));
                     }
+                    Kind::Scanner => {
+                        let document: Document<Scanner> = serde_saphyr::from_str(&document).map_err(at)?;
+                        scanners.push((file, document.spec));
+                    }
                     Kind::Rule => {
-                        let document: RuleDocument = serde_saphyr::from_str(&document).map_err(at)?;
+                        let document: NamedDocument<RuleSpec> = serde_saphyr::from_str(&document).map_err(at)?;
                         rules.push(RuleSpec { name: document.metadata.name, ..document.spec });
                     }
                 }
@@ -134,6 +141,7 @@ impl PolicySet {
             gateway: only(gateway, "profile with role: gateway", "")?.completed(&installation),
             installation,
             orchestrator: at_most_one(orchestrators, "document of kind Orchestrator")?,
+            scanner: at_most_one(scanners, "document of kind Scanner")?,
             rules,
             also: None,
         };
@@ -246,49 +254,29 @@ enum Kind {
     Profile,
     Installation,
     Orchestrator,
+    Scanner,
     Rule,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct ProfileDocument {
+struct Document<T> {
+    #[serde(rename = "apiVersion")]
+    _version: Version,
+    #[serde(rename = "kind")]
+    _kind: Kind,
+    spec: T,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NamedDocument<T> {
     #[serde(rename = "apiVersion")]
     _version: Version,
     #[serde(rename = "kind")]
     _kind: Kind,
     metadata: Named,
-    spec: Profile,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct InstallationDocument {
-    #[serde(rename = "apiVersion")]
-    _version: Version,
-    #[serde(rename = "kind")]
-    _kind: Kind,
-    spec: Installation,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct OrchestratorDocument {
-    #[serde(rename = "apiVersion")]
-    _version: Version,
-    #[serde(rename = "kind")]
-    _kind: Kind,
-    spec: Orchestrator,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RuleDocument {
-    #[serde(rename = "apiVersion")]
-    _version: Version,
-    #[serde(rename = "kind")]
-    _kind: Kind,
-    metadata: Named,
-    spec: RuleSpec,
+    spec: T,
 }
 
 #[derive(Deserialize)]

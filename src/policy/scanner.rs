@@ -1,0 +1,134 @@
+//! How images are scanned: by whom, how many at a time, and how long what was found out is believed.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde::de::{Deserializer, Error};
+
+use super::{Quantity, checked};
+use crate::model::registry_problem;
+
+/// How images are scanned. Written as `kind: Scanner`; without it none are.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Scanner {
+    /// How many scans are made at the same time.
+    #[serde(default = "at_once", deserialize_with = "few")]
+    pub concurrency: u8,
+    /// How long a scan may take.
+    #[serde(default = "timeout", deserialize_with = "seconds")]
+    pub timeout_seconds: u32,
+    /// The memory that a scan may use.
+    #[serde(default = "memory", deserialize_with = "some")]
+    pub memory: Quantity,
+    /// The disk that a scan may use: an image's layers are unpacked there.
+    #[serde(default = "disk", deserialize_with = "some")]
+    pub disk: Quantity,
+    /// After how long an image that is still used is scanned again.
+    #[serde(default = "rescan", deserialize_with = "hours")]
+    pub rescan_hours: u16,
+    /// How long a tag is believed to stand for what it stood for when it was looked up.
+    #[serde(default = "tag", deserialize_with = "seconds")]
+    pub tag_seconds: u32,
+    /// Registries without TLS, as hosts with ports.
+    #[serde(default, deserialize_with = "hosts")]
+    pub insecure_registries: Vec<String>,
+    /// Who may have images scanned by making ImageScans, besides the creators: user names.
+    #[serde(default, deserialize_with = "checked::users")]
+    pub administrators: BTreeSet<String>,
+}
+
+impl Scanner {
+    /// How long a scan may take.
+    pub fn timeout(&self) -> Duration {
+        Duration::from_secs(self.timeout_seconds.into())
+    }
+}
+
+fn at_once() -> u8 {
+    2
+}
+
+/// As long as images of several gigabytes take, measured by users of Grype at one to six minutes.
+fn timeout() -> u32 {
+    15 * 60
+}
+
+fn memory() -> Quantity {
+    Quantity::gibibytes(2)
+}
+
+fn disk() -> Quantity {
+    Quantity::gibibytes(16)
+}
+
+fn rescan() -> u16 {
+    24
+}
+
+fn tag() -> u32 {
+    5 * 60
+}
+
+fn few<'de, D: Deserializer<'de>>(from: D) -> Result<u8, D::Error> {
+    match u8::deserialize(from)? {
+        number @ 1..=64 => Ok(number),
+        number => Err(D::Error::custom(format!("{number} scans at a time are out of reach; write 1 to 64"))),
+    }
+}
+
+fn seconds<'de, D: Deserializer<'de>>(from: D) -> Result<u32, D::Error> {
+    match u32::deserialize(from)? {
+        seconds @ 1..=86400 => Ok(seconds),
+        seconds => Err(D::Error::custom(format!("{seconds} seconds are out of reach; write 1 to 86400"))),
+    }
+}
+
+fn hours<'de, D: Deserializer<'de>>(from: D) -> Result<u16, D::Error> {
+    match u16::deserialize(from)? {
+        hours @ 1..=720 => Ok(hours),
+        hours => Err(D::Error::custom(format!("{hours} hours are out of reach; write 1 to 720"))),
+    }
+}
+
+fn hosts<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<String>, D::Error> {
+    let hosts = Vec::<String>::deserialize(from)?;
+    match hosts.iter().find_map(|host| Some((host, registry_problem(host)?))) {
+        Some((host, problem)) => Err(checked::wrong("insecureRegistries", host, problem)),
+        None => Ok(hosts),
+    }
+}
+
+fn some<'de, D: Deserializer<'de>>(from: D) -> Result<Quantity, D::Error> {
+    let size = Quantity::deserialize(from)?;
+    if size.is_zero() { Err(D::Error::custom("a scan needs some; write an amount such as 2Gi")) } else { Ok(size) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<Scanner, String> {
+        serde_saphyr::from_str(text).map_err(|problem| problem.to_string())
+    }
+
+    #[test]
+    fn what_is_left_out_is_as_documented_and_what_cannot_be_meant_is_refused() {
+        let shipped = read("{}").unwrap();
+        let times = (shipped.timeout_seconds, shipped.rescan_hours, shipped.tag_seconds);
+        assert_eq!((shipped.concurrency, times), (2, (900, 24, 300)));
+        assert_eq!((shipped.memory.whole(), shipped.disk.whole()), (2 << 30, 16 << 30));
+        for (text, want) in [
+            ("concurrency: 0", "0 scans at a time are out of reach; write 1 to 64"),
+            ("timeoutSeconds: 0", "0 seconds are out of reach; write 1 to 86400"),
+            ("tagSeconds: 86401", "86401 seconds are out of reach"),
+            ("rescanHours: 721", "721 hours are out of reach; write 1 to 720"),
+            ("memory: 0", "a scan needs some"),
+            ("disk: plenty", "plenty"),
+            ("concurency: 1", "unknown field `concurency`"),
+        ] {
+            assert!(read(text).is_err_and(|problem| problem.contains(want)), "{text}: {:?}", read(text));
+        }
+    }
+}
