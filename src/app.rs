@@ -4,6 +4,7 @@ mod api;
 mod archive;
 mod controller;
 mod parts;
+mod scans;
 mod webhook;
 
 use std::net::SocketAddr;
@@ -109,6 +110,9 @@ pub async fn start(settings: &Settings, judge: Judge) -> anyhow::Result<Running>
         Shared { policies: policies.clone(), scans: Arc::default(), metrics: metrics.clone(), drain: drain.clone() };
 
     let (mut checks, mut tasks) = (Vec::new(), JoinSet::new());
+    let following = scans::follow(settings, &shared).await;
+    checks.push(following.check);
+    tasks.spawn(following.running);
     let mut webhook = None;
     if settings.parts.contains(&Part::Webhook) {
         let calls = Calls::prepare(settings, &shared, judge).await?;

@@ -11,6 +11,7 @@ mod logs;
 mod pages;
 mod pieces;
 mod reading;
+mod scans;
 mod watch;
 mod watched;
 
@@ -30,6 +31,7 @@ pub use failure::Failure;
 use failure::{no_pod, unreachable, unusable};
 pub use items::List;
 pub use lease::{Leadership, LeaseTiming, campaign, leader, resign};
+pub use scans::follow_scans;
 pub use watch::{Change, Interest, watch};
 pub use watched::kept;
 
@@ -82,6 +84,8 @@ pub enum Kind {
     Lease,
     /// flamewarden.dev/v1alpha1
     Analysis,
+    /// flamewarden.dev/v1alpha1, of no namespace
+    ImageScan,
     /// admissionregistration.k8s.io/v1
     ValidatingWebhookConfiguration,
     /// admissionregistration.k8s.io/v1
@@ -355,6 +359,7 @@ impl Kind {
             Kind::EndpointSlice => ("discovery.k8s.io", "v1", "EndpointSlice", "endpointslices"),
             Kind::Lease => ("coordination.k8s.io", "v1", "Lease", "leases"),
             Kind::Analysis => ("flamewarden.dev", "v1alpha1", "Analysis", "analyses"),
+            Kind::ImageScan => ("flamewarden.dev", "v1alpha1", "ImageScan", "imagescans"),
             Kind::ValidatingWebhookConfiguration => {
                 (REGISTRATION, "v1", "ValidatingWebhookConfiguration", "validatingwebhookconfigurations")
             }

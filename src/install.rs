@@ -6,6 +6,7 @@ mod condition;
 mod crds;
 mod drift;
 mod fallback;
+mod image_scan_crd;
 mod mounted;
 mod own_rules;
 mod print;

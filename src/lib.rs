@@ -56,7 +56,7 @@
 //!   - `src/webhook/answering.rs`: `a_connection_is_judged_by_the_pod_that_is_stored_and_refused_where_nobody_knows_it`
 //!   - `tests/user_rules.rs`: `an_expensive_rule_is_refused_at_its_deadline_and_others_are_answered`
 //! - I7 The admission path writes nothing and calls nothing that a request names; its service account may only read.
-//!   - `tests/manifests.rs`: `the_webhook_may_only_read_two_kinds_and_only_where_it_guards`
+//!   - `tests/manifests.rs`: `the_webhook_may_only_read_pods_where_it_guards_and_what_scans_say`
 //!   - `tests/serve/asks_nobody.rs`: `addresses_that_a_review_names_are_never_called`,
 //!     `a_name_leads_to_the_object_of_that_name_or_nowhere`
 //! - I8 mutate(mutate(x)) = mutate(x), and validate(mutate(x)) gives exactly the findings of x that have no remedy.

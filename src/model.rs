@@ -7,6 +7,7 @@ mod decision;
 mod digest;
 mod finding;
 mod image;
+mod image_scan;
 mod items;
 mod json;
 mod owner;
@@ -30,6 +31,9 @@ pub use decision::{CONTROLLER_NAME, DECISIONS_PATH, Decision, Decisions, Outcome
 pub use digest::Digest;
 pub use finding::{Edit, Finding, Hold, Outlook, Severity};
 pub use image::{ImageProblem, ImageRef, registry_problem};
+pub use image_scan::{
+    ImageScanObject, ImageScanProblem, ImageScanSpec, ImageScanStatus, PlatformManifest, PolicyVerdict, Tag,
+};
 pub use items::ItemCutter;
 pub use json::{Json, ParseProblem, parse, parse_at_most, parse_within, part};
 pub use owner::controlling_owner;

@@ -49,7 +49,11 @@ fn every_configuration_is_scoped_by_namespace_name_and_fails_as_designed() {
     let printed = printed();
     let configurations: Vec<&Value> =
         printed.iter().filter(|object| text(object, "/kind").ends_with("WebhookConfiguration")).collect();
-    assert_eq!(configurations.len(), 22, "2 mutating and 9 validating, for shared and for dedicated namespaces");
+    assert_eq!(
+        configurations.len(),
+        23,
+        "2 mutating and 9 validating, for shared and for dedicated namespaces, and one"
+    );
     for configuration in configurations {
         let webhooks = configuration["webhooks"].as_array().unwrap();
         assert_eq!(webhooks.len(), 1, "one entry to an object");
@@ -60,12 +64,19 @@ fn every_configuration_is_scoped_by_namespace_name_and_fails_as_designed() {
         assert_eq!(webhook["timeoutSeconds"], 5);
         // Who comes after it may undo what it mended, so it is asked again.
         assert_eq!(webhook["reinvocationPolicy"], if mutating { json!("IfNeeded") } else { Value::Null });
-        let dedicated = text(configuration, "/metadata/name").ends_with("-dedicated");
+        assert_eq!(webhook["objectSelector"], Value::Null);
+        assert_eq!(webhook["clientConfig"]["caBundle"], Value::Null, "the controller's to write");
+        let name = text(configuration, "/metadata/name");
+        if name == "flamewarden-imagescans" {
+            assert_eq!(webhook["namespaceSelector"], Value::Null, "they are in none");
+            assert!(webhook["rules"].as_array().unwrap().iter().all(|rule| rule["scope"] == "Cluster"));
+            continue;
+        }
+        let dedicated = name.ends_with("-dedicated");
         let names = if dedicated { vec!["analyses"] } else { vec!["flame", "default"] };
         let expression = serde_json::json!({"key": "kubernetes.io/metadata.name", "operator": "In", "values": names});
         assert_eq!(webhook["namespaceSelector"], serde_json::json!({"matchExpressions": [expression]}));
-        assert_eq!(webhook["objectSelector"], Value::Null);
-        assert_eq!(webhook["clientConfig"]["caBundle"], Value::Null, "the controller's to write");
+        assert!(webhook["rules"].as_array().unwrap().iter().all(|rule| rule["scope"] == "Namespaced"));
     }
 }
 
@@ -134,15 +145,16 @@ fn users_rules_are_asked_for_what_they_name() {
         });
         assert_eq!(object, &wanted);
     }
-    let role = printed.iter().find(|object| text(object, "/kind") == "ClusterRole").unwrap();
+    let mut roles = printed.iter().filter(|object| text(object, "/kind") == "ClusterRole");
+    let role = roles.find(|object| text(object, "/metadata/name") == "flamewarden-controller").unwrap();
     let rules = role["rules"].as_array().unwrap().iter();
     let mut validating = rules.filter(|rule| rule["resources"] == json!(["validatingwebhookconfigurations"]));
     let names = validating.next().unwrap()["resourceNames"].as_array().unwrap();
-    assert_eq!(names[18..], [json!("flamewarden-rules"), json!("flamewarden-rules-dedicated")]);
+    assert_eq!(names[19..], [json!("flamewarden-rules"), json!("flamewarden-rules-dedicated")]);
 }
 
 #[test]
-fn the_webhook_may_only_read_two_kinds_and_only_where_it_guards() {
+fn the_webhook_may_only_read_pods_where_it_guards_and_what_scans_say() {
     let printed = printed();
     let bound: Vec<&Value> = printed
         .iter()
@@ -150,15 +162,19 @@ fn the_webhook_may_only_read_two_kinds_and_only_where_it_guards() {
             text(object, "/kind").ends_with("Binding") && text(object, "/subjects/0/name") == "flamewarden-webhook"
         })
         .collect();
-    assert_eq!(bound.len(), 3, "one Role for each guarded namespace, no ClusterRole");
+    assert_eq!(bound.len(), 4, "one Role for each guarded namespace, one ClusterRole");
     for binding in bound {
         let namespace = text(binding, "/metadata/namespace");
+        let kind = text(binding, "/kind").trim_end_matches("Binding");
         let role = printed.iter().find(|object| {
-            text(object, "/kind") == "Role"
+            text(object, "/kind") == kind
                 && text(object, "/metadata/namespace") == namespace
                 && text(object, "/metadata/name") == "flamewarden-webhook"
         });
-        let rules = serde_json::json!([{"apiGroups": [""], "resources": ["pods"], "verbs": ["get"]}]);
+        let rules = match kind {
+            "Role" => json!([{"apiGroups": [""], "resources": ["pods"], "verbs": ["get"]}]),
+            _ => json!([{"apiGroups": ["flamewarden.dev"], "resources": ["imagescans"], "verbs": ["list", "watch"]}]),
+        };
         assert_eq!(role.unwrap()["rules"], rules);
     }
 }

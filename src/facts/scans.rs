@@ -5,7 +5,7 @@ use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 
 use jiff::Timestamp;
 
-use crate::model::{Digest, PolicyHash, ScanOutcome, Verdict};
+use crate::model::{Digest, ImageScanObject, PolicyHash, ScanOutcome, Verdict};
 
 /// The scans that the cluster's `ImageScan` objects tell of.
 #[derive(Debug, Clone, Default)]
@@ -87,6 +87,12 @@ impl Scans {
         }
     }
 
+    /// Forgets what objects told that are there no longer.
+    pub fn keep(&mut self, is_there: impl Fn(Digest) -> bool) {
+        let gone: Vec<Digest> = self.known.keys().copied().filter(|digest| !is_there(*digest)).collect();
+        gone.into_iter().for_each(|digest| self.remove(digest));
+    }
+
     /// How many digests are known.
     pub fn len(&self) -> usize {
         self.known.len()
@@ -111,6 +117,16 @@ impl ScanMemory {
 }
 
 impl Scan {
+    /// What an object tells.
+    pub fn of(object: &ImageScanObject) -> Self {
+        let status = &object.status;
+        Scan {
+            verdicts: status.verdicts.iter().map(|one| (one.policy, one.verdict.clone())).collect(),
+            manifests: status.manifests.iter().map(|one| one.digest).collect(),
+            tags: status.tags.iter().map(|tag| (tag.name.clone(), tag.until)).collect(),
+        }
+    }
+
     fn verdict(&self, policy: PolicyHash) -> Looked<'_> {
         let found = self.verdicts.iter().find(|(hash, _)| *hash == policy);
         found.map_or(Looked::Unknown, |(_, verdict)| Looked::Known(verdict))

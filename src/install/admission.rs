@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::certificates::injection;
 use super::condition::conditions;
-use super::scope::{Entry, MUTATING, Rule, VALIDATING};
+use super::scope::{CLUSTER, Entry, MUTATING, Rule, VALIDATING};
 use super::{Endpoint, Registered, Settings, own_rules};
 use crate::policy::{PolicySet, Tenancy};
 
@@ -13,15 +13,18 @@ pub(super) fn configurations(settings: &Settings, policies: &PolicySet) -> Vec<V
     let mut objects = Vec::new();
     for (side, entries) in [(Registered::Mutating, MUTATING), (Registered::Validating, VALIDATING)] {
         for tenancy in tenancies(policies) {
-            let place = Place { side, tenancy, namespaces: &namespaces(policies, tenancy) };
-            let made = entries.iter().map(|entry| configuration(&place, &Hook::of(entry, tenancy, policies), settings));
+            let place = Place { side, scope: Scope::Namespaced(tenancy), namespaces: &namespaces(policies, tenancy) };
+            let made = entries.iter().map(|entry| configuration(&place, &Hook::of(entry, &place, policies), settings));
             objects.extend(made);
         }
     }
+    let place = Place { side: Registered::Validating, scope: Scope::Cluster, namespaces: &[] };
+    objects.extend(CLUSTER.iter().map(|entry| configuration(&place, &Hook::of(entry, &place, policies), settings)));
     // Last, so that an installation from before the first such rule has all that it has at the same places.
     let rows = own_rules::rows(policies);
     for tenancy in tenancies(policies).filter(|_| !rows.is_empty()) {
-        let place = Place { side: Registered::Validating, tenancy, namespaces: &namespaces(policies, tenancy) };
+        let namespaces = namespaces(policies, tenancy);
+        let place = Place { side: Registered::Validating, scope: Scope::Namespaced(tenancy), namespaces: &namespaces };
         // Whom a rule concerns only its own conditions say, and those are the webhook's to evaluate.
         let hook = Hook { purpose: OWN_RULES, rows: rows.clone(), conditions: Vec::new() };
         objects.push(configuration(&place, &hook, settings));
@@ -32,11 +35,13 @@ pub(super) fn configurations(settings: &Settings, policies: &PolicySet) -> Vec<V
 /// The names of all webhook configurations, for the RBAC of the one who writes their `caBundle`.
 pub(super) fn names(policies: &PolicySet) -> [Vec<String>; 2] {
     let all = |entries: &'static [Entry]| -> Vec<String> {
-        tenancies(policies).flat_map(|tenancy| entries.iter().map(move |entry| name(tenancy, entry.purpose))).collect()
+        let scopes = tenancies(policies).map(Scope::Namespaced);
+        scopes.flat_map(|scope| entries.iter().map(move |entry| name(scope, entry.purpose))).collect()
     };
     let mut validating = all(VALIDATING);
+    validating.extend(CLUSTER.iter().map(|entry| name(Scope::Cluster, entry.purpose)));
     if !own_rules::rows(policies).is_empty() {
-        validating.extend(tenancies(policies).map(|tenancy| name(tenancy, OWN_RULES)));
+        validating.extend(tenancies(policies).map(|tenancy| name(Scope::Namespaced(tenancy), OWN_RULES)));
     }
     [all(MUTATING), validating]
 }
@@ -50,10 +55,10 @@ fn tenancies(policies: &PolicySet) -> impl Iterator<Item = Tenancy> {
     both.filter(|tenancy| !namespaces(policies, *tenancy).is_empty())
 }
 
-fn name(tenancy: Tenancy, purpose: &str) -> String {
-    match tenancy {
-        Tenancy::Shared => format!("flamewarden-{purpose}"),
-        Tenancy::Dedicated => format!("flamewarden-{purpose}-dedicated"),
+fn name(scope: Scope, purpose: &str) -> String {
+    match scope {
+        Scope::Cluster | Scope::Namespaced(Tenancy::Shared) => format!("flamewarden-{purpose}"),
+        Scope::Namespaced(Tenancy::Dedicated) => format!("flamewarden-{purpose}-dedicated"),
     }
 }
 
@@ -62,10 +67,19 @@ fn namespaces(policies: &PolicySet, tenancy: Tenancy) -> Vec<&str> {
     guarded.map(|namespace| namespace.name.as_str()).collect()
 }
 
-/// What the configurations of one side and tenancy have in common.
+/// Where the objects are that a configuration is about.
+#[derive(Clone, Copy)]
+enum Scope {
+    /// In guarded namespaces of that tenancy.
+    Namespaced(Tenancy),
+    /// In none.
+    Cluster,
+}
+
+/// What the configurations of one side and scope have in common.
 struct Place<'a> {
     side: Registered,
-    tenancy: Tenancy,
+    scope: Scope,
     namespaces: &'a [&'a str],
 }
 
@@ -77,17 +91,21 @@ struct Hook {
 }
 
 impl Hook {
-    fn of(entry: &Entry, tenancy: Tenancy, policies: &PolicySet) -> Self {
+    fn of(entry: &Entry, place: &Place<'_>, policies: &PolicySet) -> Self {
+        let (scope, condition) = match place.scope {
+            Scope::Namespaced(tenancy) => ("Namespaced", entry.condition_in(tenancy)),
+            Scope::Cluster => ("Cluster", entry.condition),
+        };
         let row = |rule: &Rule| {
             json!({
                 "operations": rule.operations, "apiGroups": rule.groups, "apiVersions": ["*"],
-                "resources": rule.resources, "scope": "Namespaced",
+                "resources": rule.resources, "scope": scope,
             })
         };
         Hook {
             purpose: entry.purpose,
             rows: entry.rules.iter().map(row).collect(),
-            conditions: conditions(entry.condition_in(tenancy), policies),
+            conditions: conditions(condition, policies),
         }
     }
 }
@@ -102,15 +120,16 @@ fn configuration(place: &Place<'_>, hook: &Hook, settings: &Settings) -> Value {
         "admissionReviewVersions": ["v1"],
         "clientConfig": client(settings, path),
         "rules": hook.rows,
-        "namespaceSelector": {
-            "matchExpressions": [{"key": "kubernetes.io/metadata.name", "operator": "In", "values": place.namespaces}],
-        },
         "matchPolicy": "Equivalent",
         "sideEffects": "None",
         "timeoutSeconds": TIMEOUT_SECONDS,
         // Mutating fails open: what it did not mend, the validating side refuses.
         "failurePolicy": if place.side == Registered::Mutating { "Ignore" } else { "Fail" },
     });
+    if let (Scope::Namespaced(_), Some(webhook)) = (place.scope, webhook.as_object_mut()) {
+        let guarded = json!({"key": "kubernetes.io/metadata.name", "operator": "In", "values": place.namespaces});
+        webhook.insert("namespaceSelector".to_owned(), json!({"matchExpressions": [guarded]}));
+    }
     // An empty list is not stored, and every `kubectl apply` would have something to say about it.
     if let (false, Some(webhook)) = (hook.conditions.is_empty(), webhook.as_object_mut()) {
         webhook.insert("matchConditions".to_owned(), json!(hook.conditions));
@@ -118,7 +137,7 @@ fn configuration(place: &Place<'_>, hook: &Hook, settings: &Settings) -> Value {
     if let (Registered::Mutating, Some(webhook)) = (place.side, webhook.as_object_mut()) {
         webhook.insert("reinvocationPolicy".to_owned(), json!("IfNeeded"));
     }
-    let mut metadata = json!({"name": name(place.tenancy, hook.purpose), "labels": super::workload::labels("webhook")});
+    let mut metadata = json!({"name": name(place.scope, hook.purpose), "labels": super::workload::labels("webhook")});
     if let (Some((key, from)), Some(metadata)) = (injection(settings), metadata.as_object_mut()) {
         metadata.insert("annotations".to_owned(), json!({key: from}));
     }

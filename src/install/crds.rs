@@ -2,11 +2,12 @@
 
 use serde_json::{Value, json};
 
+use super::image_scan_crd::image_scan;
 use super::workload;
 
 /// All of them.
 pub(super) fn definitions() -> Vec<Value> {
-    vec![analysis()]
+    vec![analysis(), image_scan()]
 }
 
 fn analysis() -> Value {
@@ -87,7 +88,6 @@ fn status() -> Value {
     let number =
         |description: &str| json!({"type": "integer", "format": "int32", "minimum": 0, "description": description});
     let time = |description: &str| json!({"type": "string", "format": "date-time", "description": description});
-    let text = |most: u16| json!({"type": "string", "maxLength": most});
     json!({
         "type": "object",
         "description": "How far it has come. Written by Flamewarden's controller alone.",
@@ -109,21 +109,27 @@ fn status() -> Value {
             "restarts": number("How often it was started again because it was stuck."),
             "startedAt": time("When the run began."),
             "endedAt": time("When it ended."),
-            "conditions": {
-                "type": "array", "maxItems": 16,
-                "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"],
-                "items": {
-                    "type": "object",
-                    "required": ["type", "status", "reason", "message", "lastTransitionTime"],
-                    "properties": {
-                        "type": text(316),
-                        "status": {"type": "string", "enum": ["True", "False", "Unknown"]},
-                        "reason": text(1024),
-                        "message": text(32768),
-                        "lastTransitionTime": time("Since when."),
-                        "observedGeneration": {"type": "integer", "format": "int64"},
-                    },
-                },
+            "conditions": conditions(),
+        },
+    })
+}
+
+/// By Kubernetes' conventions.
+pub(super) fn conditions() -> Value {
+    let text = |most: u16| json!({"type": "string", "maxLength": most});
+    json!({
+        "type": "array", "maxItems": 16,
+        "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"],
+        "items": {
+            "type": "object",
+            "required": ["type", "status", "reason", "message", "lastTransitionTime"],
+            "properties": {
+                "type": text(316),
+                "status": {"type": "string", "enum": ["True", "False", "Unknown"]},
+                "reason": text(1024),
+                "message": text(32768),
+                "lastTransitionTime": {"type": "string", "format": "date-time", "description": "Since when."},
+                "observedGeneration": {"type": "integer", "format": "int64"},
             },
         },
     })

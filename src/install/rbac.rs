@@ -24,6 +24,7 @@ pub(super) fn access(settings: &Settings, policies: &PolicySet) -> Vec<Value> {
     }
     objects.extend(role(settings, CONTROLLER, &settings.namespace, &own_rules(settings)));
     objects.extend(orchestration(settings, policies));
+    objects.extend(granted_everywhere(settings, WEBHOOK, &json!([scans_read()])));
     objects.extend(cluster_role(settings, policies));
     objects
 }
@@ -39,6 +40,11 @@ const ORCHESTRATOR: &str = "flamewarden-orchestrator";
 /// The webhook looks up what a CONNECT or an eviction names without bringing it along.
 fn webhook_rules() -> Value {
     json!([{"apiGroups": [""], "resources": ["pods"], "verbs": ["get"]}])
+}
+
+/// What images' scans say, from memory, decides what runs.
+fn scans_read() -> Value {
+    json!({"apiGroups": ["flamewarden.dev"], "resources": ["imagescans"], "verbs": ["list", "watch"]})
 }
 
 fn controller_rules() -> Value {
@@ -148,7 +154,6 @@ fn granted(settings: &Settings, grant: Grant<'_>, namespace: &str, rules: &Value
 /// The controller writes `caBundle` into exactly our configurations, where it makes the certificates.
 fn cluster_role(settings: &Settings, policies: &PolicySet) -> [Value; 2] {
     let [mutating, validating] = admission::names(policies);
-    let metadata = json!({"name": CONTROLLER, "labels": workload::labels(CONTROLLER)});
     let rule = |resource: &str, names: &[String]| {
         json!({
             "apiGroups": ["admissionregistration.k8s.io"], "resources": [resource],
@@ -170,12 +175,24 @@ fn cluster_role(settings: &Settings, policies: &PolicySet) -> [Value; 2] {
     rules.push(
         json!({"apiGroups": ["networking.k8s.io"], "resources": ["networkpolicies"], "verbs": ["get", "list", "patch"]}),
     );
+    rules.push(scans_read());
+    if policies.scanner.is_some() {
+        rules.push(json!({"apiGroups": ["flamewarden.dev"], "resources": ["imagescans"], "verbs": ["get", "create", "delete"]}));
+        rules.push(json!({"apiGroups": ["flamewarden.dev"], "resources": ["imagescans/status"], "verbs": ["patch"]}));
+        rules.push(json!({"apiGroups": [""], "resources": ["nodes"], "verbs": ["list"]}));
+    }
+    granted_everywhere(settings, CONTROLLER, &Value::Array(rules))
+}
+
+/// A part's role in the whole cluster, which bears its name.
+fn granted_everywhere(settings: &Settings, part: &str, rules: &Value) -> [Value; 2] {
+    let metadata = json!({"name": part, "labels": workload::labels(part)});
     [
         json!({"apiVersion": RBAC, "kind": "ClusterRole", "metadata": metadata, "rules": rules}),
         json!({
             "apiVersion": RBAC, "kind": "ClusterRoleBinding", "metadata": metadata,
-            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": CONTROLLER},
-            "subjects": [subject(settings, CONTROLLER)],
+            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": part},
+            "subjects": [subject(settings, part)],
         }),
     ]
 }

@@ -152,9 +152,19 @@ pub(super) const VALIDATING: &[Entry] = &[
     },
 ];
 
+/// What is in no namespace, and so the same for all tenancies.
+pub(super) const CLUSTER: &[Entry] = &[Entry {
+    purpose: "imagescans",
+    rules: &[
+        Rule { operations: CHANGE, groups: &["flamewarden.dev"], resources: &["imagescans"] },
+        Rule { operations: &["UPDATE"], groups: &["flamewarden.dev"], resources: &["imagescans/status"] },
+    ],
+    condition: Condition::Always,
+}];
+
 /// Whether objects of a kind are sent to the webhook when they are created, for built-in rules or users' own.
 pub fn is_sent(policies: &PolicySet, group: &str, resource: &str) -> bool {
-    let built_in = VALIDATING.iter().flat_map(|entry| entry.rules).any(|rule| {
+    let built_in = validating().any(|rule| {
         rule.operations.contains(&"CREATE") && rule.groups.contains(&group) && rule.resources.contains(&resource)
     });
     built_in || own_rules::is_named(policies, group, resource)
@@ -162,11 +172,15 @@ pub fn is_sent(policies: &PolicySet, group: &str, resource: &str) -> bool {
 
 /// The name of a resource that is sent to the webhook, with its subresource, as configurations have it.
 pub fn sent_as(group: &str, resource: &str, sub: &str) -> Option<&'static str> {
-    let of_group = VALIDATING.iter().flat_map(|entry| entry.rules).filter(|rule| rule.groups.contains(&group));
+    let of_group = validating().filter(|rule| rule.groups.contains(&group));
     of_group.flat_map(|rule| rule.resources).copied().find(|known| match known.split_once('/') {
         Some(known) => known == (resource, sub),
         None => sub.is_empty() && *known == resource,
     })
+}
+
+fn validating() -> impl Iterator<Item = &'static Rule> {
+    VALIDATING.iter().chain(CLUSTER).flat_map(|entry| entry.rules)
 }
 
 const WRITE: &[&str] = &["CREATE", "UPDATE"];
@@ -195,6 +209,7 @@ mod tests {
             ("", "services", "status", Some("services/status")),
             ("apps", "controllerrevisions", "", Some("controllerrevisions")),
             ("cilium.io", "ciliumnetworkpolicies", "", Some("ciliumnetworkpolicies")),
+            ("flamewarden.dev", "imagescans", "status", Some("imagescans/status")),
             ("apps", "pods", "", None),
             ("", "pods", "log", None),
             ("apps", "deployments", "scale", None),

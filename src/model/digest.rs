@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use serde::de::{Deserializer, Error};
+use serde::{Deserialize, Serialize, Serializer};
 use sha2::{Digest as _, Sha256};
 
 /// SHA-256, which every registry has; written `sha256:` and 64 small hexadecimal digits.
@@ -34,6 +36,20 @@ fn digit(character: u8) -> Option<u8> {
         b'0'..=b'9' => Some(character - b'0'),
         b'a'..=b'f' => Some(character - b'a' + 10),
         _ => None,
+    }
+}
+
+impl Serialize for Digest {
+    fn serialize<S: Serializer>(&self, writer: S) -> Result<S::Ok, S::Error> {
+        writer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Digest {
+    fn deserialize<D: Deserializer<'de>>(reader: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(reader)?;
+        let problem = || D::Error::custom(format!("`{text}` is no digest; write sha256: and 64 hexadecimal digits"));
+        Digest::parse(&text).ok_or_else(problem)
     }
 }
 

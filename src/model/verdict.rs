@@ -10,18 +10,22 @@ pub struct Verdict {
     /// The answer.
     pub outcome: ScanOutcome,
     /// Why, the gravest first; not more than [`Verdict::MOST_GROUNDS`].
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub grounds: Vec<String>,
     /// How many more grounds there are.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub more: usize,
     /// The first moment at which it no longer holds; none where only a new report or policy changes it.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<Timestamp>,
+    /// Whether something fails that gets no grace: it is known to be exploited, or denied by name.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub graceless: bool,
 }
 
 /// Which limits a verdict was made under: the beginning of a hash of all that they say.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
 pub struct PolicyHash(pub [u8; 8]);
 
 /// The answers that the scan gate has; each but the first two refuses.
@@ -52,7 +56,7 @@ impl Verdict {
     pub fn new(outcome: ScanOutcome, mut grounds: Vec<String>, until: Option<Timestamp>) -> Self {
         let more = grounds.len().saturating_sub(Self::MOST_GROUNDS);
         grounds.truncate(Self::MOST_GROUNDS);
-        Verdict { outcome, grounds, more, until }
+        Verdict { outcome, grounds, more, until, graceless: false }
     }
 
     /// Whether it lets the image run at `now`.
@@ -74,4 +78,27 @@ impl ScanOutcome {
             ScanOutcome::Fail => "fail",
         }
     }
+}
+
+impl From<PolicyHash> for String {
+    /// Sixteen hexadecimal digits.
+    fn from(PolicyHash(bytes): PolicyHash) -> Self {
+        format!("{:016x}", u64::from_be_bytes(bytes))
+    }
+}
+
+impl TryFrom<String> for PolicyHash {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        let problem = "a policy's hash is 16 hexadecimal digits";
+        let digits = text.len() == 16 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let number = digits.then(|| u64::from_str_radix(&text, 16).ok()).flatten();
+        number.map(|number| PolicyHash(number.to_be_bytes())).ok_or(problem)
+    }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over references")]
+fn is_zero(number: &usize) -> bool {
+    *number == 0
 }

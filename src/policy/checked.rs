@@ -155,6 +155,8 @@ pub const ALWAYS: &[&str] = &[
     "target-known",
     "analysis-writer",
     "analysis-status",
+    "image-scan-writer",
+    "image-scan-status",
     "service-creator",
     "service-shape",
     "service-status",

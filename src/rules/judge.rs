@@ -23,11 +23,15 @@ pub fn judge(request: &Request<'_>, case: &Case<'_>) -> Judgement {
 
 fn judge_by(request: &Request<'_>, case: &Case<'_>) -> Judgement {
     use Operation::{Connect, Create, Delete, Update};
+    let resource = request.resource;
+    // These are in no namespace.
+    if (resource.group, resource.name) == ("flamewarden.dev", "imagescans") {
+        return object::judge_image_scan(request, case);
+    }
     let Some(tenancy) = case.policies.tenancy(request.namespace) else { return Judgement::default() };
     if let Some(oversized) = oversized(request) {
         return oversized;
     }
-    let resource = request.resource;
     match (resource.group, resource.name, resource.sub, request.operation) {
         ("", "pods", "", Create) => requests::judge_new_pod(request, case, tenancy),
         ("", "pods", "" | "ephemeralcontainers" | "resize", Update) => {

@@ -3,22 +3,26 @@
 mod analysis;
 mod configuration;
 mod endpoints;
+mod image_scan;
 mod network_policy;
 mod service;
 mod workload;
 mod writing;
 
+use super::caller::breaks_glass;
 use super::case::Case;
 use super::judgement::Judgement;
 use super::rule::RequestRule;
 use super::unfit::unfit;
-use crate::model::Request;
+use crate::model::{Finding, Request};
 use crate::policy::Tenancy;
 
 /// Every rule on objects besides pods. Order is the order in which documents list them.
 pub const OBJECT_RULES: &[&RequestRule] = &[
     &analysis::WRITER,
     &analysis::STATUS,
+    &image_scan::WRITER,
+    &image_scan::STATUS,
     &service::CREATOR,
     &service::SHAPE,
     &service::STATUS,
@@ -27,6 +31,8 @@ pub const OBJECT_RULES: &[&RequestRule] = &[
     &network_policy::OWN,
     &network_policy::WIDE,
 ];
+
+pub(super) use image_scan::judge_image_scan;
 
 /// Whether a request is about a network policy, Kubernetes' own or another network's.
 pub(super) fn is_network_policy(request: &Request<'_>) -> bool {
@@ -57,4 +63,12 @@ pub(super) fn judge_object(request: &Request<'_>, case: &Case<'_>, tenancy: Tena
         | ("flamewarden.dev", "analyses", _) => unfit(request),
         _ => Judgement::default(),
     }
+}
+
+/// Refused, but to break-glass.
+fn answered(request: &Request<'_>, findings: Vec<Finding>) -> Judgement {
+    if breaks_glass(&request.user) {
+        return Judgement { broken_glass: findings, ..Judgement::default() };
+    }
+    Judgement::refusing(findings)
 }

@@ -42,7 +42,8 @@ pub fn assess(
         ));
     }
     if !failing.is_empty() {
-        return Verdict::new(ScanOutcome::Fail, failing, None);
+        let graceless = of(|fate| matches!(fate, Fate::Fails(_))).any(|one| one.is_graceless(policy));
+        return Verdict { graceless, ..Verdict::new(ScanOutcome::Fail, failing, None) };
     }
     let mut unknown = unreliable(report, now);
     unknown.extend(gaps(report, census, policy));

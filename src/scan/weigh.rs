@@ -51,7 +51,6 @@ fn fate(
     policy: &ScanPolicy,
     now: Timestamp,
 ) -> Fate {
-    let is_in = |list: &[String], id: &str| list.iter().any(|one| one.eq_ignore_ascii_case(id));
     if found.is_called(|id| is_in(&policy.deny, id)) {
         return Fate::Fails(vec!["it is in `deny`".to_owned()]);
     }
@@ -64,6 +63,10 @@ fn fate(
         Some(expires) if now < expires => Fate::Excepted(limits, expires),
         _ => Fate::Fails(limits),
     }
+}
+
+fn is_in(list: &[String], id: &str) -> bool {
+    list.iter().any(|one| one.eq_ignore_ascii_case(id))
 }
 
 /// Whether all that an exception names fits. No digest fits one that is not known.
@@ -109,6 +112,11 @@ impl Weighed<'_> {
             Fate::Passes => &[],
             Fate::Excepted(limits, _) | Fate::Fails(limits) => limits,
         }
+    }
+
+    /// Whether an image that has run before may not go on with it for a while.
+    pub fn is_graceless(&self, policy: &ScanPolicy) -> bool {
+        self.found.known_exploited || self.found.is_called(|id| is_in(&policy.deny, id))
     }
 
     /// Which finding, which limit, what to do.

@@ -457,6 +457,7 @@ pub(crate) const VALIDATING: &[&str] = &[
     "configuration",
     "connect",
     "foreign-networkpolicies",
+    "imagescans",
     "networkpolicies",
     "pod-requests",
     "pods",

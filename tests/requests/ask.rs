@@ -30,9 +30,14 @@ spec:
   creators: ["system:serviceaccount:flame:flame-po"]
   knownComponents: [flame-broker]
   statusAnnotators: {"system:serviceaccount:kube-system:calico-cni-plugin": [cni.projectcalico.org/podIP]}
+---
+apiVersion: flamewarden.dev/v1alpha1
+kind: Scanner
+spec: {administrators: [security]}
 "#;
 pub(crate) const PO: &str = "system:serviceaccount:flame:flame-po";
 pub(crate) const CONTROLLER: &str = "system:serviceaccount:flamewarden-system:flamewarden-controller";
+pub(crate) const ADMINISTRATOR: &str = "security";
 pub(crate) const EDITOR: &str = "editor";
 pub(crate) const BREAK_GLASS: &str = "on-call in flamewarden:break-glass";
 pub(crate) const SCHEDULER: &str = "system:kube-scheduler";
@@ -119,6 +124,11 @@ impl Asked {
 
     pub(crate) fn elsewhere(self) -> Self {
         Asked { namespace: "elsewhere", ..self }
+    }
+
+    /// Of what is in no namespace.
+    pub(crate) fn nowhere(self) -> Self {
+        Asked { namespace: "", ..self }
     }
 
     pub(crate) fn on(self, target: Stored) -> Self {

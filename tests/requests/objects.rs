@@ -2,7 +2,9 @@
 
 use serde_json::{Value, json};
 
-use crate::ask::{BREAK_GLASS, CONTROLLER, EDITOR, PO, create, delete, expect, kube_system, update, with};
+use crate::ask::{
+    ADMINISTRATOR, Asked, BREAK_GLASS, CONTROLLER, EDITOR, PO, create, delete, expect, kube_system, update, with,
+};
 
 fn service() -> Value {
     json!({
@@ -201,6 +203,38 @@ fn analyses_are_the_creators_and_their_status_and_end_the_controllers() {
     assert_eq!(create("flamewarden.dev/analyses:scale", CONTROLLER, analysis).refused_by(), ["request-form"]);
 }
 
+#[test]
+fn scans_come_by_creators_go_by_administrators_and_their_status_is_the_controllers() {
+    const SCANS: &str = "flamewarden.dev/imagescans";
+    let digits = "ab".repeat(32);
+    let scan = json!({
+        "metadata": {"name": format!("sha256-{digits}")},
+        "spec": {"image": format!("harbor.example/node/a@sha256:{digits}")},
+    });
+    let labelled = with(&scan, "/metadata/labels", json!({"a": "b"}));
+    let moved = with(&scan, "/spec/image", json!(format!("other.example/a@sha256:{digits}")));
+    let writer: &[&str] = &["image-scan-writer"];
+    for (user, makes, changes) in [
+        (EDITOR, writer, writer),
+        (PO, &[], writer),
+        (ADMINISTRATOR, &[], &[]),
+        (CONTROLLER, &[], &[]),
+        (BREAK_GLASS, &[], &[]),
+    ] {
+        let refused = |asked: Asked| asked.nowhere().refused_by();
+        assert_eq!(refused(create(SCANS, user, scan.clone())), makes, "made by {user}");
+        assert_eq!(refused(delete(SCANS, user, scan.clone())), changes, "deleted by {user}");
+        for changed in [&labelled, &moved] {
+            assert_eq!(refused(update(SCANS, user, scan.clone(), changed.clone())), changes, "changed by {user}");
+        }
+        assert_eq!(refused(update(SCANS, user, scan.clone(), scan.clone())), [""; 0], "left alone by {user}");
+        let status = refused(update("flamewarden.dev/imagescans:status", user, scan.clone(), scan.clone()));
+        let want: &[&str] = if [CONTROLLER, BREAK_GLASS].contains(&user) { &[] } else { &["image-scan-status"] };
+        assert_eq!(status, want, "status by {user}");
+    }
+    assert_eq!(create("flamewarden.dev/imagescans:scale", CONTROLLER, scan).refused_by(), ["request-form"]);
+}
+
 const ID: &str = "0d8a1f2e-1c2b-4d3e-8f40-1a2b3c4d5e6f";
 
 #[test]
@@ -309,7 +343,7 @@ fn policies_that_add_to_an_analysis_are_refused() {
         ("it opens", update(POLICIES, PO, none, flames.clone()), &["network-policy"]),
         ("FLAME's goes", delete(POLICIES, PO, flames.clone()), &[]),
     ]);
-    let remedies = |asked: crate::ask::Asked| asked.judged(|judgement, _| judgement.remedies.len());
+    let remedies = |asked: Asked| asked.judged(|judgement, _| judgement.remedies.len());
     assert!(remedies(create(POLICIES, PO, flames.clone())) > 0, "a creator's is narrowed");
     assert_eq!(remedies(create(POLICIES, EDITOR, flames)), 0, "an editor's is not");
 }

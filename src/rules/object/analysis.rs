@@ -1,8 +1,9 @@
 //! The custom resource `Analysis`: written by creators, its status by the controller alone.
 
+use super::answered;
 use super::writing::Writing;
-use crate::model::{FieldPath, Finding, Hold, Json, Request, Severity, labels};
-use crate::rules::caller::{CLEANERS, breaks_glass, is_controller};
+use crate::model::{FieldPath, Hold, Json, Request, Severity, labels};
+use crate::rules::caller::{CLEANERS, is_controller};
 use crate::rules::case::Case;
 use crate::rules::judgement::Judgement;
 use crate::rules::rule::RequestRule;
@@ -49,14 +50,6 @@ pub(super) fn judge_status(request: &Request<'_>, case: &Case<'_>) -> Judgement 
         return Judgement::default();
     }
     answered(request, vec![STATUS.finds_user(request, "only Flamewarden's controller says how an analysis is")])
-}
-
-/// Refused, but to break-glass.
-fn answered(request: &Request<'_>, findings: Vec<Finding>) -> Judgement {
-    if breaks_glass(&request.user) {
-        return Judgement { broken_glass: findings, ..Judgement::default() };
-    }
-    Judgement::refusing(findings)
 }
 
 fn finalizers<'j>(object: &'j Json<'j>) -> &'j [Json<'j>] {
