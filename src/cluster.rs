@@ -60,6 +60,8 @@ pub enum Kind {
     ConfigMap,
     /// core/v1
     Namespace,
+    /// core/v1, of no namespace
+    Node,
     /// networking.k8s.io/v1
     NetworkPolicy,
     /// apps/v1
@@ -223,6 +225,27 @@ impl Cluster {
         serde_json::to_value(stored).map_err(|_| ClusterProblem::Shape(place.name.clone()))
     }
 
+    /// Changes the status of the version of an object that is named, by JSON merge patch; gives what is stored then.
+    ///
+    /// # Errors
+    /// It was not changed; another wrote first among the reasons.
+    pub async fn merge_status(
+        &self,
+        kind: Kind,
+        place: &Place,
+        version: &str,
+        status: &Value,
+    ) -> Result<Value, ClusterProblem> {
+        self.may_write("change the status of", kind, place)?;
+        let parameters = PatchParams { field_manager: Some(self.manager.to_owned()), ..PatchParams::default() };
+        let api = self.api::<DynamicObject>(kind, &place.namespace);
+        let object = serde_json::json!({"metadata": {"resourceVersion": version}, "status": status});
+        let patch = Patch::Merge(&object);
+        let stored = self.in_time(api.patch_status(&place.name, &parameters, &patch)).await?;
+        let stored = stored.map_err(|cause| kind.problem("change the status of", place, cause))?;
+        serde_json::to_value(stored).map_err(|_| ClusterProblem::Shape(place.name.clone()))
+    }
+
     /// Creates an object, or replaces the version of it that it names.
     ///
     /// # Errors
@@ -347,6 +370,7 @@ impl Kind {
             Kind::Service => ("", "v1", "Service", "services"),
             Kind::ConfigMap => ("", "v1", "ConfigMap", "configmaps"),
             Kind::Namespace => ("", "v1", "Namespace", "namespaces"),
+            Kind::Node => ("", "v1", "Node", "nodes"),
             Kind::NetworkPolicy => ("networking.k8s.io", "v1", "NetworkPolicy", "networkpolicies"),
             Kind::ReplicaSet => ("apps", "v1", "ReplicaSet", "replicasets"),
             Kind::Deployment => ("apps", "v1", "Deployment", "deployments"),

@@ -18,7 +18,6 @@ pub use assess::{Subject, assess};
 pub use bounded::BoundProblem;
 pub use census::Census;
 pub use read::{ReportProblem, read};
-pub use report::{Database, Distribution, ImageSource, Match, Report, Source};
-pub use settings::Settings;
+pub use report::{Database, Distribution, ImageSource, Match, Report, Source, Told};
 pub use shown::ShownScan;
 pub use weigh::{Fate, Weighed, weigh};

@@ -52,6 +52,10 @@ pub struct Metrics {
     pub analyses: Family<PhaseLabels, Gauge>,
     /// Steps of the orchestrator by how they ended.
     pub steps: Family<OutcomeLabels, Counter>,
+    /// Scans of images by how they ended.
+    pub scans: Family<OutcomeLabels, Counter>,
+    /// How long they took.
+    pub scan_duration: Histogram,
     /// Questions how an analysis is, by what was answered.
     pub visits: Family<AnswerLabels, Counter>,
     /// Bytes of review bodies held at this moment.
@@ -178,6 +182,8 @@ impl Metrics {
             guard_namespaces_unseen: Gauge::default(),
             analyses: Family::default(),
             steps: Family::default(),
+            scans: Family::default(),
+            scan_duration: Histogram::new(SCAN_BUCKETS),
             visits: Family::default(),
             bytes_in_flight: Gauge::default(),
             rule_threads_stuck: Gauge::default(),
@@ -212,6 +218,13 @@ impl Metrics {
         self.remote_calls.get_or_create(&CallLabels { system, outcome }).inc();
     }
 
+    /// Counts a scan of an image, and whether it brought a report.
+    pub fn scanned(&self, took: std::time::Duration, brought: bool) {
+        let outcome = if brought { "done" } else { "failed" };
+        self.scans.get_or_create(&OutcomeLabels { outcome }).inc();
+        self.scan_duration.observe(took.as_secs_f64());
+    }
+
     fn register(&mut self) {
         let registry = &mut self.registry;
         registry.register("admission_requests", "Reviews answered", self.requests.clone());
@@ -229,6 +242,8 @@ impl Metrics {
         registry.register("guard_namespaces_unseen", "Guarded namespaces not seen whole", unseen);
         registry.register("analyses", "Analyses by phase", self.analyses.clone());
         registry.register("orchestrator_steps", "Steps of the orchestrator by outcome", self.steps.clone());
+        registry.register("scans", "Scans of images by outcome", self.scans.clone());
+        registry.register("scan_duration_seconds", "Time that scans of images took", self.scan_duration.clone());
         registry.register("analysis_health_answers", "What analyses answer when asked", self.visits.clone());
         registry.register("admission_in_flight_bytes", "Bytes of bodies held", self.bytes_in_flight.clone());
         let stuck = self.rule_threads_stuck.clone();
@@ -316,6 +331,7 @@ pub fn printable(text: &str) -> Cow<'_, str> {
 
 /// Up to 10 s, the longest a webhook call takes by default: what lies above the last bucket cannot be told apart.
 const BUCKETS: [f64; 13] = [0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
+const SCAN_BUCKETS: [f64; 10] = [1.0, 2.0, 5.0, 10.0, 20.0, 40.0, 80.0, 160.0, 320.0, 640.0];
 const SHOWN: usize = 253;
 
 #[cfg(test)]

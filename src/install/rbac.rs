@@ -21,6 +21,10 @@ pub(super) fn access(settings: &Settings, policies: &PolicySet) -> Vec<Value> {
     for guarded in &policies.installation.namespaces {
         objects.extend(role(settings, WEBHOOK, &guarded.name, &webhook_rules()));
         objects.extend(role(settings, CONTROLLER, &guarded.name, &controller_rules()));
+        if policies.scanner.is_some() {
+            let grant = Grant { name: SCANNER, to: CONTROLLER };
+            objects.extend(granted(settings, grant, &guarded.name, &scanner_rules()));
+        }
     }
     objects.extend(role(settings, CONTROLLER, &settings.namespace, &own_rules(settings)));
     objects.extend(orchestration(settings, policies));
@@ -34,6 +38,8 @@ pub const WEBHOOK: &str = "flamewarden-webhook";
 /// The controller's Deployment, service account and lease.
 pub const CONTROLLER: &str = "flamewarden-controller";
 
+/// The roles by which the controller has images scanned.
+const SCANNER: &str = "flamewarden-scanner";
 /// The roles by which the controller makes analyses.
 const ORCHESTRATOR: &str = "flamewarden-orchestrator";
 
@@ -56,6 +62,18 @@ fn controller_rules() -> Value {
         {"apiGroups": ["batch"], "resources": ["jobs", "cronjobs"], "verbs": ["get"]},
         {"apiGroups": [""], "resources": ["replicationcontrollers"], "verbs": ["get"]},
         {"apiGroups": ["events.k8s.io"], "resources": ["events"], "verbs": ["create"]},
+    ])
+}
+
+/// What finding images takes: all that can ask for one, and the pull secrets by which they are had, of which nobody
+/// knows the names beforehand.
+fn scanner_rules() -> Value {
+    json!([
+        {"apiGroups": ["flamewarden.dev"], "resources": ["analyses"], "verbs": ["list", "watch"]},
+        {"apiGroups": ["apps"], "resources": ["deployments", "replicasets", "statefulsets", "daemonsets"], "verbs": ["list", "watch"]},
+        {"apiGroups": ["batch"], "resources": ["jobs", "cronjobs"], "verbs": ["list", "watch"]},
+        {"apiGroups": [""], "resources": ["replicationcontrollers"], "verbs": ["list", "watch"]},
+        {"apiGroups": [""], "resources": ["secrets"], "verbs": ["get"]},
     ])
 }
 

@@ -40,6 +40,11 @@ pub struct Scanner {
 }
 
 impl Scanner {
+    /// Whether a registry has no TLS.
+    pub fn is_insecure(&self, host: &str) -> bool {
+        self.insecure_registries.iter().any(|insecure| insecure == host)
+    }
+
     /// How long a scan may take.
     pub fn timeout(&self) -> Duration {
         Duration::from_secs(self.timeout_seconds.into())

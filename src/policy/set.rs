@@ -155,7 +155,11 @@ impl PolicySet {
 
     /// The profile that guards a pod, if one does: that of its component, else that of its `app`.
     pub fn profile_of(&self, pod: &PodView<'_>) -> Option<&Profile> {
-        let (component, app) = (pod.label("component"), pod.label("app"));
+        self.profile_for(pod.label("component"), pod.label("app"))
+    }
+
+    /// The same by the two labels that decide.
+    pub fn profile_for(&self, component: Option<&str>, app: Option<&str>) -> Option<&Profile> {
         let named = self.profiles().into_iter().find(|profile| profile.names(component));
         named.or_else(|| self.profiles().into_iter().find(|profile| profile.selects(component, app)))
     }

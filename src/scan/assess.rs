@@ -106,7 +106,7 @@ fn unreliable(report: &Report, now: Timestamp) -> Vec<String> {
     let mut found = Vec::new();
     match &report.settings {
         None => found.push("the report does not say under which settings it was made".to_owned()),
-        Some(settings) => found.extend(settings.suppressions()),
+        Some(settings) => found.extend(settings.suppressions.iter().cloned()),
     }
     match report.taken {
         None => found.push("the report does not say when it was made (`timestamp`)".to_owned()),

@@ -5,14 +5,15 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::io::Read;
 
-use serde::Deserialize;
 use serde::de::{Deserializer, SeqAccess, Visitor};
+use serde::{Deserialize, Serialize};
 
 use super::bounded::{BoundProblem, read_within};
 use super::written::Text;
 
 /// How many packages of each type there are, such as `deb` or `npm`.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct Census {
     kinds: BTreeMap<String, usize>,
 }

@@ -25,7 +25,7 @@ pub(super) fn gaps(report: &Report, census: Option<&Census>, policy: &ScanPolicy
         gaps.extend(missing_provider(database, census, policy));
     }
     gaps.extend(emptiness(report, census, policy));
-    if policy.fail_on.end_of_life && !report.settings.as_ref().is_some_and(|settings| settings.tells_end_of_life()) {
+    if policy.fail_on.end_of_life && !report.settings.as_ref().is_some_and(|settings| settings.tells_end_of_life) {
         gaps.push(
             "`failOn.endOfLife` is asked for and the report does not tell of it; it takes Grype 0.110".to_owned(),
         );

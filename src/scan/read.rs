@@ -63,7 +63,7 @@ fn report_of(document: Document) -> Report {
         database: descriptor.db.map(database),
         matches,
         end_of_life: alerts_by_package.iter().flatten().filter(|package| is_end_of_life(package)).count(),
-        settings: descriptor.configuration,
+        settings: descriptor.configuration.as_ref().map(Settings::told),
     }
 }
 

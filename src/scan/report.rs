@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
-use super::settings::Settings;
 use crate::model::{FixState, VulnerabilitySeverity};
 
 /// What one run of Grype found. Matches that are the same but for their place in the image are one.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Report {
     /// Which version of Grype made it, as it says.
     pub version: String,
@@ -24,12 +25,24 @@ pub struct Report {
     pub matches: Vec<Match>,
     /// Packages of a distribution that gets no fixes any more.
     pub end_of_life: usize,
-    /// Settings under which it ran; none where they were left out.
-    pub settings: Option<Settings>,
+    /// What the settings say under which it ran; none where they were left out.
+    pub settings: Option<Told>,
+}
+
+/// What a run's settings mean for what it has found.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Told {
+    /// What was left out or looked at otherwise, so that nothing can be told from what was not found.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub suppressions: Vec<String>,
+    /// Whether it could have told of a distribution that gets no fixes any more.
+    pub tells_end_of_life: bool,
 }
 
 /// What was looked at.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub enum Source {
     /// An image.
     Image(ImageSource),
@@ -38,7 +51,8 @@ pub enum Source {
 }
 
 /// What Grype says of the image that it looked at.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct ImageSource {
     /// Digest of the manifest that Grype read, or made up where it had it from a container daemon.
     pub manifest: String,
@@ -49,7 +63,8 @@ pub struct ImageSource {
 }
 
 /// A Linux distribution.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Distribution {
     /// Its id, such as `debian`.
     pub name: String,
@@ -58,7 +73,8 @@ pub struct Distribution {
 }
 
 /// A vulnerability database.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Database {
     /// Version of its schema, such as `v6.1.4` or `5`.
     pub schema: String,
@@ -73,7 +89,8 @@ pub struct Database {
 }
 
 /// One vulnerability of one package.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Match {
     /// The vulnerability's id, as the matched source names it.
     pub id: String,

@@ -6,9 +6,11 @@ use std::fmt;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
+use super::report::Told;
+
 /// What of Grype's `descriptor.configuration` changes what a report says.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Settings {
+pub(super) struct Settings {
     only_fixed: bool,
     only_not_fixed: bool,
     /// Fix states whose matches are left out.
@@ -108,8 +110,12 @@ struct Alerts {
 }
 
 impl Settings {
-    /// What was left out or looked at otherwise, so that nothing can be told from what was not found.
-    pub(super) fn suppressions(&self) -> Vec<String> {
+    /// What they mean for what a run has found.
+    pub(super) fn told(&self) -> Told {
+        Told { suppressions: self.suppressions(), tells_end_of_life: self.alerts.enable_eol_distro_warnings }
+    }
+
+    fn suppressions(&self) -> Vec<String> {
         let mut found = Vec::new();
         let mut say = |is_so: bool, text: &str| {
             if is_so {
@@ -134,11 +140,6 @@ impl Settings {
         say(self.fix_channels.redhat_eus.apply != "auto", "`fix-channel.redhat-eus` takes fixes from elsewhere");
         found.extend(self.unknown.iter().map(|key| format!("`{key}` is not known to Flamewarden")));
         found
-    }
-
-    /// Whether it could have told of a distribution that gets no fixes any more.
-    pub(super) fn tells_end_of_life(&self) -> bool {
-        self.alerts.enable_eol_distro_warnings
     }
 
     /// Whether rules stand there that Grype has not by itself.
