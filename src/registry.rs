@@ -1,5 +1,18 @@
-//! The edge towards image registries: Grype, which reads images there.
+//! The edge towards image registries: what a tag stands for, what belongs to a digest; and Grype, which reads images there.
 
+mod attached;
+mod challenge;
+mod client;
+mod credential;
 mod grype;
+mod manifest;
+mod problem;
+mod reach;
+mod visit;
 
+pub use attached::Attached;
+pub use client::{PlatformManifest, Registry, Resolved};
+pub use credential::Credential;
 pub use grype::{Grype, GrypeProblem, Scanned, Transport};
+pub use problem::{RegistryProblem, Shown};
+pub use reach::Reach;

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use std::{fs, io};
 
-use http::Method;
+use http::{HeaderMap, Method};
 use reqwest::redirect::Policy;
 use reqwest::{Certificate, Client, ClientBuilder, NoProxy, Proxy, RequestBuilder, Url};
 use serde::de::DeserializeOwned;
@@ -68,6 +68,7 @@ pub enum Content<'a> {
 pub struct Answer {
     /// 200 and so on.
     pub status: u16,
+    headers: HeaderMap,
     body: Vec<u8>,
 }
 
@@ -113,6 +114,12 @@ pub enum RemoteProblem {
     /// The answer began, and ended before it was whole.
     #[error("the answer broke off: {0}")]
     BrokenOff(String),
+    /// The answer began, and its end did not come in time.
+    #[error("the answer came to no end in time")]
+    Endless,
+    /// Somebody is there, and TLS with them came to nothing.
+    #[error("no answer: {0}")]
+    Tls(String),
     /// Too slow.
     #[error("no answer in time")]
     Late,
@@ -131,7 +138,8 @@ impl Ways {
 impl RemoteProblem {
     /// Whether the same question may be answered a moment later.
     pub fn may_pass(&self) -> bool {
-        matches!(self, RemoteProblem::Unreachable(_) | RemoteProblem::BrokenOff(_) | RemoteProblem::Late)
+        use RemoteProblem::{BrokenOff, Endless, Late, Tls, Unreachable};
+        matches!(self, Unreachable(_) | Tls(_) | BrokenOff(_) | Endless | Late)
     }
 }
 
@@ -163,7 +171,12 @@ impl Remote {
 
     /// Asks, and reads the answer to its end.
     pub async fn ask(&self, question: Question<'_>) -> Result<Answer, RemoteProblem> {
-        let mut request = self.client.request(question.method, question.address.0);
+        self.ask_with(question, HeaderMap::new()).await
+    }
+
+    /// As [`Remote::ask`], with more headers.
+    pub async fn ask_with(&self, question: Question<'_>, headers: HeaderMap) -> Result<Answer, RemoteProblem> {
+        let mut request = self.client.request(question.method, question.address.0).headers(headers);
         if let Some(token) = question.bearer {
             request = request.bearer_auth(token.reveal());
         }
@@ -181,13 +194,13 @@ impl Remote {
         };
         let mut response = request.send().await.map_err(unanswered)?;
         let mut body = Vec::new();
-        while let Some(piece) = response.chunk().await.map_err(|cause| RemoteProblem::BrokenOff(told(cause)))? {
+        while let Some(piece) = response.chunk().await.map_err(broken_off)? {
             if body.len() + piece.len() > question.longest {
                 return Err(RemoteProblem::Large(question.longest));
             }
             body.extend_from_slice(&piece);
         }
-        Ok(Answer { status: response.status().as_u16(), body })
+        Ok(Answer { status: response.status().as_u16(), headers: std::mem::take(response.headers_mut()), body })
     }
 }
 
@@ -202,6 +215,17 @@ impl Answer {
     /// The body as it came.
     pub fn bytes(&self) -> &[u8] {
         &self.body
+    }
+
+    /// A header that is a text and there once.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let mut values = self.headers.get_all(name).iter();
+        values.next().filter(|_| values.next().is_none())?.to_str().ok()
+    }
+
+    /// All headers of a name that are texts.
+    pub fn headers<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a str> {
+        self.headers.get_all(name).iter().filter_map(|value| value.to_str().ok())
     }
 
     /// The body as JSON of a form, if it is.
@@ -236,6 +260,22 @@ impl Address {
         Address(url)
     }
 
+    /// Where a redirection from here leads to.
+    ///
+    /// # Errors
+    /// It is no address, or one with a user.
+    pub fn led_to(&self, location: &str) -> Result<Self, RemoteProblem> {
+        let url = self.0.join(location).map_err(|_| RemoteProblem::Address)?;
+        let plain = url.username().is_empty() && url.password().is_none();
+        let known = matches!(url.scheme(), "http" | "https") && url.has_host();
+        if plain && known { Ok(Address(url)) } else { Err(RemoteProblem::Address) }
+    }
+
+    /// Scheme, host and port: what is one system.
+    pub fn origin(&self) -> String {
+        self.0.origin().ascii_serialization()
+    }
+
     /// As it is written.
     pub fn as_str(&self) -> &str {
         self.0.as_str()
@@ -257,7 +297,31 @@ fn trusting(builder: ClientBuilder, file: &Path) -> Result<ClientBuilder, Remote
 }
 
 fn unanswered(cause: reqwest::Error) -> RemoteProblem {
-    if cause.is_timeout() { RemoteProblem::Late } else { RemoteProblem::Unreachable(told(cause)) }
+    match (cause.is_timeout(), is_tls(&cause)) {
+        (true, _) => RemoteProblem::Late,
+        (false, true) => RemoteProblem::Tls(told(cause)),
+        (false, false) => RemoteProblem::Unreachable(told(cause)),
+    }
+}
+
+fn broken_off(cause: reqwest::Error) -> RemoteProblem {
+    if cause.is_timeout() { RemoteProblem::Endless } else { RemoteProblem::BrokenOff(told(cause)) }
+}
+
+/// Whether TLS is what went wrong; I/O errors hold it without naming it as their source.
+fn is_tls(cause: &reqwest::Error) -> bool {
+    let mut next = cause.source();
+    while let Some(cause) = next {
+        let held = cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        if cause.is::<rustls::Error>() {
+            return true;
+        }
+        next = match held {
+            Some(held) => Some(held),
+            None => cause.source(),
+        };
+    }
+    false
 }
 
 fn told(cause: reqwest::Error) -> String {

@@ -1,5 +1,7 @@
 //! An image reference, read as container runtimes read it (grammar: github.com/distribution/reference).
 
+use std::fmt;
+
 /// A reference such as `harbor.example/node/analysis:1@sha256:…`, in canonical form.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ImageRef<'a> {
@@ -100,7 +102,7 @@ impl<'a> ImageRef<'a> {
     }
 
     /// What a runtime pulls where no digest is given.
-    fn effective_tag(&self) -> &'a str {
+    pub fn effective_tag(&self) -> &'a str {
         self.tag.unwrap_or("latest")
     }
 
@@ -111,6 +113,15 @@ impl<'a> ImageRef<'a> {
             return (folder == unwritten).then_some(self.path);
         }
         self.path.strip_prefix(folder)?.strip_prefix('/')
+    }
+}
+
+/// Canonical: with the host, and with tag and digest where they are written.
+impl fmt::Display for ImageRef<'_> {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(to, "{}/{}{}", self.host, self.prefix, self.path)?;
+        self.tag.iter().try_for_each(|tag| write!(to, ":{tag}"))?;
+        self.digest.iter().try_for_each(|digest| write!(to, "@{digest}"))
     }
 }
 

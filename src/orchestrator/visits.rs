@@ -165,7 +165,9 @@ impl Visitor {
             },
             Ok(_) => return answer(Answer::Silent),
             // The gateway itself answers within the time that it gives its analysis: what began was the analysis's.
-            Err(RemoteProblem::Large(_) | RemoteProblem::BrokenOff(_)) => return answer(Answer::Silent),
+            Err(RemoteProblem::Large(_) | RemoteProblem::BrokenOff(_) | RemoteProblem::Endless) => {
+                return answer(Answer::Silent);
+            }
             Err(problem) => {
                 debug!(app = run.app(), problem = %whole(&problem), "a gateway does not answer");
                 return answer(Answer::Unreachable);

@@ -17,4 +17,5 @@ mod lab;
 mod part;
 mod registry;
 mod reports_test;
+mod resolve_test;
 mod samples;

@@ -3,6 +3,7 @@
 use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
+use reqwest::{Method, RequestBuilder};
 use tempfile::TempDir;
 
 use crate::image::{Content, Image};
@@ -13,22 +14,41 @@ pub(crate) struct Registry {
     /// Host and port, as image names have it.
     pub(crate) host: String,
     client: reqwest::Client,
+    access: Access,
     part: Part,
     _folder: TempDir,
 }
 
+/// Who may read and write.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Access {
+    Open,
+    /// [`USER`] with [`PASSWORD`].
+    Private,
+}
+
 impl Registry {
-    /// Starts one and waits until it answers.
+    /// Starts one for everybody and waits until it answers.
     pub(crate) async fn start() -> Registry {
+        Registry::with(Access::Open).await
+    }
+
+    /// The same for those who may.
+    pub(crate) async fn with(access: Access) -> Registry {
         let folder = tempfile::Builder::new().prefix("flamewarden-registry.").tempdir().unwrap();
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let host = format!("127.0.0.1:{port}");
         let settings = folder.path().join("config.yml");
-        let storage = folder.path().join("storage");
+        let (storage, users) = (folder.path().join("storage"), folder.path().join("users"));
+        write_file(&users, &format!("{USER}:{HASH}\n"));
+        let users = match access {
+            Access::Open => String::new(),
+            Access::Private => format!("auth: {{htpasswd: {{realm: tests, path: {}}}}}\n", users.display()),
+        };
         write_file(
             &settings,
             &format!(
-                "version: 0.1\nlog: {{level: warn}}\nstorage: {{filesystem: {{rootdirectory: {}}}}}\nhttp: {{addr: '{host}'}}\n",
+                "version: 0.1\nlog: {{level: warn}}\nstorage: {{filesystem: {{rootdirectory: {}}}}}\nhttp: {{addr: '{host}'}}\n{users}",
                 storage.display()
             ),
         );
@@ -39,7 +59,7 @@ impl Registry {
             environment: Vec::new(),
             log: folder.path().join("log"),
         });
-        let mut registry = Registry { host, client: reqwest::Client::new(), part, _folder: folder };
+        let mut registry = Registry { host, client: reqwest::Client::new(), access, part, _folder: folder };
         registry.answers().await;
         registry
     }
@@ -55,20 +75,38 @@ impl Registry {
     /// Pushes a manifest or an index, whose parts are there already, by its digest.
     pub(crate) async fn push_manifest(&self, repository: &str, manifest: &Content) -> String {
         let digest = manifest.digest();
-        let url = format!("http://{}/v2/{repository}/manifests/{digest}", self.host);
-        let pushed = self.client.put(url).header("Content-Type", manifest.media_type).body(manifest.bytes.clone());
-        let answer = pushed.send().await.unwrap();
-        assert_eq!(answer.status(), 201, "{}", answer.text().await.unwrap());
+        self.put_manifest(repository, &digest, manifest).await;
         format!("{}/{repository}@{digest}", self.host)
+    }
+
+    /// Pushes a manifest or an index, whose parts are there already, by a tag, which may have been another's.
+    pub(crate) async fn tag(&self, repository: &str, tag: &str, manifest: &Content) -> String {
+        self.put_manifest(repository, tag, manifest).await;
+        format!("{}/{repository}:{tag}", self.host)
+    }
+
+    async fn put_manifest(&self, repository: &str, reference: &str, manifest: &Content) {
+        let url = format!("http://{}/v2/{repository}/manifests/{reference}", self.host);
+        let pushed = self.ask(Method::PUT, &url).header("Content-Type", manifest.media_type);
+        let answer = pushed.body(manifest.bytes.clone()).send().await.unwrap();
+        assert_eq!(answer.status(), 201, "{}", answer.text().await.unwrap());
     }
 
     async fn push_blob(&self, repository: &str, blob: &Content) {
         let url = format!("http://{}/v2/{repository}/blobs/uploads/", self.host);
-        let begun = self.client.post(url).send().await.unwrap();
+        let begun = self.ask(Method::POST, &url).send().await.unwrap();
         let place = begun.headers()["location"].to_str().unwrap().to_owned();
         let url = format!("{place}{}digest={}", if place.contains('?') { '&' } else { '?' }, blob.digest());
-        let answer = self.client.put(url).body(blob.bytes.clone()).send().await.unwrap();
+        let answer = self.ask(Method::PUT, &url).body(blob.bytes.clone()).send().await.unwrap();
         assert_eq!(answer.status(), 201, "{}", answer.text().await.unwrap());
+    }
+
+    fn ask(&self, method: Method, url: &str) -> RequestBuilder {
+        let request = self.client.request(method, url);
+        match self.access {
+            Access::Open => request,
+            Access::Private => request.basic_auth(USER, Some(PASSWORD)),
+        }
     }
 
     async fn answers(&mut self) {
@@ -82,4 +120,8 @@ impl Registry {
     }
 }
 
+pub(crate) const USER: &str = "robot$node";
+pub(crate) const PASSWORD: &str = "open sesame";
+/// Of the password, by bcrypt.
+const HASH: &str = "$2a$05$.GkyCb2325YP0BIxDSKDOeqzATpglj.XjbU7sBQp5xZGPOsoWZh4i";
 const PATIENCE: Duration = Duration::from_secs(30);

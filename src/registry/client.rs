@@ -1,0 +1,199 @@
+//! Edge: what images stand for in their registries.
+
+use std::time::Duration;
+
+use tokio::time::timeout;
+
+use super::grype::Transport;
+use super::manifest::{self, Described, Manifest, Parts};
+use super::reach::Reach;
+use super::visit::{Visit, Wanted, checked};
+use super::{Credential, RegistryProblem};
+use crate::model::{Digest, ImageRef};
+use crate::remote::{Remote, RemoteProblem, Ways};
+use crate::telemetry::printable;
+
+/// Asks registries, those within its reach alone.
+#[derive(Debug, Clone)]
+pub struct Registry {
+    pub(super) remote: Remote,
+    pub(super) transport: Transport,
+    pub(super) reach: Reach,
+    pub(super) patience: Duration,
+}
+
+/// What a reference stands for at this moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Resolved {
+    /// One image.
+    Manifest {
+        /// Of the manifest.
+        digest: Digest,
+        /// What its configuration says; none where it says nothing, or where the registry keeps it elsewhere.
+        platform: Option<String>,
+    },
+    /// An image for each of several platforms.
+    Index {
+        /// Of the index.
+        digest: Digest,
+        /// All that a node may choose from.
+        manifests: Vec<PlatformManifest>,
+    },
+}
+
+/// One of an index's images.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlatformManifest {
+    /// Of its manifest.
+    pub digest: Digest,
+    /// Such as `linux/amd64` or `linux/arm/v7`.
+    pub platform: String,
+}
+
+impl Registry {
+    /// A client that reaches registries by these ways. One question may take as long as the ways say, all that belong
+    /// together as long as `patience`.
+    ///
+    /// # Errors
+    /// The ways cannot be used.
+    pub fn new(ways: &Ways, transport: Transport, reach: Reach, patience: Duration) -> Result<Self, RemoteProblem> {
+        Ok(Registry { remote: Remote::new(ways)?, transport, reach, patience })
+    }
+
+    /// The same with another reach; connections are shared.
+    pub fn reaching(&self, reach: Reach) -> Self {
+        Registry { reach, ..self.clone() }
+    }
+
+    /// What a tag or a digest stands for now.
+    ///
+    /// # Errors
+    /// The registry may not be asked, did not answer, or answered something that cannot be believed.
+    pub async fn resolve(
+        &self,
+        image: &ImageRef<'_>,
+        credential: Option<&Credential>,
+    ) -> Result<Resolved, RegistryProblem> {
+        let mut visit = Visit::of(self, image, credential)?;
+        let late = || RegistryProblem::Late { what: image.to_string() };
+        timeout(self.patience, visit.resolve(image)).await.unwrap_or_else(|_| Err(late()))
+    }
+
+    /// Content of an image's repository by its digest, of at most so many bytes.
+    ///
+    /// # Errors
+    /// The registry may not be asked, did not answer, or answered something else.
+    pub async fn blob(
+        &self,
+        image: &ImageRef<'_>,
+        digest: Digest,
+        most: usize,
+        credential: Option<&Credential>,
+    ) -> Result<Vec<u8>, RegistryProblem> {
+        let mut visit = Visit::of(self, image, credential)?;
+        let late = || RegistryProblem::Late { what: format!("{}/{}@{digest}", image.host, image.path()) };
+        timeout(self.patience, visit.blob(digest, most)).await.unwrap_or_else(|_| Err(late()))
+    }
+}
+
+impl Visit<'_> {
+    async fn resolve(&mut self, image: &ImageRef<'_>) -> Result<Resolved, RegistryProblem> {
+        let pinned = match image.digest {
+            None => None,
+            Some(text) => match Digest::parse(text) {
+                Some(digest) => Some(digest),
+                None => return Err(RegistryProblem::Algorithm { what: image.to_string() }),
+            },
+        };
+        let (digest, manifest) = self.manifest(image.effective_tag(), pinned).await?;
+        match manifest {
+            Manifest::Image(parts) => Ok(Resolved::Manifest { digest, platform: self.platform(&parts).await? }),
+            Manifest::Index(entries) => Ok(Resolved::Index { digest, manifests: self.choices(digest, entries).await? }),
+        }
+    }
+
+    /// A manifest by its digest, or by its tag where there is none.
+    pub(super) async fn manifest(
+        &mut self,
+        tag: &str,
+        pinned: Option<Digest>,
+    ) -> Result<(Digest, Manifest), RegistryProblem> {
+        let reference = pinned.map_or_else(|| tag.to_owned(), |digest| digest.to_string());
+        let what = format!("{}{}{reference}", self.name(), if pinned.is_some() { '@' } else { ':' });
+        let wanted = Wanted {
+            what: what.clone(),
+            path: &["manifests", &reference],
+            accept: manifest::ACCEPT,
+            most: LONGEST_MANIFEST,
+        };
+        let answer = self.get(&wanted).await?;
+        let digest = checked(&what, answer.bytes(), pinned)?;
+        // A registry need not say it; what it says must be true.
+        for said in answer.headers("docker-content-digest") {
+            if Digest::parse(said) != Some(digest) {
+                return Err(RegistryProblem::Mismatch { what, said: printable(said).into_owned(), found: digest });
+            }
+        }
+        let content_type = answer.header("content-type").unwrap_or_default();
+        let form = |reason| RegistryProblem::Form { what, reason };
+        Ok((digest, manifest::read(answer.bytes(), content_type).map_err(form)?))
+    }
+
+    /// The images of an index that a node may choose from.
+    async fn choices(
+        &mut self,
+        index: Digest,
+        entries: Vec<Described>,
+    ) -> Result<Vec<PlatformManifest>, RegistryProblem> {
+        let what = format!("{}@{index}", self.name());
+        if entries.len() > MOST_MANIFESTS {
+            return Err(RegistryProblem::Large { what, most: format!("{MOST_MANIFESTS} manifests") });
+        }
+        let form = |reason| RegistryProblem::Form { what: what.clone(), reason };
+        let mut manifests = Vec::new();
+        for entry in entries {
+            if entry.is_index() {
+                return Err(form("is an index of indexes"));
+            }
+            if !entry.is_manifest() {
+                return Err(form("is an index of things that are no images"));
+            }
+            if entry.is_attestation() {
+                continue;
+            }
+            let platform = match entry.platform {
+                Some(platform) => platform,
+                None => self.own_platform(entry.digest).await?.ok_or_else(|| form("names no platform of an image"))?,
+            };
+            manifests.push(PlatformManifest { digest: entry.digest, platform });
+        }
+        // Of nothing it would be true that all of it has passed.
+        if manifests.is_empty() { Err(form("is an index without images")) } else { Ok(manifests) }
+    }
+
+    /// What an image says of itself, where its index says nothing: runtimes look there too.
+    async fn own_platform(&mut self, digest: Digest) -> Result<Option<String>, RegistryProblem> {
+        match self.manifest("", Some(digest)).await? {
+            (_, Manifest::Image(parts)) => self.platform(&parts).await,
+            (_, Manifest::Index(_)) => {
+                let what = format!("{}@{digest}", self.name());
+                Err(RegistryProblem::Form { what, reason: "is an index where an index names it as an image" })
+            }
+        }
+    }
+
+    async fn platform(&mut self, parts: &Parts) -> Result<Option<String>, RegistryProblem> {
+        let digest = parts.config.digest;
+        let config = match self.blob(digest, LONGEST_CONFIG).await {
+            Ok(config) => config,
+            Err(RegistryProblem::Elsewhere { .. }) => return Ok(None),
+            Err(problem) => return Err(problem),
+        };
+        let what = format!("{}@{digest}", self.name());
+        manifest::configured_platform(&config).map_err(|reason| RegistryProblem::Form { what, reason })
+    }
+}
+
+const LONGEST_MANIFEST: usize = 4 << 20;
+const LONGEST_CONFIG: usize = 4 << 20;
+const MOST_MANIFESTS: usize = 64;

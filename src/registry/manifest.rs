@@ -1,0 +1,172 @@
+//! What a manifest says: an image's parts, or the manifests of an index. What readers could take for different things is refused.
+
+use std::collections::BTreeMap;
+
+use crate::model::{Digest, Json, parse_at_most};
+
+/// A manifest, by its form.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Manifest {
+    /// Of one image, or of something else that is kept like one.
+    Image(Parts),
+    /// Of several.
+    Index(Vec<Described>),
+}
+
+/// What an image is made of.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Parts {
+    pub(super) config: Described,
+    pub(super) layers: Vec<Described>,
+}
+
+/// Something else in the registry.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Described {
+    pub(super) media_type: String,
+    pub(super) digest: Digest,
+    pub(super) annotations: BTreeMap<String, String>,
+    /// Such as `linux/arm/v7`, as runtimes take it.
+    pub(super) platform: Option<String>,
+}
+
+/// Reads a manifest that came with that `Content-Type`; or says what is wrong with it.
+pub(super) fn read(bytes: &[u8], content_type: &str) -> Result<Manifest, &'static str> {
+    let content_type = content_type.split(';').next().unwrap_or_default().trim();
+    let manifest =
+        object(bytes, &["schemaVersion", "mediaType", "config", "layers", "manifests", "fsLayers", "history"])?;
+    if manifest.at(&["schemaVersion"]).and_then(Json::integer) != Some(2) || manifest.get("fsLayers").is_some() {
+        return Err("is of schema 1, whose content is not what its digest says");
+    }
+    // Who reads the type in the header and who reads it in the text must see the same.
+    let media_type = match manifest.get("mediaType") {
+        None => content_type,
+        Some(own) if own.text() == Some(content_type) => content_type,
+        Some(_) => return Err("is of another media type than the registry says"),
+    };
+    let (single, several) = (manifest.get("config").or(manifest.get("layers")), manifest.get("manifests"));
+    match (MANIFESTS.contains(&media_type), INDEXES.contains(&media_type)) {
+        (true, _) if several.is_none() => {
+            let config = described(manifest.get("config").ok_or("has no configuration")?)?;
+            let layers = items(manifest.get("layers"))?.iter().map(described).collect::<Result<_, _>>()?;
+            Ok(Manifest::Image(Parts { config, layers }))
+        }
+        (_, true) if single.is_none() => {
+            Ok(Manifest::Index(items(several)?.iter().map(described).collect::<Result<_, _>>()?))
+        }
+        (false, false) => Err("is of a media type that is no image's"),
+        _ => Err("is an image and an index at once"),
+    }
+}
+
+/// The platform that an image's configuration names.
+pub(super) fn configured_platform(bytes: &[u8]) -> Result<Option<String>, &'static str> {
+    Ok(platform(&object(bytes, PLATFORM)?))
+}
+
+impl Described {
+    /// Whether it is a manifest of one image.
+    pub(super) fn is_manifest(&self) -> bool {
+        MANIFESTS.contains(&self.media_type.as_str())
+    }
+
+    /// Whether it is an index again.
+    pub(super) fn is_index(&self) -> bool {
+        INDEXES.contains(&self.media_type.as_str())
+    }
+
+    /// Whether it says something about its neighbours and is for no platform; no runtime takes it for an image.
+    pub(super) fn is_attestation(&self) -> bool {
+        self.platform.as_deref() == Some("unknown/unknown")
+            && self.annotations.get(REFERENCE_TYPE).map(String::as_str) == Some("attestation-manifest")
+    }
+}
+
+fn described(entry: &Json<'_>) -> Result<Described, &'static str> {
+    only_spelt(entry, &["mediaType", "digest", "size", "platform", "annotations", "urls", "data"])?;
+    let text = |key| entry.get(key).and_then(Json::text);
+    let digest = text("digest").and_then(Digest::parse).ok_or("names something by another digest than sha256")?;
+    let mut annotations = BTreeMap::new();
+    for (key, value) in entry.get("annotations").map(Json::entries).unwrap_or_default() {
+        let value = value.text().ok_or("has an annotation that is no text")?;
+        annotations.insert(key.to_string(), value.to_owned());
+    }
+    let platform = match entry.get("platform") {
+        Some(named) => {
+            only_spelt(named, PLATFORM)?;
+            platform(named)
+        }
+        None => None,
+    };
+    let media_type = text("mediaType").ok_or("names something without its media type")?.to_owned();
+    Ok(Described { media_type, digest, annotations, platform })
+}
+
+/// As containerd makes platforms comparable: other names of architectures, and variants that go without saying.
+fn platform(named: &Json<'_>) -> Option<String> {
+    let text = |key: &str| named.get(key).and_then(Json::text).unwrap_or_default().to_ascii_lowercase();
+    let os = Some(text("os")).filter(|os| !os.is_empty()).unwrap_or_else(|| "linux".to_owned());
+    let (architecture, variant) = (text("architecture"), text("variant"));
+    let (architecture, variant) = match (architecture.as_str(), variant.as_str()) {
+        ("", _) => return None,
+        ("i386", _) => ("386", ""),
+        ("x86_64" | "x86-64" | "amd64", "" | "v1") => ("amd64", ""),
+        ("x86_64" | "x86-64", variant) => ("amd64", variant),
+        ("aarch64" | "arm64", "" | "8" | "v8") => ("arm64", ""),
+        ("aarch64", variant) => ("arm64", variant),
+        ("armhf", _) | ("arm", "" | "7") => ("arm", "v7"),
+        ("armel", _) | ("arm", "6") => ("arm", "v6"),
+        ("arm", "5") => ("arm", "v5"),
+        ("arm", "8") => ("arm", "v8"),
+        (architecture, variant) => (architecture, variant),
+    };
+    let parts = [os.as_str(), architecture, variant];
+    let is_word =
+        |part: &&str| part.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-'));
+    // What is no name of a platform is none that a node has.
+    parts.iter().all(is_word).then(|| parts.join("/").trim_end_matches('/').to_owned())
+}
+
+fn object<'a>(bytes: &'a [u8], known: &[&str]) -> Result<Json<'a>, &'static str> {
+    let value = parse_at_most(bytes, VALUES).map_err(|_| "is no JSON that all readers read alike")?;
+    only_spelt(&value, known)?;
+    Ok(value)
+}
+
+/// Programs in Go take a key in other letters for the same key, so that two readers could see two different images.
+fn only_spelt(value: &Json<'_>, known: &[&str]) -> Result<(), &'static str> {
+    let Json::Object(entries) = value else { return Err("is no object where one belongs") };
+    let folded = |key: &str| key.replace('\u{17f}', "s").replace('\u{212a}', "k").to_ascii_lowercase();
+    let misspelt = |key: &str| {
+        let key_folded = folded(key);
+        known.iter().any(|name| *name != key && name.eq_ignore_ascii_case(&key_folded))
+    };
+    if entries.iter().any(|(key, _)| misspelt(key)) {
+        Err("has a key in other letters than the standard's")
+    } else {
+        Ok(())
+    }
+}
+
+fn items<'j, 'a>(value: Option<&'j Json<'a>>) -> Result<&'j [Json<'a>], &'static str> {
+    match value {
+        None => Ok(&[]),
+        Some(Json::Array(items)) => Ok(items),
+        Some(_) => Err("has no list where one belongs"),
+    }
+}
+
+/// What is asked for, by its media types.
+pub(super) const ACCEPT: &str = "application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json, \
+    application/vnd.docker.distribution.manifest.list.v2+json, application/vnd.docker.distribution.manifest.v2+json";
+const MANIFESTS: &[&str] =
+    &["application/vnd.oci.image.manifest.v1+json", "application/vnd.docker.distribution.manifest.v2+json"];
+const INDEXES: &[&str] =
+    &["application/vnd.oci.image.index.v1+json", "application/vnd.docker.distribution.manifest.list.v2+json"];
+const PLATFORM: &[&str] = &["os", "architecture", "variant"];
+const REFERENCE_TYPE: &str = "vnd.docker.reference.type";
+/// Of an image of a thousand layers each has a handful.
+const VALUES: usize = 50_000;
+
+#[cfg(test)]
+mod tests;
