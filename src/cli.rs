@@ -5,6 +5,7 @@ mod bundle;
 mod manifests;
 mod release;
 mod scan;
+mod scan_worker;
 mod test;
 
 use std::ffi::OsString;
@@ -61,6 +62,9 @@ enum Command {
     /// Exit codes: 0 it may; 1 something in it fails; 2 the arguments or policies make no sense; 3 nobody knows, since
     /// the report is too old, no report, or tells too little.
     Scan(scan::Scan),
+    /// Makes one scan for the controller, which alone starts it.
+    #[command(hide = true)]
+    ScanWorker(scan_worker::ScanWorker),
     /// Runs policies against example requests with the answers expected of them.
     ///
     /// Exit codes: 0 all answers are as expected; 1 one isn't; 2 the arguments, policies or tests make no sense.
@@ -77,6 +81,7 @@ pub fn run() -> ExitCode {
         Command::Release(release) => release.run(),
         Command::Audit(audit) => return judged(audit.run()),
         Command::Scan(scan) => return judged(scan.run()),
+        Command::ScanWorker(worker) => return coded(worker.run()),
         Command::Test(test) => return judged(test.run()),
     };
     match done {
@@ -97,6 +102,14 @@ fn judged(done: anyhow::Result<(String, u8)>) -> ExitCode {
             ExitCode::from(2)
         }
     }
+}
+
+/// The exit code of a command that has its own.
+fn coded(done: anyhow::Result<ExitCode>) -> ExitCode {
+    done.unwrap_or_else(|problem| {
+        complain(&problem);
+        ExitCode::FAILURE
+    })
 }
 
 #[derive(Args)]

@@ -183,7 +183,7 @@ impl GrypeArguments {
             environment.push(("DOCKER_CONFIG".to_owned(), home.join(".docker").display().to_string()));
         }
         let transport = if self.plain_http { Transport::Plain } else { Transport::Tls };
-        Ok(Grype { program, databases, transport, environment, patience: self.timeout })
+        Ok(Grype { program, through: Vec::new(), databases, transport, environment, patience: self.timeout })
     }
 }
 

@@ -1,11 +1,14 @@
 //! Edge: runs Grype on one image: with settings of its own, nothing of the caller's environment, and an end.
 
-use std::fs::{self, File};
+use std::ffi::OsString;
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
+use rustix::fs::OFlags;
 use tempfile::TempDir;
 use tokio::process::Command;
 
@@ -14,6 +17,8 @@ use tokio::process::Command;
 pub struct Grype {
     /// The program, or its name on the search path.
     pub program: PathBuf,
+    /// What it is run through, such as what bounds it first: a program and its first arguments.
+    pub through: Vec<OsString>,
     /// The folder of its databases (`GRYPE_DB_CACHE_DIR`); never updated here.
     pub databases: PathBuf,
     /// How registries are spoken to.
@@ -33,10 +38,12 @@ pub enum Transport {
     Plain,
 }
 
-/// What a scan left behind; it goes when this is dropped.
+/// What a scan left behind.
 #[derive(Debug)]
 pub struct Scanned {
-    folder: TempDir,
+    folder: PathBuf,
+    /// The folder, where it is the scan's own; it goes when this is dropped.
+    _own: Option<TempDir>,
 }
 
 /// Why there is no report.
@@ -74,13 +81,18 @@ impl Grype {
     /// # Errors
     /// Grype could not be run, did not end in time, or made no report.
     pub async fn scan(&self, image: &str, platform: Option<&str>) -> Result<Scanned, GrypeProblem> {
-        let local = |doing, path: &Path| {
-            let path = path.to_owned();
-            move |source| GrypeProblem::Local { doing, path, source }
-        };
         let folder = tempfile::Builder::new().prefix("flamewarden-scan.").tempdir();
         let folder = folder.map_err(local("make a folder in", &std::env::temp_dir()))?;
-        let scanned = Scanned { folder };
+        let scanned = self.scan_in(folder.path(), image, platform).await?;
+        Ok(Scanned { _own: Some(folder), ..scanned })
+    }
+
+    /// The same in a folder that is there already, and stays.
+    ///
+    /// # Errors
+    /// As for [`Grype::scan`].
+    pub async fn scan_in(&self, folder: &Path, image: &str, platform: Option<&str>) -> Result<Scanned, GrypeProblem> {
+        let scanned = Scanned::at(folder);
         let settings = scanned.path("settings.yaml");
         fs::write(&settings, SETTINGS).map_err(local("write", &settings))?;
         // Into a file: what nobody reads would hold Grype up.
@@ -106,9 +118,11 @@ impl Grype {
     }
 
     fn command(&self, scanned: &Scanned, image: &str, platform: Option<&str>) -> Command {
-        let mut command = Command::new(&self.program);
-        let folder = scanned.folder.path();
+        let mut words = self.through.iter().map(OsString::as_os_str).chain([self.program.as_os_str()]);
+        let mut command = Command::new(words.next().unwrap_or(self.program.as_os_str()));
+        let folder = &scanned.folder;
         command
+            .args(words)
             .arg(format!("registry:{image}"))
             .arg("-c")
             .arg(scanned.path("settings.yaml"))
@@ -127,18 +141,25 @@ impl Grype {
             .current_dir(folder)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
+            // What is meant for the terminal's group is not for it, and its own group can be ended as one.
+            .process_group(0)
             .kill_on_drop(true);
         command
     }
 }
 
 impl Scanned {
+    /// What a scan left behind in this folder.
+    pub fn at(folder: &Path) -> Self {
+        Scanned { folder: folder.to_owned(), _own: None }
+    }
+
     /// Grype's report.
     ///
     /// # Errors
     /// It cannot be read.
     pub fn report(&self) -> io::Result<File> {
-        File::open(self.path(REPORT))
+        open(&self.path(REPORT))
     }
 
     /// The SBOM of the same run.
@@ -146,17 +167,29 @@ impl Scanned {
     /// # Errors
     /// It cannot be read.
     pub fn sbom(&self) -> io::Result<File> {
-        File::open(self.path(SBOM))
+        open(&self.path(SBOM))
     }
 
     fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
+        self.folder.join(name)
     }
+}
+
+fn local(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> GrypeProblem + use<> {
+    let path = path.to_owned();
+    move |source| GrypeProblem::Local { doing, path, source }
+}
+
+/// Opens a file that something hostile may have put there: it leads nowhere else, and opening it does not wait.
+fn open(path: &Path) -> io::Result<File> {
+    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
+    let file = OpenOptions::new().read(true).custom_flags(flags.bits().cast_signed()).open(path)?;
+    if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::other("it is no file")) }
 }
 
 /// The end of what was said, of which there may be any amount.
 fn tail(path: &Path) -> io::Result<String> {
-    let mut file = File::open(path)?;
+    let mut file = open(path)?;
     let length = file.seek(SeekFrom::End(0))?;
     file.seek(SeekFrom::Start(length.saturating_sub(SAID)))?;
     let mut bytes = Vec::new();

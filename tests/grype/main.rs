@@ -9,6 +9,7 @@
 )]
 
 mod advisories;
+mod child_test;
 mod command_test;
 mod image;
 mod lab;
