@@ -4,6 +4,7 @@ mod api;
 mod archive;
 mod controller;
 mod parts;
+mod scanner;
 mod scans;
 mod webhook;
 
@@ -21,6 +22,7 @@ use tokio::task::{JoinHandle, JoinSet};
 pub use archive::ArchivePlace;
 pub use controller::{CertificateSource, ControllerSettings};
 use parts::all_ended;
+pub use scanner::ScanTools;
 use webhook::Calls;
 
 use crate::facts::ScanMemory;

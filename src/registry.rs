@@ -11,7 +11,7 @@ mod reach;
 mod visit;
 
 pub use attached::Attached;
-pub use client::{PlatformManifest, Registry, Resolved};
+pub use client::{Registry, Resolved};
 pub use credential::Credential;
 pub use grype::{Grype, GrypeProblem, Scanned, Transport};
 pub use problem::{RegistryProblem, Shown};

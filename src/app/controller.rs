@@ -11,6 +11,7 @@ use tokio::task::JoinSet;
 
 use super::Shared;
 use super::archive::ArchivePlace;
+use super::scanner::{self, ScanTools};
 use crate::archive::Archive;
 use crate::cluster::{Cluster, Leadership, LeaseTiming, Recorder, campaign, resign};
 use crate::decisions::{DecisionReader, DecisionSettings};
@@ -40,6 +41,8 @@ pub struct ControllerSettings {
     pub files: OutsideFiles,
     /// Where the archive is.
     pub archive: ArchivePlace,
+    /// What scanning images takes.
+    pub scans: ScanTools,
 }
 
 /// Who makes the webhook's certificate.
@@ -87,6 +90,9 @@ pub(super) async fn start(
     };
     loops.spawn(orchestration(settings, &guard, archive).run(stopped.clone()));
     register(&mut loops, settings, &guard, recorder(), &stopped);
+    if let Some(scanning) = scanner::scanning(&settings.scans, &guard)? {
+        loops.spawn(scanning.run(stopped.clone()));
+    }
     loops.spawn(Guard::new(guard).run(stopped.clone(), synced));
     let endings = Endings { cluster: cluster.clone(), leadership: leadership.clone(), policies: policies.clone() };
     loops.spawn(endings.run(stopped.clone()));

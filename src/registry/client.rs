@@ -9,7 +9,7 @@ use super::manifest::{self, Described, Manifest, Parts};
 use super::reach::Reach;
 use super::visit::{Visit, Wanted, checked};
 use super::{Credential, RegistryProblem};
-use crate::model::{Digest, ImageRef};
+use crate::model::{Digest, ImageRef, PlatformManifest};
 use crate::remote::{Remote, RemoteProblem, Ways};
 use crate::telemetry::printable;
 
@@ -39,15 +39,6 @@ pub enum Resolved {
         /// All that a node may choose from.
         manifests: Vec<PlatformManifest>,
     },
-}
-
-/// One of an index's images.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PlatformManifest {
-    /// Of its manifest.
-    pub digest: Digest,
-    /// Such as `linux/amd64` or `linux/arm/v7`.
-    pub platform: String,
 }
 
 impl Registry {

@@ -2,10 +2,8 @@
 
 use std::time::Duration;
 
-use flamewarden::model::{Digest, ImageRef};
-use flamewarden::registry::{
-    Credential, PlatformManifest, Reach, Registry as Client, RegistryProblem, Resolved, Transport,
-};
+use flamewarden::model::{Digest, ImageRef, PlatformManifest};
+use flamewarden::registry::{Credential, Reach, Registry as Client, RegistryProblem, Resolved, Transport};
 use flamewarden::remote::Ways;
 use serde_json::json;
 

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
-use flamewarden::model::ImageRef;
-use flamewarden::registry::{PlatformManifest, Reach, RegistryProblem, Resolved};
+use flamewarden::model::{ImageRef, PlatformManifest};
+use flamewarden::registry::{Reach, RegistryProblem, Resolved};
 use futures::{StreamExt, stream};
 use serde_json::{Value, json};
 

@@ -5,7 +5,9 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use flamewarden::app::{ArchivePlace, CertificateSource, ControllerSettings, Part, Running, Settings, start};
+use flamewarden::app::{
+    ArchivePlace, CertificateSource, ControllerSettings, Part, Running, ScanTools, Settings, start,
+};
 use flamewarden::cluster::LeaseTiming;
 use flamewarden::orchestrator::OutsideFiles;
 use flamewarden::serve::{ConnectionLimits, renew_folder, service_names};
@@ -80,6 +82,7 @@ impl Place {
             connections: ConnectionLimits { linger: Duration::ZERO, ..ConnectionLimits::default() },
             reviews: ReviewLimits::default(),
             controller: ControllerSettings {
+                scans: ScanTools { grype: "grype".into(), databases: None, folder: "scans".into() },
                 kubeconfig: None,
                 namespace: "flamewarden-system".to_owned(),
                 identity: "test".to_owned(),

@@ -1,0 +1,284 @@
+//! Edge: carries out one step: registries are asked, workers run, what comes of it is written.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Value, json};
+use tokio::time::Instant;
+use tracing::info;
+
+use super::errand::{Errand, Evidence};
+use super::plan::Step;
+use super::registries::Registries;
+use super::runner::Runner;
+use super::{judge, status};
+use crate::cluster::{Cluster, ClusterProblem, Kind};
+use crate::facts::Place;
+use crate::model::{Digest, ImageRef, ImageScanObject, ImageScanStatus, PlatformManifest, Tag, parse};
+use crate::policy::{PolicySet, Scanner};
+use crate::registry::{Credential, Resolved};
+use crate::telemetry::{Metrics, whole};
+
+/// What a step needs.
+#[derive(Clone)]
+pub(super) struct Actor {
+    pub(super) cluster: Cluster,
+    pub(super) policies: Arc<PolicySet>,
+    pub(super) settings: Arc<Scanner>,
+    pub(super) registries: Arc<Registries>,
+    pub(super) runner: Arc<Runner>,
+    pub(super) metrics: Arc<Metrics>,
+    /// The platforms of the cluster's nodes.
+    pub(super) platforms: BTreeSet<String>,
+}
+
+/// What came of a step.
+#[derive(Debug)]
+pub(super) enum Outcome {
+    /// These are stored now.
+    Stored(Vec<ImageScanObject>),
+    /// An index was looked up for the platforms that there are, and these are stored now.
+    LookedUp(Digest, Vec<ImageScanObject>),
+    /// The report of this image is not at hand; it is to be scanned again.
+    WithoutReport(Digest),
+    /// It failed, and what is stored now says so.
+    Failed(String, Option<Box<ImageScanObject>>),
+}
+
+impl Actor {
+    /// Carries out one step.
+    pub(super) async fn act(&self, step: Step) -> Outcome {
+        let done = match step {
+            Step::LookUp { name, secrets } => self.look_up(&name, &secrets).await,
+            Step::Scan { scan, secrets } => self.scan(*scan, &secrets).await,
+            Step::Judge(scan) => self.judge(*scan).await,
+            Step::Remember(scan, new) => {
+                let remembering = status::remembering(scan.status.clone(), new);
+                self.write(&scan, &remembering, None).await.map(|stored| Outcome::Stored(vec![stored]))
+            }
+        };
+        done.unwrap_or_else(|problem| Outcome::Failed(whole(&problem), None))
+    }
+
+    async fn look_up(&self, name: &str, secrets: &BTreeSet<Place>) -> Result<Outcome, ClusterProblem> {
+        let Ok(image) = ImageRef::parse(name) else {
+            return Ok(Outcome::Failed(format!("`{name}` is no image"), None));
+        };
+        let credential = self.credential(&image, secrets).await?;
+        let resolved = match self.registries.of(&image, &self.settings).resolve(&image, credential.as_ref()).await {
+            Ok(resolved) => resolved,
+            Err(problem) => return Ok(Outcome::Failed(whole(&problem), None)),
+        };
+        let repository = format!("{}/{}", image.host, image.path());
+        let tag = image.digest.is_none().then(|| Tag { name: name.to_owned(), until: self.believed_until() });
+        match resolved {
+            Resolved::Manifest { digest, platform } => {
+                let platform = platform.unwrap_or_else(|| UNKNOWN.to_owned());
+                Ok(Outcome::Stored(vec![self.found(&repository, digest, Found::Manifest(platform), tag).await?]))
+            }
+            Resolved::Index { digest, manifests } => {
+                let (fitting, others): (Vec<PlatformManifest>, Vec<PlatformManifest>) =
+                    manifests.into_iter().partition(|one| runs_on(&one.platform, &self.platforms));
+                if fitting.is_empty() {
+                    return Ok(Outcome::Failed(no_platform(&others, &self.platforms), None));
+                }
+                let mut stored = Vec::new();
+                for one in &fitting {
+                    let found = Found::Manifest(one.platform.clone());
+                    stored.push(self.found(&repository, one.digest, found, None).await?);
+                }
+                // Last: what an index leads to is there by then.
+                stored.push(self.found(&repository, digest, Found::Index(fitting), tag).await?);
+                Ok(Outcome::LookedUp(digest, stored))
+            }
+        }
+    }
+
+    fn believed_until(&self) -> Timestamp {
+        Timestamp::now() + SignedDuration::from_secs(self.settings.tag_seconds.into())
+    }
+
+    /// Writes down what a digest is, with the object that it has or gets.
+    async fn found(
+        &self,
+        repository: &str,
+        digest: Digest,
+        found: Found,
+        tag: Option<Tag>,
+    ) -> Result<ImageScanObject, ClusterProblem> {
+        let place = place(digest);
+        let object = json!({
+            "apiVersion": "flamewarden.dev/v1alpha1", "kind": "ImageScan",
+            "metadata": {"name": place.name, "labels": {"app.kubernetes.io/managed-by": "flamewarden"}},
+            "spec": {"image": format!("{repository}@{digest}")},
+        });
+        match self.cluster.store(Kind::ImageScan, &place, &object).await {
+            Err(problem) if !problem.is_there_already() => return Err(problem),
+            _ => {}
+        }
+        let scan = self.read(digest).await?;
+        let mut status = status::tagged(scan.status.clone(), tag, Timestamp::now());
+        match found {
+            Found::Manifest(platform) => status.platform = Some(platform),
+            Found::Index(manifests) => status.manifests = manifests,
+        }
+        if status == scan.status {
+            return Ok(scan);
+        }
+        self.write(&scan, &status, None).await
+    }
+
+    async fn scan(&self, scan: ImageScanObject, secrets: &BTreeSet<Place>) -> Result<Outcome, ClusterProblem> {
+        let (digest, image) = (scan.digest, scan.image.clone());
+        let Ok(image) = ImageRef::parse(&image) else {
+            return Ok(Outcome::Failed(format!("`{image}` is no image"), None));
+        };
+        let credential = self.credential(&image, secrets).await?;
+        let errand = Errand {
+            repository: format!("{}/{}", image.host, image.path()),
+            digest,
+            platform: scan.status.platform.clone().filter(|platform| platform != UNKNOWN),
+            credential: credential.map(|credential| credential.to_dockerconfigjson().reveal().to_owned()),
+            insecure: self.settings.is_insecure(image.host),
+        };
+        info!(?errand, "an image is scanned");
+        let begun = Instant::now();
+        let brought = self.runner.run(&errand).await.map_err(|problem| whole(&problem));
+        let brought = brought.and_then(|evidence| of_that_image(evidence, digest));
+        let now = Timestamp::now();
+        self.metrics.scanned(begun.elapsed(), brought.is_ok());
+        // Another may have written meanwhile: a scan takes long.
+        let scan = self.read(digest).await?;
+        match brought {
+            Ok(evidence) => {
+                let platform = errand.platform.as_deref();
+                let verdicts = judge::verdicts(&evidence, digest, platform, &self.policies, now);
+                let status = status::scanned(scan.status.clone(), &evidence, verdicts, now);
+                Ok(Outcome::Stored(vec![self.write(&scan, &status, Some(&evidence)).await?]))
+            }
+            Err(problem) => {
+                let verdicts = judge::no_report(&problem, &self.policies);
+                let status = status::failed(scan.status.clone(), &problem, verdicts, now);
+                let stored = self.write(&scan, &status, None).await?;
+                Ok(Outcome::Failed(problem, Some(Box::new(stored))))
+            }
+        }
+    }
+
+    async fn judge(&self, scan: ImageScanObject) -> Result<Outcome, ClusterProblem> {
+        let text = self.cluster.read(Kind::ImageScan, &place(scan.digest)).await?;
+        let object = text.and_then(|text| serde_json::from_str::<Value>(&text).ok()).unwrap_or_default();
+        let report = object.pointer("/status/report").and_then(status::evidence);
+        let (Some(evidence), Ok(scan)) = (report, ImageScanObject::read(&object)) else {
+            return Ok(Outcome::WithoutReport(scan.digest));
+        };
+        let now = Timestamp::now();
+        let platform = scan.status.platform.as_deref().filter(|platform| *platform != UNKNOWN);
+        let verdicts = judge::verdicts(&evidence, scan.digest, platform, &self.policies, now);
+        let status = status::judged(scan.status.clone(), verdicts, now);
+        Ok(Outcome::Stored(vec![self.write(&scan, &status, None).await?]))
+    }
+
+    /// The first of these secrets' credentials that is for the image's registry.
+    async fn credential(
+        &self,
+        image: &ImageRef<'_>,
+        secrets: &BTreeSet<Place>,
+    ) -> Result<Option<Credential>, ClusterProblem> {
+        for secret in secrets {
+            let Some(text) = self.cluster.read(Kind::Secret, secret).await? else { continue };
+            let object = parse(text.as_bytes()).ok();
+            let encoded = object.as_ref().and_then(|object| object.text_at(&["data", ".dockerconfigjson"]));
+            let decoded = encoded.and_then(|text| STANDARD.decode(text).ok());
+            let found = decoded.and_then(|bytes| Credential::from_dockerconfigjson(&bytes, image));
+            if found.is_some() {
+                return Ok(found);
+            }
+        }
+        Ok(None)
+    }
+
+    async fn read(&self, digest: Digest) -> Result<ImageScanObject, ClusterProblem> {
+        let place = place(digest);
+        let shape = || ClusterProblem::Shape(place.name.clone());
+        let text = self.cluster.read_part(Kind::ImageScan, &place, KEPT, OBJECT).await?.ok_or_else(shape)?;
+        let object: Value = serde_json::from_str(&text).map_err(|_| shape())?;
+        ImageScanObject::read(&object).map_err(|_| shape())
+    }
+
+    async fn write(
+        &self,
+        scan: &ImageScanObject,
+        status: &ImageScanStatus,
+        evidence: Option<&Evidence>,
+    ) -> Result<ImageScanObject, ClusterProblem> {
+        let place = place(scan.digest);
+        let patch = status::patch(status, evidence);
+        let stored = self.cluster.merge_status(Kind::ImageScan, &place, &scan.resource_version, &patch).await?;
+        ImageScanObject::read(&stored).map_err(|_| ClusterProblem::Shape(place.name))
+    }
+}
+
+/// What a digest is of.
+enum Found {
+    /// An image for this platform.
+    Manifest(String),
+    /// Images for several, of which these may run here.
+    Index(Vec<PlatformManifest>),
+}
+
+fn place(digest: Digest) -> Place {
+    Place { namespace: String::new(), name: ImageScanObject::name(digest) }
+}
+
+/// A worker speaks for the digest that it was given and for no other.
+fn of_that_image(evidence: Evidence, digest: Digest) -> Result<Evidence, String> {
+    match evidence.report.digest() {
+        Some(of) if of == digest.to_string() => Ok(evidence),
+        of => Err(format!("the worker's report is of {}, not of {digest}", of.unwrap_or("no image that it bears out"))),
+    }
+}
+
+/// Whether a node can run images of a platform; variants are left to the node.
+fn runs_on(platform: &str, nodes: &BTreeSet<String>) -> bool {
+    let mut parts = platform.split('/');
+    let base = (parts.next(), parts.next());
+    nodes.iter().any(|node| {
+        let mut parts = node.split('/');
+        base == (parts.next(), parts.next())
+    })
+}
+
+fn no_platform(given: &[PlatformManifest], nodes: &BTreeSet<String>) -> String {
+    let given: Vec<&str> = given.iter().map(|one| one.platform.as_str()).collect();
+    let nodes: Vec<&str> = nodes.iter().map(String::as_str).collect();
+    format!("the image is for {}, and the cluster's nodes are {}", given.join(", "), nodes.join(", "))
+}
+
+/// The platform of an image that says nothing of it.
+const UNKNOWN: &str = "unknown";
+/// Without the report.
+pub(super) const KEPT: crate::model::Keep = &[
+    &["metadata", "name"],
+    &["metadata", "uid"],
+    &["metadata", "resourceVersion"],
+    &["metadata", "creationTimestamp"],
+    &["spec"],
+    &["status", "platform"],
+    &["status", "manifests"],
+    &["status", "tags"],
+    &["status", "verdicts"],
+    &["status", "scannedAt"],
+    &["status", "databaseBuilt"],
+    &["status", "failedSince"],
+    &["status", "ranBy"],
+    &["status", "failures"],
+    &["status", "conditions"],
+];
+const OBJECT: usize = 1 << 20;
+/// For all questions to a registry that belong to one image.
+pub(super) const REGISTRY: Duration = Duration::from_secs(30);

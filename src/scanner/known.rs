@@ -1,0 +1,113 @@
+//! What the scanner knows: which objects ask for which images, and what is stored of the images' scans.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+use super::uses::{Use, uses};
+use crate::cluster::{Change, Kind};
+use crate::facts::Place;
+use crate::model::{Digest, ImageScanObject};
+use crate::policy::PolicySet;
+
+/// All that is known from watches.
+#[derive(Debug, Default)]
+pub(super) struct Known {
+    uses: BTreeMap<(Kind, Place), Vec<Use>>,
+    scans: BTreeMap<Digest, ImageScanObject>,
+    /// What was seen of lists that have begun; what is missing at their end is gone.
+    listings: BTreeMap<(Kind, String), BTreeSet<Place>>,
+    listed: BTreeSet<(Kind, String)>,
+}
+
+impl Known {
+    /// Takes in one change.
+    pub(super) fn observe(&mut self, (kind, namespace, change): (Kind, String, Change), policies: &PolicySet) {
+        let list = (kind, namespace);
+        match change {
+            Change::Listing => {
+                self.listings.insert(list, BTreeSet::new());
+            }
+            Change::Listed => {
+                let seen = self.listings.remove(&list).unwrap_or_default();
+                self.keep(&list, &seen);
+                self.listed.insert(list);
+            }
+            Change::Gone(place) => self.remove(kind, &place),
+            Change::Seen(place, object) => {
+                if let Some(seen) = self.listings.get_mut(&list) {
+                    seen.insert(place.clone());
+                }
+                self.put(kind, place, &object, policies);
+            }
+        }
+    }
+
+    fn put(&mut self, kind: Kind, place: Place, object: &Value, policies: &PolicySet) {
+        if kind != Kind::ImageScan {
+            let used = uses(kind, &place.namespace, object, policies);
+            if used.is_empty() {
+                self.uses.remove(&(kind, place));
+            } else {
+                self.uses.insert((kind, place), used);
+            }
+            return;
+        }
+        match ImageScanObject::read(object) {
+            Ok(scan) => self.store(scan),
+            Err(_) => self.remove(kind, &place),
+        }
+    }
+
+    fn remove(&mut self, kind: Kind, place: &Place) {
+        if kind == Kind::ImageScan {
+            ImageScanObject::digest_of(&place.name).map(|digest| self.scans.remove(&digest));
+        } else {
+            self.uses.remove(&(kind, place.clone()));
+        }
+    }
+
+    fn keep(&mut self, (kind, namespace): &(Kind, String), seen: &BTreeSet<Place>) {
+        if *kind == Kind::ImageScan {
+            let there: BTreeSet<Digest> =
+                seen.iter().filter_map(|place| ImageScanObject::digest_of(&place.name)).collect();
+            self.scans.retain(|digest, _| there.contains(digest));
+        } else {
+            let is_of = |of: &Kind, place: &Place| of == kind && place.namespace == *namespace;
+            self.uses.retain(|(of, place), _| !is_of(of, place) || seen.contains(place));
+        }
+    }
+
+    /// Takes in an object as it was stored by a step.
+    pub(super) fn store(&mut self, scan: ImageScanObject) {
+        self.scans.insert(scan.digest, scan);
+    }
+
+    /// Whether these lists were all seen whole.
+    pub(super) fn has_seen(&self, lists: &BTreeSet<(Kind, String)>) -> bool {
+        lists.is_subset(&self.listed)
+    }
+
+    /// The images that objects ask to run.
+    pub(super) fn uses(&self) -> impl Iterator<Item = &Use> {
+        self.uses.values().flatten()
+    }
+
+    /// What tags are believed to stand for at `now`, the longest believed last.
+    pub(super) fn tags(&self, now: Timestamp) -> BTreeMap<&str, Vec<(Timestamp, &ImageScanObject)>> {
+        let mut tags: BTreeMap<&str, Vec<(Timestamp, &ImageScanObject)>> = BTreeMap::new();
+        for scan in self.scans.values() {
+            for tag in scan.status.tags.iter().filter(|tag| now < tag.until) {
+                tags.entry(&tag.name).or_default().push((tag.until, scan));
+            }
+        }
+        tags.values_mut().for_each(|believed| believed.sort_by_key(|(until, _)| *until));
+        tags
+    }
+
+    /// What is stored of the images' scans.
+    pub(super) fn scans(&self) -> &BTreeMap<Digest, ImageScanObject> {
+        &self.scans
+    }
+}

@@ -1,0 +1,212 @@
+//! What is to be done next, decided from what is known: images looked up, scanned, judged anew.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::judge::profiles;
+use super::known::Known;
+use super::wanted::{Wanted, wanted};
+use crate::facts::Place;
+use crate::model::{Digest, ImageScanObject, PolicyHash, ScanOutcome};
+use crate::policy::{PolicySet, Scanner};
+
+/// One thing to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Step {
+    /// Ask the registry what a name stands for, and write it down.
+    LookUp {
+        /// The canonical name, with tag or digest.
+        name: String,
+        /// The pull secrets by which it can be had.
+        secrets: BTreeSet<Place>,
+    },
+    /// Have an image scanned, and write down what comes of it.
+    Scan {
+        /// The object to write to.
+        scan: Box<ImageScanObject>,
+        /// The pull secrets by which it can be had.
+        secrets: BTreeSet<Place>,
+    },
+    /// Hold the stored report against the limits in force.
+    Judge(Box<ImageScanObject>),
+    /// Remember whose pods have run it.
+    Remember(Box<ImageScanObject>, BTreeSet<String>),
+}
+
+/// What a step is about: one at a time of each.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Task {
+    /// A name is looked up.
+    Name(String),
+    /// The object of a digest is written.
+    Image(Digest),
+}
+
+/// What is known besides, by the process alone.
+#[derive(Debug, Default)]
+pub(super) struct Memory {
+    /// What is under way.
+    pub(super) busy: BTreeMap<Task, Doing>,
+    /// What rests after failures, until then, and how many there were in a row.
+    pub(super) rests: BTreeMap<Task, (Timestamp, u32)>,
+    /// The platforms of the cluster's nodes.
+    pub(super) platforms: BTreeSet<String>,
+    /// For which platforms an index was looked up.
+    pub(super) looked_up_for: BTreeMap<Digest, BTreeSet<String>>,
+    /// Images whose report is not at hand any more.
+    pub(super) without_report: BTreeSet<Digest>,
+}
+
+/// What is being done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Doing {
+    /// A scan, of which there may be only so many at a time.
+    Scan,
+    /// Something else.
+    Other,
+}
+
+impl Step {
+    /// What it is about.
+    pub(super) fn task(&self) -> Task {
+        match self {
+            Step::LookUp { name, .. } => Task::Name(name.clone()),
+            Step::Scan { scan, .. } | Step::Judge(scan) | Step::Remember(scan, _) => Task::Image(scan.digest),
+        }
+    }
+
+    /// What it counts as.
+    pub(super) fn doing(&self) -> Doing {
+        if matches!(self, Step::Scan { .. }) { Doing::Scan } else { Doing::Other }
+    }
+}
+
+/// All that is to be done at `now`, the most urgent first.
+pub(super) fn plan(
+    known: &Known,
+    memory: &Memory,
+    policies: &PolicySet,
+    settings: &Scanner,
+    now: Timestamp,
+) -> Vec<Step> {
+    let view = View { known, memory, settings, tags: known.tags(now), now };
+    let wanted = wanted(known, policies, now);
+    let mut steps: Vec<Step> = wanted.names.iter().filter_map(|(name, secrets)| view.look_up(name, secrets)).collect();
+    let hashes: BTreeSet<PolicyHash> = profiles(policies).into_keys().collect();
+    let newest = known.scans().values().filter_map(|scan| scan.status.database_built).max();
+    let mut scans = Vec::new();
+    for (digest, scan) in known.scans() {
+        if !scan.status.manifests.is_empty() {
+            steps.extend(view.remember(scan, &wanted));
+            continue;
+        }
+        if let Some(urgency) = view.is_due(scan, wanted.images.contains_key(digest), newest) {
+            let secrets = wanted.images.get(digest).cloned().unwrap_or_default();
+            scans.push((urgency, Step::Scan { scan: Box::new(scan.clone()), secrets }));
+        } else if view.is_to_judge(scan, &hashes) {
+            steps.push(Step::Judge(Box::new(scan.clone())));
+        } else {
+            steps.extend(view.remember(scan, &wanted));
+        }
+    }
+    scans.sort_by_key(|(urgency, _)| *urgency);
+    let under_way = memory.busy.values().filter(|doing| **doing == Doing::Scan).count();
+    let free = usize::from(settings.concurrency).saturating_sub(under_way);
+    let is_free = |step: &Step| {
+        !memory.busy.contains_key(&step.task()) && memory.rests.get(&step.task()).is_none_or(|(until, _)| *until <= now)
+    };
+    steps.retain(is_free);
+    let scans = scans.into_iter().map(|(_, step)| step).filter(is_free).take(free);
+    steps.into_iter().chain(scans).collect()
+}
+
+/// How urgent a scan is: first what nobody has looked at yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Urgency {
+    Never,
+    Again(Option<Timestamp>),
+}
+
+struct View<'a> {
+    known: &'a Known,
+    memory: &'a Memory,
+    settings: &'a Scanner,
+    tags: BTreeMap<&'a str, Vec<(Timestamp, &'a ImageScanObject)>>,
+    now: Timestamp,
+}
+
+impl View<'_> {
+    /// Asks for what a name stands for, where that is not known, or not for much longer.
+    fn look_up(&self, name: &str, secrets: &BTreeSet<Place>) -> Option<Step> {
+        let is_known = match digest_of(name) {
+            Some(digest) => self.known.scans().get(&digest).is_some_and(|scan| self.is_looked_up(scan)),
+            None => self.tag_is_known(name),
+        };
+        (!is_known).then(|| Step::LookUp { name: name.to_owned(), secrets: secrets.clone() })
+    }
+
+    fn is_looked_up(&self, scan: &ImageScanObject) -> bool {
+        if scan.status.manifests.is_empty() {
+            return scan.status.platform.is_some();
+        }
+        self.memory.looked_up_for.get(&scan.digest) == Some(&self.memory.platforms)
+    }
+
+    /// Asked again when a third of the time is left.
+    fn tag_is_known(&self, name: &str) -> bool {
+        let third = SignedDuration::from_secs(i64::from(self.settings.tag_seconds / 3));
+        let believed = self.tags.get(name).and_then(|believed| believed.last());
+        believed.is_some_and(|(until, scan)| self.now + third < *until && self.is_looked_up(scan))
+    }
+
+    /// Whether a scan is to be made, and how urgent it is.
+    fn is_due(&self, scan: &ImageScanObject, is_wanted: bool, newest: Option<Timestamp>) -> Option<Urgency> {
+        let status = &scan.status;
+        let Some(taken) = status.scanned_at else { return self.is_looked_up(scan).then_some(Urgency::Never) };
+        let hours = SignedDuration::from_hours(self.settings.rescan_hours.into());
+        let is_old = self.now.duration_since(taken) >= hours || status.database_built < newest;
+        let is_stale = status.verdicts.iter().any(|one| one.verdict.outcome == ScanOutcome::Stale);
+        let lacks_report = self.memory.without_report.contains(&scan.digest);
+        (lacks_report || is_wanted && (is_old || is_stale)).then_some(Urgency::Again(Some(taken)))
+    }
+
+    /// Whether a verdict is missing or has come to its end.
+    fn is_to_judge(&self, scan: &ImageScanObject, hashes: &BTreeSet<PolicyHash>) -> bool {
+        if scan.status.scanned_at.is_none() {
+            return false;
+        }
+        let verdicts = &scan.status.verdicts;
+        let is_missing = |hash: &PolicyHash| verdicts.iter().all(|one| one.policy != *hash);
+        let has_ended = verdicts.iter().any(|one| one.verdict.until.is_some_and(|until| until <= self.now));
+        hashes.iter().any(is_missing) || has_ended
+    }
+
+    /// Whose pods run it and are not known to, as long as nothing in it fails.
+    fn remember(&self, scan: &ImageScanObject, wanted: &Wanted) -> Option<Step> {
+        let run = wanted.ran_by.get(&scan.digest)?;
+        let of = |digest: &Digest| self.known.scans().get(digest);
+        let mut parts = scan.status.manifests.iter().filter_map(|one| of(&one.digest)).chain([scan]);
+        if parts.any(|part| part.status.failed_since.is_some()) || !self.admits(scan) {
+            return None;
+        }
+        let new: BTreeSet<String> = run.iter().filter(|uid| !scan.status.ran_by.contains(uid)).cloned().collect();
+        (!new.is_empty()).then(|| Step::Remember(Box::new(scan.clone()), new))
+    }
+
+    /// Whether it is known to pass under any limits: of what is not known nobody knows since when it fails.
+    fn admits(&self, scan: &ImageScanObject) -> bool {
+        let passes = |scan: &ImageScanObject| scan.status.verdicts.iter().any(|one| one.verdict.admits(self.now));
+        let parts = &scan.status.manifests;
+        passes(scan)
+            || !parts.is_empty() && parts.iter().all(|part| self.known.scans().get(&part.digest).is_some_and(passes))
+    }
+}
+
+/// The digest of a name that ends with one.
+pub(super) fn digest_of(name: &str) -> Option<Digest> {
+    Digest::parse(name.split_once('@')?.1)
+}
+
+#[cfg(test)]
+mod tests;

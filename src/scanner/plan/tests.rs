@@ -1,0 +1,212 @@
+use serde_json::{Value, json};
+
+use super::*;
+use crate::cluster::{Change, Kind};
+
+const NOW: &str = "2026-11-22T12:00:00Z";
+const PINNED: &str = "harbor.example/node/a@sha256:";
+
+fn now() -> Timestamp {
+    NOW.parse().unwrap()
+}
+
+fn policies() -> PolicySet {
+    let scanner = "apiVersion: flamewarden.dev/v1alpha1\nkind: Scanner\nspec: {concurrency: 2}\n";
+    PolicySet::parse([
+        ("a", include_str!("../../../policies/flame-analysis.yaml")),
+        ("g", include_str!("../../../policies/flame-gateway.yaml")),
+        ("i", include_str!("../../../tests/fixtures/installation.yaml")),
+        ("s", scanner),
+    ])
+    .unwrap()
+}
+
+fn digits(number: u8) -> String {
+    format!("{number:02x}").repeat(32)
+}
+
+/// A stored scan of the image of that number.
+fn scan(number: u8, status: &Value) -> Change {
+    let name = format!("sha256-{}", digits(number));
+    let object = json!({
+        "metadata": {"name": name, "resourceVersion": "1"},
+        "spec": {"image": format!("{PINNED}{}", digits(number))}, "status": status,
+    });
+    Change::Seen(Place { namespace: String::new(), name }, object)
+}
+
+fn pod(image: &str, node: Option<&str>) -> Change {
+    let object = json!({
+        "metadata": {"name": "p", "labels": {"component": "flame-analysis", "app": "analysis-1"},
+            "ownerReferences": [{"uid": "rs", "controller": true}]},
+        "spec": {"containers": [{"image": image}], "nodeName": node},
+    });
+    Change::Seen(Place { namespace: "flame".to_owned(), name: "p".to_owned() }, object)
+}
+
+fn pinned(number: u8, node: Option<&str>) -> Change {
+    pod(&format!("{PINNED}{}", digits(number)), node)
+}
+
+/// A status with a report and verdicts under the limits in force.
+fn judged(outcome: &str, more: &Value) -> Value {
+    let verdicts: Vec<Value> = profiles(&policies())
+        .into_iter()
+        .map(|(hash, profile)| json!({"policy": hash, "profile": profile.name, "outcome": outcome}))
+        .collect();
+    let mut status = json!({"platform": "linux/amd64", "verdicts": verdicts, "scannedAt": "2026-11-22T10:00:00Z"});
+    for (key, value) in more.as_object().unwrap() {
+        status[key] = value.clone();
+    }
+    status
+}
+
+fn memory() -> Memory {
+    Memory { platforms: ["linux/amd64".to_owned()].into(), ..Memory::default() }
+}
+
+/// What is planned, in words.
+fn planned(changes: Vec<Change>, memory: &Memory) -> Vec<String> {
+    let (policies, mut known) = (policies(), Known::default());
+    for change in changes {
+        let kind = match &change {
+            Change::Seen(place, _) if place.namespace.is_empty() => Kind::ImageScan,
+            _ => Kind::Pod,
+        };
+        known.observe((kind, "flame".to_owned(), change), &policies);
+    }
+    let steps = plan(&known, memory, &policies, policies.scanner.as_ref().unwrap(), now());
+    let number = |digest: &Digest| digest.to_string()["sha256:".len()..][..2].to_owned();
+    steps
+        .iter()
+        .map(|step| match step {
+            Step::LookUp { name, .. } => {
+                format!("look up {}", name.split_once("@sha256:").map_or(name.clone(), |(_, hex)| hex[..2].to_owned()))
+            }
+            Step::Scan { scan, secrets } => format!("scan {} with {}", number(&scan.digest), secrets.len()),
+            Step::Judge(scan) => format!("judge {}", number(&scan.digest)),
+            Step::Remember(scan, uids) => format!("remember {} {uids:?}", number(&scan.digest)),
+        })
+        .collect()
+}
+
+#[test]
+fn an_image_is_looked_up_then_scanned_then_left_alone_until_something_changes() {
+    let bare = json!({"platform": "linux/amd64"});
+    let tagged =
+        |until: &str| json!({"tags": [{"name": "harbor.example/node/a:1", "until": format!("2026-11-22T{until}Z")}]});
+    let by_tag = || pod("harbor.example/node/a:1", None);
+    for (what, changes, want) in [
+        ("a digest that nobody knows", vec![pinned(1, None)], vec!["look up 01"]),
+        ("a tag that nobody knows", vec![by_tag()], vec!["look up harbor.example/node/a:1"]),
+        ("an image that may not run anyway", vec![pod("other.example/a:1", None)], vec![]),
+        ("looked up", vec![pinned(1, None), scan(1, &bare)], vec!["scan 01 with 1"]),
+        ("asked for by hand", vec![scan(1, &json!({}))], vec!["look up 01"]),
+        ("looked up, asked for by hand", vec![scan(1, &bare)], vec!["scan 01 with 0"]),
+        ("judged", vec![pinned(1, None), scan(1, &judged("pass", &json!({})))], vec![]),
+        ("failing", vec![pinned(1, None), scan(1, &judged("fail", &json!({})))], vec![]),
+        ("a tag that is known", vec![by_tag(), scan(1, &judged("pass", &tagged("12:04:00")))], vec![]),
+        (
+            "not for long",
+            vec![by_tag(), scan(1, &judged("pass", &tagged("12:01:40")))],
+            vec!["look up harbor.example/node/a:1"],
+        ),
+        (
+            "no longer",
+            vec![by_tag(), scan(1, &judged("pass", &tagged("12:00:00")))],
+            vec!["look up harbor.example/node/a:1"],
+        ),
+    ] {
+        assert_eq!(planned(changes, &memory()), want, "{what}");
+    }
+}
+
+#[test]
+fn what_is_used_is_scanned_again_and_what_is_not_is_left_as_it_is() {
+    let old = json!({"scannedAt": "2026-11-21T12:00:00Z"});
+    let built = |at: &str| judged("pass", &json!({"databaseBuilt": at}));
+    let (before, after) = (built("2026-11-21T00:00:00Z"), built("2026-11-22T00:00:00Z"));
+    for (what, changes, want) in [
+        ("a day old", vec![pinned(1, None), scan(1, &judged("pass", &old))], vec!["scan 01 with 1"]),
+        ("and not used", vec![scan(1, &judged("pass", &old))], vec![]),
+        ("a newer database", vec![pinned(1, None), scan(1, &before), scan(2, &after)], vec!["scan 01 with 1"]),
+        ("the newest", vec![pinned(2, None), scan(1, &before), scan(2, &after)], vec![]),
+        ("stale", vec![pinned(1, None), scan(1, &judged("stale", &json!({})))], vec!["scan 01 with 1"]),
+    ] {
+        assert_eq!(planned(changes, &memory()), want, "{what}");
+    }
+}
+
+#[test]
+fn other_limits_and_the_end_of_a_verdict_lead_to_another() {
+    let until = |at: &str| {
+        let mut status = judged("excepted", &json!({}));
+        status["verdicts"][0]["until"] = json!(at);
+        status
+    };
+    let mut other = judged("pass", &json!({}));
+    other["verdicts"][0]["policy"] = json!("0000000000000001");
+    for (what, status, want) in [
+        ("still", until("2026-11-22T12:00:01Z"), vec![]),
+        ("its end", until(NOW), vec!["judge 01"]),
+        ("other limits", other.clone(), vec!["judge 01"]),
+    ] {
+        assert_eq!(planned(vec![scan(1, &status)], &memory()), want, "{what}");
+    }
+    let without =
+        Memory { without_report: [Digest::parse(&format!("sha256:{}", digits(1))).unwrap()].into(), ..memory() };
+    assert_eq!(planned(vec![scan(1, &other)], &without), ["scan 01 with 0"], "no report to judge by");
+}
+
+#[test]
+fn an_index_is_looked_up_for_the_platforms_that_there_are_and_its_manifests_are_scanned() {
+    let part = json!({"platform": "linux/amd64"});
+    let index = json!({"manifests": [{"digest": format!("sha256:{}", digits(2)), "platform": "linux/amd64"}]});
+    let known = || vec![pinned(1, None), scan(1, &index), scan(2, &part)];
+    let digest = Digest::parse(&format!("sha256:{}", digits(1))).unwrap();
+    let looked = |platforms: &[&str]| {
+        let platforms: BTreeSet<String> = platforms.iter().map(|one| (*one).to_owned()).collect();
+        Memory { looked_up_for: [(digest, platforms)].into(), ..memory() }
+    };
+    for (what, memory, want) in [
+        ("by a former leader", memory(), vec!["look up 01", "scan 02 with 1"]),
+        ("for these", looked(&["linux/amd64"]), vec!["scan 02 with 1"]),
+        ("for others", looked(&["linux/arm64"]), vec!["look up 01", "scan 02 with 1"]),
+    ] {
+        assert_eq!(planned(known(), &memory), want, "{what}");
+    }
+}
+
+#[test]
+fn no_more_is_under_way_than_may_be_and_what_failed_rests() {
+    let bare = json!({"platform": "linux/amd64"});
+    let aged = judged("pass", &json!({"scannedAt": "2026-11-20T00:00:00Z"}));
+    let task = |number: u8| Task::Image(Digest::parse(&format!("sha256:{}", digits(number))).unwrap());
+    let rests = |until: &str| Memory { rests: [(task(2), (until.parse().unwrap(), 1))].into(), ..memory() };
+    let busy = |doing| Memory { busy: [(task(2), doing)].into(), ..memory() };
+    let known = || vec![pinned(1, None), scan(1, &aged), scan(2, &bare), scan(3, &bare), scan(4, &bare)];
+    for (what, memory, want) in [
+        ("two, first those that were never", memory(), vec!["scan 02 with 0", "scan 03 with 0"]),
+        ("one is scanned", busy(Doing::Scan), vec!["scan 03 with 0"]),
+        ("one is written", busy(Doing::Other), vec!["scan 03 with 0", "scan 04 with 0"]),
+        ("one rests", rests("2026-11-22T12:00:01Z"), vec!["scan 03 with 0", "scan 04 with 0"]),
+        ("one has rested", rests(NOW), vec!["scan 02 with 0", "scan 03 with 0"]),
+    ] {
+        assert_eq!(planned(known(), &memory), want, "{what}");
+    }
+}
+
+#[test]
+fn whose_pods_ran_it_is_remembered_while_it_passes() {
+    let known_owner = json!({"ranBy": ["rs"]});
+    let failed = json!({"failedSince": "2026-11-22T11:00:00Z"});
+    for (what, node, status, want) in [
+        ("it runs", Some("n"), judged("pass", &json!({})), vec![r#"remember 01 {"rs"}"#]),
+        ("it waits", None, judged("pass", &json!({})), vec![]),
+        ("it is known", Some("n"), judged("pass", &known_owner), vec![]),
+        ("it fails by now", Some("n"), judged("fail", &failed), vec![]),
+        ("nobody knows", Some("n"), judged("inconclusive", &json!({})), vec![]),
+    ] {
+        assert_eq!(planned(vec![pinned(1, node), scan(1, &status)], &memory()), want, "{what}");
+    }
+}

@@ -1,0 +1,223 @@
+//! Edge: the scanner's loop. Changes come in, the plan says what is next, steps are carried out side by side.
+
+use std::collections::BTreeSet;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use futures::FutureExt;
+use jiff::{SignedDuration, Timestamp};
+use serde_json::Value;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::{MissedTickBehavior, interval};
+use tracing::{debug, warn};
+
+use super::act::{Actor, Outcome};
+use super::known::Known;
+use super::plan::{Memory, Step, Task, plan};
+use super::registries::Registries;
+use super::runner::Runner;
+use super::watches::Watches;
+use crate::cluster::{Cluster, ClusterProblem, Kind, Leadership};
+use crate::model::Backoff;
+use crate::policy::PolicySet;
+use crate::remote::Ways;
+use crate::telemetry::{Metrics, whole};
+
+/// What the scanner needs.
+#[derive(Clone)]
+pub struct ScannerSettings {
+    /// Writes as the leader.
+    pub cluster: Cluster,
+    /// Whether this process leads.
+    pub leadership: Leadership,
+    /// The policies in force.
+    pub policies: Arc<ArcSwap<PolicySet>>,
+    /// Who makes scans.
+    pub runner: Arc<Runner>,
+    /// How registries are reached.
+    pub ways: Ways,
+    /// Counts.
+    pub metrics: Arc<Metrics>,
+}
+
+/// Has images scanned for as long as the process lives.
+pub struct Scanning {
+    settings: ScannerSettings,
+}
+
+/// What goes on under one set of policies.
+struct Session {
+    settings: ScannerSettings,
+    policies: Arc<PolicySet>,
+    registries: Arc<Registries>,
+    watches: Watches,
+    known: Known,
+    memory: Memory,
+    steps: JoinSet<(Task, Outcome)>,
+}
+
+impl Scanning {
+    /// Nothing is known yet.
+    pub fn new(settings: ScannerSettings) -> Self {
+        Scanning { settings }
+    }
+
+    /// Goes on until `stop` says so. A scan that is under way then is begun again by the next leader.
+    pub async fn run(self, mut stop: watch::Receiver<bool>) {
+        while !*stop.borrow() {
+            let policies = self.settings.policies.load_full();
+            match Session::of(&self.settings, policies) {
+                Some(session) => session.run(&mut stop).await,
+                // Nobody wants scans, until policies do.
+                None => tokio::select! {
+                    _ = stop.wait_for(|stop| *stop) => {}
+                    () = tokio::time::sleep(LOOK_AGAIN) => {}
+                },
+            }
+        }
+    }
+}
+
+impl Session {
+    /// None where the policies say nothing of scans.
+    fn of(settings: &ScannerSettings, policies: Arc<PolicySet>) -> Option<Self> {
+        policies.scanner.as_ref()?;
+        let registries = Registries::new(&settings.ways, &policies);
+        let registries = registries.inspect_err(|problem| warn!(problem = %whole(problem), "no registry can be asked"));
+        Some(Session {
+            registries: Arc::new(registries.ok()?),
+            watches: Watches::of(&settings.cluster, &policies),
+            settings: settings.clone(),
+            policies,
+            known: Known::default(),
+            memory: Memory::default(),
+            steps: JoinSet::new(),
+        })
+    }
+
+    /// Goes on until it is told to stop, or other policies are in force.
+    async fn run(mut self, stop: &mut watch::Receiver<bool>) {
+        let mut nodes = interval(NODES);
+        nodes.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        while Arc::ptr_eq(&self.settings.policies.load(), &self.policies) {
+            self.start();
+            let mut is_time = false;
+            tokio::select! {
+                _ = stop.wait_for(|stop| *stop) => return,
+                Some(news) = self.watches.next() => {
+                    self.known.observe(news, &self.policies);
+                    while let Some(news) = self.watches.waiting() {
+                        self.known.observe(news, &self.policies);
+                    }
+                }
+                Some(done) = self.steps.join_next() => match done {
+                    Ok((task, outcome)) => self.finish(task, outcome),
+                    Err(problem) => warn!(%problem, "a step of the scanner broke off"),
+                },
+                _ = nodes.tick() => is_time = true,
+                () = tokio::time::sleep(LOOK_AGAIN) => {}
+            }
+            if is_time {
+                self.look_at_nodes().await;
+            }
+        }
+    }
+
+    async fn look_at_nodes(&mut self) {
+        match platforms(&self.settings.cluster).await {
+            Ok(platforms) => self.memory.platforms = platforms,
+            Err(problem) => warn!(problem = %whole(&problem), "the cluster's nodes are not known"),
+        }
+    }
+
+    /// Starts every step that is due.
+    fn start(&mut self) {
+        let Some(settings) = &self.policies.scanner else { return };
+        let knows = self.known.has_seen(self.watches.lists()) && !self.memory.platforms.is_empty();
+        if !knows || !self.settings.leadership.holds() {
+            return;
+        }
+        let actor = Actor {
+            cluster: self.settings.cluster.clone(),
+            policies: self.policies.clone(),
+            settings: Arc::new(settings.clone()),
+            registries: self.registries.clone(),
+            runner: self.settings.runner.clone(),
+            metrics: self.settings.metrics.clone(),
+            platforms: self.memory.platforms.clone(),
+        };
+        for step in plan(&self.known, &self.memory, &self.policies, settings, Timestamp::now()) {
+            // Others are begun when these have ended.
+            if self.memory.busy.len() >= STEPS {
+                break;
+            }
+            debug!(?step, "scanner acts");
+            let (task, actor) = (step.task(), actor.clone());
+            self.memory.busy.insert(task.clone(), step.doing());
+            self.steps.spawn(async move { (task, to_its_end(actor, step).await) });
+        }
+    }
+
+    fn finish(&mut self, task: Task, outcome: Outcome) {
+        self.memory.busy.remove(&task);
+        let stored = match outcome {
+            Outcome::Stored(stored) => {
+                if let Task::Image(digest) = &task {
+                    self.memory.without_report.remove(digest);
+                }
+                self.memory.rests.remove(&task);
+                stored
+            }
+            Outcome::LookedUp(index, stored) => {
+                self.memory.looked_up_for.insert(index, self.memory.platforms.clone());
+                self.memory.rests.remove(&task);
+                stored
+            }
+            Outcome::WithoutReport(digest) => {
+                self.memory.without_report.insert(digest);
+                Vec::new()
+            }
+            Outcome::Failed(problem, stored) => {
+                let failures = self.memory.rests.get(&task).map_or(0, |(_, failures)| *failures) + 1;
+                let pause = SignedDuration::try_from(BACKOFF.after(failures)).unwrap_or(SignedDuration::ZERO);
+                warn!(?task, problem, failures, "what is known of an image's scan stays as it is");
+                self.memory.rests.insert(task, (Timestamp::now() + pause, failures));
+                stored.map(|scan| *scan).into_iter().collect()
+            }
+        };
+        stored.into_iter().for_each(|scan| self.known.store(scan));
+    }
+}
+
+/// A step that breaks off has failed: without any outcome its image would count as busy for ever.
+async fn to_its_end(actor: Actor, step: Step) -> Outcome {
+    let done = AssertUnwindSafe(actor.act(step)).catch_unwind().await;
+    done.unwrap_or_else(|_| Outcome::Failed("the step broke off".to_owned(), None))
+}
+
+/// What the nodes run on, as `linux/amd64`.
+async fn platforms(cluster: &Cluster) -> Result<BTreeSet<String>, ClusterProblem> {
+    let mut found = BTreeSet::new();
+    cluster
+        .each(Kind::Node, "", "", |text| {
+            let node: Value = serde_json::from_slice(text).unwrap_or_default();
+            let label = |key: &str| node.pointer("/metadata/labels")?.get(key)?.as_str().map(str::to_owned);
+            if let (Some(os), Some(arch)) = (label("kubernetes.io/os"), label("kubernetes.io/arch")) {
+                found.insert(format!("{os}/{arch}"));
+            }
+        })
+        .await?;
+    Ok(found)
+}
+
+/// Registries that are down are not asked all the time; whoever waits for an image is not kept for long either.
+const BACKOFF: Backoff = Backoff::new(Duration::from_secs(2), Duration::from_secs(5 * 60));
+/// Ends of verdicts and of rests are seen within this time.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+/// New platforms come seldom.
+const NODES: Duration = Duration::from_secs(60);
+/// Steps side by side; of scans the settings say how many.
+const STEPS: usize = 16;

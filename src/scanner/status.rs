@@ -1,0 +1,146 @@
+//! The status of an `ImageScan` as it is written: what of it is known now, and what is no longer.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::errand::Evidence;
+use crate::model::{Condition, ImageScanStatus, PolicyVerdict, ScanOutcome, Tag};
+use crate::scan::{Census, Report};
+
+/// The condition that says whether there is a report.
+const SCANNED: &str = "Scanned";
+
+/// What verdicts are made from, as it is stored.
+#[derive(Serialize, Deserialize)]
+struct Kept {
+    report: Report,
+    packages: Census,
+}
+
+/// The status after a scan.
+pub(super) fn scanned(
+    mut status: ImageScanStatus,
+    evidence: &Evidence,
+    verdicts: Vec<PolicyVerdict>,
+    now: Timestamp,
+) -> ImageScanStatus {
+    status.scanned_at = evidence.report.taken.or(Some(now));
+    status.database_built = evidence.report.database.as_ref().and_then(|database| database.built);
+    status.failures = 0;
+    let said = Said { status: "True", reason: "Scanned", message: "There is a report of it".to_owned() };
+    with_condition(&mut status, said, now);
+    judged(status, verdicts, now)
+}
+
+/// The status with other verdicts.
+pub(super) fn judged(mut status: ImageScanStatus, verdicts: Vec<PolicyVerdict>, now: Timestamp) -> ImageScanStatus {
+    let fails = verdicts.iter().any(|one| one.verdict.outcome == ScanOutcome::Fail);
+    status.failed_since = fails.then(|| status.failed_since.unwrap_or(now));
+    status.verdicts = verdicts;
+    status
+}
+
+/// The status after an attempt that has failed; verdicts of an earlier report hold until their end.
+pub(super) fn failed(
+    mut status: ImageScanStatus,
+    problem: &str,
+    verdicts: Vec<PolicyVerdict>,
+    now: Timestamp,
+) -> ImageScanStatus {
+    status.failures = status.failures.saturating_add(1);
+    if status.scanned_at.is_none() {
+        status.verdicts = verdicts;
+    }
+    let said = Said { status: "False", reason: "ScanFailed", message: problem.chars().take(MESSAGE).collect() };
+    with_condition(&mut status, said, now);
+    status
+}
+
+/// The status with a tag that was looked up; those that are no longer believed go.
+pub(super) fn tagged(mut status: ImageScanStatus, tag: Option<Tag>, now: Timestamp) -> ImageScanStatus {
+    let name = tag.as_ref().map(|tag| tag.name.clone());
+    status.tags.retain(|known| now < known.until && Some(&known.name) != name.as_ref());
+    status.tags.extend(tag);
+    // Those that are believed longest.
+    status.tags.sort_by(|a, b| b.until.cmp(&a.until).then_with(|| a.name.cmp(&b.name)));
+    status.tags.truncate(TAGS);
+    status
+}
+
+/// The status with more of those whose pods have run it.
+pub(super) fn remembering(mut status: ImageScanStatus, new: impl IntoIterator<Item = String>) -> ImageScanStatus {
+    status.ran_by.extend(new);
+    let over = status.ran_by.len().saturating_sub(OWNERS);
+    status.ran_by.drain(..over);
+    status
+}
+
+/// A merge patch that makes a stored status this one; what it says nothing of goes. The report goes with it where one
+/// was brought, and stays as it is otherwise.
+pub(super) fn patch(status: &ImageScanStatus, evidence: Option<&Evidence>) -> Value {
+    let mut patch = serde_json::to_value(status).unwrap_or_default();
+    if let Some(fields) = patch.as_object_mut() {
+        for field in FIELDS {
+            fields.entry(*field).or_insert(Value::Null);
+        }
+        if let Some(evidence) = evidence {
+            fields.insert("report".to_owned(), stored(evidence).unwrap_or(Value::Null));
+        }
+    }
+    patch
+}
+
+/// What a later judgement needs; none where it is too large for an object.
+pub(super) fn stored(evidence: &Evidence) -> Option<Value> {
+    let Evidence { report, census } = evidence.clone();
+    let text = serde_json::to_string(&Kept { report, packages: census }).ok()?;
+    // A text, since an object of so many parts would be a burden to everybody who reads it.
+    (text.len() <= REPORT).then(|| json!({"text": text}))
+}
+
+/// What was stored.
+pub(super) fn evidence(report: &Value) -> Option<Evidence> {
+    let Kept { report, packages } = serde_json::from_str(report.get("text")?.as_str()?).ok()?;
+    Some(Evidence { report, census: packages })
+}
+
+/// What a condition says.
+struct Said {
+    status: &'static str,
+    reason: &'static str,
+    message: String,
+}
+
+fn with_condition(status: &mut ImageScanStatus, said: Said, now: Timestamp) {
+    let before = status.conditions.iter().find(|one| one.kind == SCANNED && one.status == said.status);
+    let since = before.map_or(now, |before| before.last_transition_time);
+    status.conditions = vec![Condition {
+        kind: SCANNED.to_owned(),
+        status: said.status.to_owned(),
+        reason: said.reason.to_owned(),
+        message: said.message,
+        last_transition_time: since,
+        observed_generation: 1,
+    }];
+}
+
+/// The fields of a status, as `model::ImageScanStatus` writes them.
+const FIELDS: &[&str] = &[
+    "platform",
+    "manifests",
+    "tags",
+    "verdicts",
+    "scannedAt",
+    "databaseBuilt",
+    "failedSince",
+    "ranBy",
+    "failures",
+    "conditions",
+];
+const MESSAGE: usize = 1024;
+/// As the schema has them.
+const TAGS: usize = 64;
+const OWNERS: usize = 64;
+/// With what else is stored of an object far below what etcd takes; some 1,500 matches.
+const REPORT: usize = 256 << 10;

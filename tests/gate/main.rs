@@ -1,0 +1,37 @@
+//! The scan gate on a real control plane, with real Grype, a database of the tests' own and a real registry. Run it with
+//! `cargo test --features cluster --test gate`.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    dead_code,
+    reason = "this whole target is a test, made of the parts of others, which use more of them"
+)]
+
+#[path = "../grype/advisories.rs"]
+mod advisories;
+#[path = "../cluster/caller.rs"]
+mod caller;
+#[path = "../cluster/control_plane.rs"]
+mod control_plane;
+#[path = "../cluster/flamewarden.rs"]
+mod flamewarden;
+mod gate;
+mod gate_test;
+#[path = "../grype/lab.rs"]
+mod grype;
+#[path = "../grype/image.rs"]
+mod image;
+#[path = "../cluster/kubelet.rs"]
+mod kubelet;
+#[path = "../cluster/part.rs"]
+mod part;
+#[path = "../cluster/pki.rs"]
+mod pki;
+#[path = "../grype/registry.rs"]
+mod registry;
+#[path = "../grype/samples.rs"]
+mod samples;
+#[path = "../cluster/shared.rs"]
+mod shared;
