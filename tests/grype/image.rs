@@ -49,6 +49,23 @@ impl Image {
     }
 }
 
+/// What tools push beside an image: one layer of some form, with annotations, and no configuration.
+pub(crate) fn beside(media_type: &'static str, text: &str, annotations: &[(&str, &str)]) -> Image {
+    let layer = Content { media_type, bytes: text.as_bytes().to_vec() };
+    let config = Content { media_type: "application/vnd.oci.empty.v1+json", bytes: b"{}".to_vec() };
+    let mut described = layer.described();
+    for (key, value) in annotations {
+        described["annotations"][*key] = json!(value);
+    }
+    let manifest =
+        json!({"schemaVersion": 2, "mediaType": MANIFEST, "config": config.described(), "layers": [described]});
+    Image {
+        manifest: Content { media_type: MANIFEST, bytes: manifest.to_string().into_bytes() },
+        blobs: [config, layer],
+        platform: Value::Null,
+    }
+}
+
 /// The index of several images.
 pub(crate) fn index(images: &[&Image]) -> Content {
     let described = images.iter().map(|image| {

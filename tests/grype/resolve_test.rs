@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use flamewarden::model::{Digest, ImageRef, PlatformManifest};
-use flamewarden::registry::{Credential, Reach, Registry as Client, RegistryProblem, Resolved, Transport};
+use flamewarden::registry::{Attached, Credential, Reach, Registry as Client, RegistryProblem, Resolved, Transport};
 use flamewarden::remote::Ways;
 use serde_json::json;
 
-use crate::image::{Content, Image, index};
+use crate::image::{Content, Image, beside, index};
 use crate::registry::{Access, PASSWORD, Registry, USER};
 
 #[tokio::test]
@@ -93,6 +93,37 @@ async fn a_private_registry_is_read_with_the_right_credential_alone() {
     let config = Digest::parse(&image.blobs[0].digest()).unwrap();
     assert_eq!(client.blob(&name, config, 4096, Some(&handed)).await.unwrap(), image.blobs[0].bytes);
     client.blob(&name, config, 4096, None).await.unwrap_err();
+}
+
+#[tokio::test]
+async fn what_was_pushed_beside_an_image_is_found() {
+    let registry = Registry::start().await;
+    let image = Image::of("linux/amd64", &[("a", "1")]);
+    let name = registry.push("team/app", &image).await;
+    let tag = image.manifest.digest().replace(':', "-");
+    let forms = [
+        ("application/vnd.dev.cosign.simplesigning.v1+json", "dev.cosignproject.cosign/signature"),
+        ("application/vnd.dsse.envelope.v1+json", "predicateType"),
+        ("application/vnd.dev.sigstore.bundle.v0.3+json", "other"),
+    ];
+    let all = forms.map(|(media_type, key)| beside(media_type, &format!("{{\"form\":\"{key}\"}}"), &[(key, "MEU=")]));
+    for image in &all {
+        registry.push("team/app", image).await;
+    }
+    registry.tag("team/app", &format!("{tag}.sig"), &all[0].manifest).await;
+    registry.tag("team/app", &format!("{tag}.att"), &all[1].manifest).await;
+    // This registry knows no referrers; tools keep their list under a tag.
+    registry.tag("team/app", &tag, &index(&[&all[2]])).await;
+    let want = forms.map(|(media_type, key)| Attached {
+        media_type: media_type.to_owned(),
+        annotations: [(key.to_owned(), "MEU=".to_owned())].into(),
+        content: format!("{{\"form\":\"{key}\"}}").into_bytes(),
+    });
+    let name = ImageRef::parse(&name).unwrap();
+    let got = client(&registry).attached(&name, digest(&image.manifest), None).await.unwrap();
+    assert_eq!(got, want);
+    let other = Digest::of(b"something else");
+    assert_eq!(client(&registry).attached(&name, other, None).await.unwrap(), []);
 }
 
 async fn resolve(client: &Client, image: &str) -> Result<Resolved, RegistryProblem> {
