@@ -49,7 +49,7 @@ fn verdicts(criterion: &mut Criterion) {
     for number in 0..DIGESTS {
         let verdict = Verdict::new(ScanOutcome::Pass, Vec::new(), Some(now + SignedDuration::from_hours(1)));
         let tags = vec![(format!("harbor.example/node/analysis-{number}:1"), now + SignedDuration::from_hours(1))];
-        scans.put(digest(number), Scan { verdicts: vec![(hash, verdict)], manifests: Vec::new(), tags });
+        scans.put(digest(number), Scan { verdicts: vec![(hash, verdict)], tags, ..Scan::default() });
     }
     let held = resident() - before;
     println!("{DIGESTS} digests with a tag each: {held} MiB");

@@ -5,7 +5,7 @@ mod scans;
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-pub use scans::{Looked, Scan, ScanMemory, Scans};
+pub use scans::{Grace, Looked, Scan, ScanMemory, Scans};
 
 /// A namespaced object's place.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -36,7 +36,7 @@ pub use profile::{
     Security, Sidecar, TrustedPolicy, Want,
 };
 pub use quantity::Quantity;
-pub use scan::{FailOn, MaximumAge, ScanException, ScanPolicy, Unknowns, WithoutPackages};
+pub use scan::{FailOn, MaximumAge, OnUnknown, ScanException, ScanPolicy, Unknowns, WithoutPackages};
 pub use scanner::Scanner;
 pub use set::{ALSO, PolicyProblem, PolicySet};
 pub use tokens::TokenSettings;

@@ -21,7 +21,7 @@ pub use judge::judge;
 pub use judgement::Judgement;
 pub use mend::{MendProblem, mend};
 pub use object::OBJECT_RULES;
-pub use pod::{FIRM_RULES, HOME, POD_RULES, PodCase, PodRule, Stage, pod_findings, unclassified_fields};
+pub use pod::{FIRM_RULES, HOME, POD_RULES, PodCase, PodRule, Stage, pod_findings, scan_findings, unclassified_fields};
 pub use request::{REQUEST_RULES, TargetRef, target_of};
 pub use rule::{Control, RequestRule};
 pub use stored::stored_pod_refusals;

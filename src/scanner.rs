@@ -11,6 +11,7 @@ mod problem;
 mod registries;
 mod run;
 mod runner;
+mod settle;
 mod status;
 mod uses;
 mod wanted;

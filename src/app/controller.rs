@@ -90,7 +90,7 @@ pub(super) async fn start(
     };
     loops.spawn(orchestration(settings, &guard, archive).run(stopped.clone()));
     register(&mut loops, settings, &guard, recorder(), &stopped);
-    if let Some(scanning) = scanner::scanning(&settings.scans, &guard)? {
+    if let Some(scanning) = scanner::scanning(&settings.scans, &guard, recorder())? {
         loops.spawn(scanning.run(stopped.clone()));
     }
     loops.spawn(Guard::new(guard).run(stopped.clone(), synced));

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 
+use crate::cluster::Recorder;
 use crate::guard::GuardSettings;
 use crate::remote::Ways;
 use crate::scanner::{Child, ChildSettings, Runner, ScannerSettings, Scanning};
@@ -22,7 +23,11 @@ pub struct ScanTools {
 }
 
 /// The scanner, with what the guard has too; none where there is nothing to scan with.
-pub(super) fn scanning(tools: &ScanTools, guard: &GuardSettings) -> anyhow::Result<Option<Scanning>> {
+pub(super) fn scanning(
+    tools: &ScanTools,
+    guard: &GuardSettings,
+    recorder: Arc<Recorder>,
+) -> anyhow::Result<Option<Scanning>> {
     let Some(databases) = tools.databases.clone() else { return Ok(None) };
     let child = ChildSettings {
         program: std::env::current_exe().context("cannot tell which program this is")?,
@@ -40,6 +45,8 @@ pub(super) fn scanning(tools: &ScanTools, guard: &GuardSettings) -> anyhow::Resu
         cluster: guard.cluster.clone(),
         leadership: guard.leadership.clone(),
         policies: guard.policies.clone(),
+        scans: guard.scans.clone(),
+        recorder,
         runner: Arc::new(Runner::Child(child)),
         ways: Ways::plain(REGISTRY),
         metrics: guard.metrics.clone(),

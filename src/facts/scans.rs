@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::model::{Digest, ImageScanObject, PolicyHash, ScanOutcome, Verdict};
 
@@ -27,6 +27,19 @@ pub struct Scan {
     pub manifests: Vec<Digest>,
     /// Tags that stood for it, and until when that is believed.
     pub tags: Vec<(String, Timestamp)>,
+    /// Since when something in it fails.
+    pub failed_since: Option<Timestamp>,
+    /// Whose pods have run it before: uids of the pods' controllers.
+    pub ran_by: Vec<String>,
+}
+
+/// For whom an image that fails may be started all the same.
+#[derive(Debug, Clone, Copy)]
+pub struct Grace<'a> {
+    /// The uid of the controller whose pod it is.
+    pub controller: &'a str,
+    /// For how long from the first report that failed.
+    pub lasts: SignedDuration,
 }
 
 /// What is known of a digest.
@@ -57,6 +70,24 @@ impl Scans {
             found = found.filter(|found| until(found) <= until(verdict)).or(Some(verdict));
         }
         found.map_or(Looked::Unknown, Looked::Known)
+    }
+
+    /// Whether an image that fails may be started at `now` all the same, since pods of this controller ran it before it
+    /// failed, so long ago at most, and nothing in it fails that gets no grace.
+    pub fn is_in_grace(&self, digest: Digest, policy: PolicyHash, grace: Grace<'_>, now: Timestamp) -> bool {
+        let Some(scan) = self.known.get(&digest).filter(|scan| scan.ran_by.iter().any(|uid| uid == grace.controller))
+        else {
+            return false;
+        };
+        let may = |scan: &Scan| match scan.verdict(policy) {
+            Looked::Known(verdict) if verdict.outcome == ScanOutcome::Fail => {
+                !verdict.graceless && scan.failed_since.is_some_and(|since| now.duration_since(since) < grace.lasts)
+            }
+            Looked::Known(verdict) => verdict.admits(now),
+            Looked::Unknown => false,
+        };
+        let part = |digest: &Digest| self.known.get(digest).is_some_and(may);
+        if scan.manifests.is_empty() { may(scan) } else { scan.manifests.iter().all(part) }
     }
 
     /// What a tag is believed to stand for at `now`: the digest for which that is believed longest.
@@ -124,6 +155,8 @@ impl Scan {
             verdicts: status.verdicts.iter().map(|one| (one.policy, one.verdict.clone())).collect(),
             manifests: status.manifests.iter().map(|one| one.digest).collect(),
             tags: status.tags.iter().map(|tag| (tag.name.clone(), tag.until)).collect(),
+            failed_since: status.failed_since,
+            ran_by: status.ran_by.clone(),
         }
     }
 
@@ -182,6 +215,45 @@ mod tests {
         scans.remove(digest(1));
         assert_eq!(scans.look(digest(1), HASH, at("11:00:00")), Looked::Unknown);
         assert_eq!(scans.len(), 1);
+    }
+
+    #[test]
+    fn what_ran_before_goes_on_for_a_while_for_whom_it_ran_and_where_nothing_forbids_it() {
+        let failing = |graceless: bool, since: Option<&str>| Scan {
+            verdicts: vec![(HASH, Verdict { graceless, ..Verdict::new(ScanOutcome::Fail, Vec::new(), None) })],
+            failed_since: since.map(at),
+            ran_by: vec!["rs".to_owned()],
+            ..Scan::default()
+        };
+        let index = |parts: &[u8]| Scan {
+            manifests: parts.iter().map(|one| digest(*one)).collect(),
+            ran_by: vec!["rs".to_owned()],
+            ..Scan::default()
+        };
+        let mut scans = Scans::default();
+        scans.put(digest(1), failing(false, Some("10:00:00")));
+        scans.put(digest(2), failing(true, Some("10:00:00")));
+        scans.put(digest(3), failing(false, None));
+        scans.put(digest(4), of(ScanOutcome::Pass, "23:00:00"));
+        scans.put(digest(5), index(&[1, 4]));
+        scans.put(digest(6), index(&[2, 4]));
+        scans.put(digest(7), index(&[1, 9]));
+        for (what, asked, controller, hours, now, want) in [
+            ("it ran", 1, "rs", 2, "11:59:59", true),
+            ("the end", 1, "rs", 2, "12:00:00", false),
+            ("others", 1, "other", 2, "11:00:00", false),
+            ("no grace", 1, "rs", 0, "10:00:00", false),
+            ("known to be exploited", 2, "rs", 2, "11:00:00", false),
+            ("nobody knows since when", 3, "rs", 2, "11:00:00", false),
+            ("never seen to run", 4, "rs", 2, "11:00:00", false),
+            ("an index", 5, "rs", 2, "11:00:00", true),
+            ("with a part that gets none", 6, "rs", 2, "11:00:00", false),
+            ("with a part that nobody knows", 7, "rs", 2, "11:00:00", false),
+            ("not known", 8, "rs", 2, "11:00:00", false),
+        ] {
+            let grace = Grace { controller, lasts: SignedDuration::from_hours(hours) };
+            assert_eq!(scans.is_in_grace(digest(asked), HASH, grace, at(now)), want, "{what}");
+        }
     }
 
     #[test]

@@ -43,7 +43,7 @@ pub(super) async fn owned(
             None => over(cluster, namespace, pod.owner.clone()).await?,
         };
         let uid = pod.owner.uid.clone();
-        owned.push(OwnedPod { owner: over.owner.clone(), made: over.made(makeup), ..pod });
+        owned.push(OwnedPod { owner: over.owner.clone(), made: over.made(&makeup), ..pod });
         known.insert(uid, over);
     }
     Ok(Ok(owned))

@@ -6,8 +6,12 @@ use crate::model::Json;
 use crate::rules::HOME;
 
 /// A digest of all that decides what the containers of a pod or template run, of which the length is no one's to choose.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Makeup([u8; 32]);
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Makeup {
+    run: [u8; 32],
+    /// By which digests images with a tag are pinned, container by container: the beginning of a hash.
+    pins: Vec<Option<[u8; 8]>>,
+}
 
 /// Whether a pod is what its controllers make.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,21 +25,40 @@ pub(super) enum Made {
 impl Makeup {
     /// Of a pod or a template, which have a `spec`.
     pub(super) fn of(object: &Json<'_>) -> Self {
-        let mut digest = Sha256::new();
+        let (mut digest, mut pins) = (Sha256::new(), Vec::new());
         for list in LISTS {
             for container in object.at(&["spec", list]).map_or(&[][..], Json::items) {
                 digest.update(list);
                 for field in FIELDS {
                     let text = container.get(field).filter(|value| !value.is_unset());
-                    let text = text.map_or(String::new(), |value| as_written(field, value));
+                    let mut text = text.map_or(String::new(), |value| as_written(field, value));
+                    let pin = (*field == "image" && pins.len() < MOST_PINS).then(|| unpinned(&mut text));
+                    pins.extend(pin);
                     // Its length before each, so that no text can stand for two.
                     digest.update(text.len().to_be_bytes());
                     digest.update(text);
                 }
             }
         }
-        Makeup(digest.finalize().into())
+        Makeup { run: digest.finalize().into(), pins }
     }
+
+    /// Whether a pod of that makeup is what this template makes: admission pins images that the template does not.
+    pub(super) fn makes(&self, pod: &Makeup) -> bool {
+        let fits = |(own, its): (&Option<[u8; 8]>, &Option<[u8; 8]>)| own.is_none() || own == its;
+        self.run == pod.run && self.pins.len() == pod.pins.len() && self.pins.iter().zip(&pod.pins).all(fits)
+    }
+}
+
+/// Takes the digest from an image that has a tag, too, and gives what it is known by.
+fn unpinned(image: &mut String) -> Option<[u8; 8]> {
+    let at = image.find('@')?;
+    let tagged = image.get(..at)?.rsplit('/').next()?.contains(':');
+    let digest = Sha256::digest(image.get(at..)?).first_chunk::<8>().copied().filter(|_| tagged)?;
+    image.truncate(at);
+    // What is written as JSON ends with its quotation mark.
+    image.push('"');
+    Some(digest)
 }
 
 /// A field without what others add to a pod or take from it on the way from its template: the rules' remedies, and the
@@ -65,6 +88,9 @@ fn as_written(field: &str, value: &Json<'_>) -> String {
 const LISTS: &[&str] = &["initContainers", "containers"];
 
 const PROBES: [&str; 3] = ["livenessProbe", "readinessProbe", "startupProbe"];
+
+/// Of more containers than a pod may have, pins are compared as they are written.
+const MOST_PINS: usize = 64;
 
 /// What admission plugins add or mend (resources, mounts of tokens, security) is not among them.
 const FIELDS: &[&str] = &[
@@ -117,6 +143,9 @@ mod tests {
             (with("envFrom", json!([{"configMapRef": {"name": "c"}}])), false),
             (with("name", json!("b")), false),
             (with("image", json!("x:2")), false),
+            (with("image", json!("x:1@sha256:0")), true),
+            (with("image", json!("x@sha256:0")), false),
+            (with("image", json!("x:2@sha256:0")), false),
             (with("command", json!(["b", "c"])), false),
             (with("args", json!(["b"])), false),
             (with("args", json!(["bc"])), false),
@@ -132,7 +161,26 @@ mod tests {
         ] {
             let (pod, template) = (pod.to_string(), json!({"spec": {"containers": [container]}}).to_string());
             let of = |text: &str| Makeup::of(&parse(text.as_bytes()).unwrap());
-            assert_eq!(of(&pod) == of(&template), same, "{pod}");
+            assert_eq!(of(&template).makes(&of(&pod)), same, "{pod}");
+        }
+    }
+
+    #[test]
+    fn a_template_that_pins_its_image_makes_no_pod_with_another() {
+        let of = |image: &str| {
+            let text = json!({"spec": {"containers": [{"name": "a", "image": image}, {"name": "b", "image": "y:1"}]}});
+            Makeup::of(&parse(text.to_string().as_bytes()).unwrap())
+        };
+        for (template, pod, same) in [
+            ("x:1@sha256:0", "x:1@sha256:0", true),
+            ("x:1@sha256:0", "x:1@sha256:1", false),
+            ("x:1@sha256:0", "x:1", false),
+            ("x:1", "x:1@sha256:1", true),
+            ("x@sha256:0", "x@sha256:0", true),
+            ("x@sha256:0", "x@sha256:1", false),
+            ("r:5000/x@sha256:0", "r:5000/x@sha256:1", false),
+        ] {
+            assert_eq!(of(template).makes(&of(pod)), same, "{template} {pod}");
         }
     }
 

@@ -41,8 +41,8 @@ pub(super) struct Over {
 
 impl Over {
     /// Whether a pod of that makeup is what it makes.
-    pub(super) fn made(&self, pod: Makeup) -> Made {
-        if self.makes == Some(pod) { Made::ByItsOwner } else { Made::Otherwise }
+    pub(super) fn made(&self, pod: &Makeup) -> Made {
+        if self.makes.as_ref().is_some_and(|makes| makes.makes(pod)) { Made::ByItsOwner } else { Made::Otherwise }
     }
 }
 
@@ -305,7 +305,7 @@ mod tests {
                 [&stands, &above].map(|text| text.as_ref().map(|text| parse(text.as_bytes()).unwrap()));
             let over = owner(Some(kind), "own").over_pods(stands.as_ref(), above.as_ref());
             let pod = of("good").to_string();
-            assert_eq!(over.made(Makeup::of(&parse(pod.as_bytes()).unwrap())), want, "{stands:?} {above:?}");
+            assert_eq!(over.made(&Makeup::of(&parse(pod.as_bytes()).unwrap())), want, "{stands:?} {above:?}");
         }
     }
 

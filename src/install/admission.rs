@@ -120,16 +120,19 @@ fn configuration(place: &Place<'_>, hook: &Hook, settings: &Settings) -> Value {
         "admissionReviewVersions": ["v1"],
         "clientConfig": client(settings, path),
         "rules": hook.rows,
+        "namespaceSelector": match place.scope {
+            Scope::Namespaced(_) => json!({"matchExpressions": [
+                {"key": "kubernetes.io/metadata.name", "operator": "In", "values": place.namespaces},
+            ]}),
+            // As the API server writes it where nothing is said.
+            Scope::Cluster => json!({}),
+        },
         "matchPolicy": "Equivalent",
         "sideEffects": "None",
         "timeoutSeconds": TIMEOUT_SECONDS,
         // Mutating fails open: what it did not mend, the validating side refuses.
         "failurePolicy": if place.side == Registered::Mutating { "Ignore" } else { "Fail" },
     });
-    if let (Scope::Namespaced(_), Some(webhook)) = (place.scope, webhook.as_object_mut()) {
-        let guarded = json!({"key": "kubernetes.io/metadata.name", "operator": "In", "values": place.namespaces});
-        webhook.insert("namespaceSelector".to_owned(), json!({"matchExpressions": [guarded]}));
-    }
     // An empty list is not stored, and every `kubectl apply` would have something to say about it.
     if let (false, Some(webhook)) = (hook.conditions.is_empty(), webhook.as_object_mut()) {
         webhook.insert("matchConditions".to_owned(), json!(hook.conditions));

@@ -74,6 +74,7 @@ fn scanner_rules() -> Value {
         {"apiGroups": ["batch"], "resources": ["jobs", "cronjobs"], "verbs": ["list", "watch"]},
         {"apiGroups": [""], "resources": ["replicationcontrollers"], "verbs": ["list", "watch"]},
         {"apiGroups": [""], "resources": ["secrets"], "verbs": ["get"]},
+        {"apiGroups": [""], "resources": ["pods/status"], "verbs": ["patch"]},
     ])
 }
 

@@ -9,12 +9,18 @@ use super::{Want, checked};
 use crate::model::{self, FixState, PolicyHash, VulnerabilitySeverity};
 
 /// The section `scan` of a profile; what it leaves out is as Flamewarden ships it.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize, Serialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct ScanPolicy {
     /// Whether pods need a passing verdict for each of their images.
     #[serde(skip_serializing)]
     pub verdict: Want,
+    /// What becomes of a pod with an image of which nobody knows yet.
+    #[serde(skip_serializing)]
+    pub on_unknown: OnUnknown,
+    /// How long an image that ran before may go on being started once it fails, in hours; 0 for not at all.
+    #[serde(skip_serializing, deserialize_with = "grace")]
+    pub grace_hours: u16,
     /// What fails.
     pub fail_on: FailOn,
     /// What counts where a report says that it does not know.
@@ -34,6 +40,11 @@ pub struct ScanPolicy {
 }
 
 impl ScanPolicy {
+    /// How long an image that ran before may go on being started once it fails.
+    pub fn grace(&self) -> SignedDuration {
+        SignedDuration::from_hours(self.grace_hours.into())
+    }
+
     /// Which limits these are: what verdicts are found by.
     pub fn hash(&self) -> PolicyHash {
         // Numbers, texts and lists alone: writing them cannot fail.
@@ -42,6 +53,18 @@ impl ScanPolicy {
         hash.copy_from_slice(Sha256::digest(&text).get(..8).unwrap_or(&[0; 8]));
         PolicyHash(hash)
     }
+}
+
+/// What becomes of a pod with an image of which nobody knows yet.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum OnUnknown {
+    /// It is refused; whoever makes it tries again.
+    #[default]
+    Refuse,
+    /// It waits behind a gate that only a verdict lifts: for use beside FLAME's own orchestrator, which does not try
+    /// again.
+    Hold,
 }
 
 /// What fails. Severities are the lowest that fail, scores the lowest likewise; none is no limit.
@@ -117,6 +140,23 @@ pub struct MaximumAge {
     /// What each provider gave to the database, from when it was captured.
     #[serde(deserialize_with = "hours")]
     pub provider: u16,
+}
+
+impl Default for ScanPolicy {
+    fn default() -> Self {
+        ScanPolicy {
+            verdict: Want::default(),
+            on_unknown: OnUnknown::default(),
+            grace_hours: 72,
+            fail_on: FailOn::default(),
+            unknown: Unknowns::default(),
+            without_packages: WithoutPackages::default(),
+            deny: Vec::new(),
+            allow: Vec::new(),
+            exceptions: Vec::new(),
+            maximum_age_hours: MaximumAge::default(),
+        }
+    }
 }
 
 impl Default for FailOn {
@@ -250,6 +290,13 @@ fn score<'de, D: Deserializer<'de>>(from: D, most: f64) -> Result<Option<f64>, D
     }
 }
 
+fn grace<'de, D: Deserializer<'de>>(from: D) -> Result<u16, D::Error> {
+    match u16::deserialize(from)? {
+        hours @ 0..=720 => Ok(hours),
+        hours => Err(D::Error::custom(format!("{hours} hours of grace are out of reach; write 0 to 720"))),
+    }
+}
+
 fn hours<'de, D: Deserializer<'de>>(from: D) -> Result<u16, D::Error> {
     match u16::deserialize(from)? {
         hours @ 1..=8760 => Ok(hours),
@@ -279,6 +326,8 @@ mod tests {
             ("failOn: {cvss: 10.1}".to_owned(), "10.1 is out of reach; write 0 to 10"),
             ("failOn: {cvss: .nan}".to_owned(), "out of reach"),
             ("failOn: {epss: 1.5}".to_owned(), "1.5 is out of reach; write 0 to 1"),
+            ("graceHours: 721".to_owned(), "721 hours of grace are out of reach; write 0 to 720"),
+            ("onUnknown: wait".to_owned(), "unknown variant `wait`"),
             ("unknown: {fixState: perhaps}".to_owned(), "unknown variant `perhaps`"),
             ("deny: [CVE 2026]".to_owned(), "is no id; write it as Grype does"),
             ("allow: ['*']".to_owned(), "is no id"),

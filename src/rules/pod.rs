@@ -46,6 +46,7 @@ mod volumes;
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 
+pub(super) use image_scan::is_held;
 pub use published::unclassified_fields;
 pub use run_as_non_root::HOME;
 
@@ -148,6 +149,14 @@ pub const FIRM_RULES: &[&str] = &[
     grace_period::RULE.id,
     host_namespaces::RULE.id,
 ];
+
+/// What keeps a pod from running that waits for verdicts on its images: nothing, where all of it is mended by pinning.
+pub fn scan_findings(pod: &PodView<'_>, profile: &Profile, scans: ScanKnowledge<'_>, now: Timestamp) -> Vec<Finding> {
+    let app = pod.label("app").unwrap_or_default();
+    let case = PodCase { profile, app, stage: Stage::Stored, scans, now };
+    let found = image_scan::findings(pod, &case).into_iter();
+    found.map(|finding| image_scan::RULE.stamped(finding)).collect()
+}
 
 /// Everything that the built-in rules have to say of a guarded pod.
 pub fn pod_findings(

@@ -15,6 +15,7 @@ use super::errand::{Errand, Evidence};
 use super::plan::Step;
 use super::registries::Registries;
 use super::runner::Runner;
+use super::settle::Settler;
 use super::{judge, status};
 use crate::cluster::{Cluster, ClusterProblem, Kind};
 use crate::facts::Place;
@@ -27,6 +28,7 @@ use crate::telemetry::{Metrics, whole};
 #[derive(Clone)]
 pub(super) struct Actor {
     pub(super) cluster: Cluster,
+    pub(super) settler: Settler,
     pub(super) policies: Arc<PolicySet>,
     pub(super) settings: Arc<Scanner>,
     pub(super) registries: Arc<Registries>,
@@ -43,6 +45,8 @@ pub(super) enum Outcome {
     Stored(Vec<ImageScanObject>),
     /// An index was looked up for the platforms that there are, and these are stored now.
     LookedUp(Digest, Vec<ImageScanObject>),
+    /// A pod was let go, or told why not.
+    Settled,
     /// The report of this image is not at hand; it is to be scanned again.
     WithoutReport(Digest),
     /// It failed, and what is stored now says so.
@@ -56,6 +60,7 @@ impl Actor {
             Step::LookUp { name, secrets } => self.look_up(&name, &secrets).await,
             Step::Scan { scan, secrets } => self.scan(*scan, &secrets).await,
             Step::Judge(scan) => self.judge(*scan).await,
+            Step::Settle { pod, uid } => self.settler.settle(&pod, &uid).await,
             Step::Remember(scan, new) => {
                 let remembering = status::remembering(scan.status.clone(), new);
                 self.write(&scan, &remembering, None).await.map(|stored| Outcome::Stored(vec![stored]))
@@ -243,14 +248,17 @@ fn of_that_image(evidence: Evidence, digest: Digest) -> Result<Evidence, String>
     }
 }
 
-/// Whether a node can run images of a platform; variants are left to the node.
+/// Whether a node may choose an image of a platform. Variants are left to the node, and so are the older architectures
+/// that its processor knows: containerd's `platforms` takes these where an index has nothing better.
 fn runs_on(platform: &str, nodes: &BTreeSet<String>) -> bool {
     let mut parts = platform.split('/');
-    let base = (parts.next(), parts.next());
-    nodes.iter().any(|node| {
-        let mut parts = node.split('/');
-        base == (parts.next(), parts.next())
-    })
+    let (os, architecture) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+    let known = match architecture {
+        "386" => "amd64",
+        "arm" => "arm64",
+        same => same,
+    };
+    [architecture, known].into_iter().any(|architecture| nodes.contains(&format!("{os}/{architecture}")))
 }
 
 fn no_platform(given: &[PlatformManifest], nodes: &BTreeSet<String>) -> String {
@@ -282,3 +290,28 @@ pub(super) const KEPT: crate::model::Keep = &[
 const OBJECT: usize = 1 << 20;
 /// For all questions to a registry that belong to one image.
 pub(super) const REGISTRY: Duration = Duration::from_secs(30);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_node_runs_its_own_platform_with_its_variants_and_older_ones() {
+        let nodes = |names: &[&str]| -> BTreeSet<String> { names.iter().map(|name| (*name).to_owned()).collect() };
+        for (platform, node, want) in [
+            ("linux/amd64", "linux/amd64", true),
+            ("linux/amd64/v2", "linux/amd64", true),
+            ("linux/386", "linux/amd64", true),
+            ("linux/arm/v7", "linux/arm64", true),
+            ("linux/arm64/v8", "linux/arm64", true),
+            ("linux/arm64", "linux/arm", false),
+            ("linux/arm64", "linux/amd64", false),
+            ("windows/amd64", "linux/amd64", false),
+            ("linux", "linux/amd64", false),
+        ] {
+            assert_eq!(runs_on(platform, &nodes(&[node])), want, "{platform} {node}");
+        }
+        assert!(runs_on("linux/arm64", &nodes(&["linux/amd64", "linux/arm64"])));
+        assert!(!runs_on("linux/amd64", &nodes(&[])));
+    }
+}

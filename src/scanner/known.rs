@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::uses::{Use, uses};
+use super::uses::{Held, Use, held, uses};
 use crate::cluster::{Change, Kind};
 use crate::facts::Place;
 use crate::model::{Digest, ImageScanObject};
@@ -15,6 +15,7 @@ use crate::policy::PolicySet;
 #[derive(Debug, Default)]
 pub(super) struct Known {
     uses: BTreeMap<(Kind, Place), Vec<Use>>,
+    held: BTreeMap<Place, Held>,
     scans: BTreeMap<Digest, ImageScanObject>,
     /// What was seen of lists that have begun; what is missing at their end is gone.
     listings: BTreeMap<(Kind, String), BTreeSet<Place>>,
@@ -47,6 +48,11 @@ impl Known {
     fn put(&mut self, kind: Kind, place: Place, object: &Value, policies: &PolicySet) {
         if kind != Kind::ImageScan {
             let used = uses(kind, &place.namespace, object, policies);
+            match held(kind, object, policies) {
+                Some(held) => self.held.insert(place.clone(), held),
+                None if kind == Kind::Pod => self.held.remove(&place),
+                None => None,
+            };
             if used.is_empty() {
                 self.uses.remove(&(kind, place));
             } else {
@@ -65,6 +71,9 @@ impl Known {
             ImageScanObject::digest_of(&place.name).map(|digest| self.scans.remove(&digest));
         } else {
             self.uses.remove(&(kind, place.clone()));
+            if kind == Kind::Pod {
+                self.held.remove(place);
+            }
         }
     }
 
@@ -76,6 +85,7 @@ impl Known {
         } else {
             let is_of = |of: &Kind, place: &Place| of == kind && place.namespace == *namespace;
             self.uses.retain(|(of, place), _| !is_of(of, place) || seen.contains(place));
+            self.held.retain(|place, _| !is_of(&Kind::Pod, place) || seen.contains(place));
         }
     }
 
@@ -87,6 +97,11 @@ impl Known {
     /// Whether these lists were all seen whole.
     pub(super) fn has_seen(&self, lists: &BTreeSet<(Kind, String)>) -> bool {
         lists.is_subset(&self.listed)
+    }
+
+    /// The pods that wait for verdicts on their images.
+    pub(super) fn held(&self) -> &BTreeMap<Place, Held> {
+        &self.held
     }
 
     /// The images that objects ask to run.

@@ -6,9 +6,10 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::judge::profiles;
 use super::known::Known;
+use super::uses::Held;
 use super::wanted::{Wanted, wanted};
-use crate::facts::Place;
-use crate::model::{Digest, ImageScanObject, PolicyHash, ScanOutcome};
+use crate::facts::{Place, Scans};
+use crate::model::{Digest, ImageRef, ImageScanObject, PolicyHash, ScanOutcome};
 use crate::policy::{PolicySet, Scanner};
 
 /// One thing to do.
@@ -30,6 +31,13 @@ pub(super) enum Step {
     },
     /// Hold the stored report against the limits in force.
     Judge(Box<ImageScanObject>),
+    /// Let a pod go that waits for verdicts, or tell why it has to wait.
+    Settle {
+        /// The pod.
+        pod: Place,
+        /// Its uid.
+        uid: String,
+    },
     /// Remember whose pods have run it.
     Remember(Box<ImageScanObject>, BTreeSet<String>),
 }
@@ -41,6 +49,8 @@ pub(super) enum Task {
     Name(String),
     /// The object of a digest is written.
     Image(Digest),
+    /// A pod that waits is let go.
+    Pod(Place),
 }
 
 /// What is known besides, by the process alone.
@@ -56,6 +66,8 @@ pub(super) struct Memory {
     pub(super) looked_up_for: BTreeMap<Digest, BTreeSet<String>>,
     /// Images whose report is not at hand any more.
     pub(super) without_report: BTreeSet<Digest>,
+    /// What was told of pods that wait, by uid: the answers on their images then.
+    pub(super) told: BTreeMap<String, Vec<ScanOutcome>>,
 }
 
 /// What is being done.
@@ -72,6 +84,7 @@ impl Step {
     pub(super) fn task(&self) -> Task {
         match self {
             Step::LookUp { name, .. } => Task::Name(name.clone()),
+            Step::Settle { pod, .. } => Task::Pod(pod.clone()),
             Step::Scan { scan, .. } | Step::Judge(scan) | Step::Remember(scan, _) => Task::Image(scan.digest),
         }
     }
@@ -83,19 +96,15 @@ impl Step {
 }
 
 /// All that is to be done at `now`, the most urgent first.
-pub(super) fn plan(
-    known: &Known,
-    memory: &Memory,
-    policies: &PolicySet,
-    settings: &Scanner,
-    now: Timestamp,
-) -> Vec<Step> {
+pub(super) fn plan(known: &Known, scans: &Scans, memory: &Memory, policies: &PolicySet, now: Timestamp) -> Vec<Step> {
+    let Some(settings) = &policies.scanner else { return Vec::new() };
     let view = View { known, memory, settings, tags: known.tags(now), now };
     let wanted = wanted(known, policies, now);
     let mut steps: Vec<Step> = wanted.names.iter().filter_map(|(name, secrets)| view.look_up(name, secrets)).collect();
+    steps.extend(known.held().iter().filter_map(|(place, held)| settle(place, held, scans, memory, now)));
     let hashes: BTreeSet<PolicyHash> = profiles(policies).into_keys().collect();
     let newest = known.scans().values().filter_map(|scan| scan.status.database_built).max();
-    let mut scans = Vec::new();
+    let mut due = Vec::new();
     for (digest, scan) in known.scans() {
         if !scan.status.manifests.is_empty() {
             steps.extend(view.remember(scan, &wanted));
@@ -103,22 +112,41 @@ pub(super) fn plan(
         }
         if let Some(urgency) = view.is_due(scan, wanted.images.contains_key(digest), newest) {
             let secrets = wanted.images.get(digest).cloned().unwrap_or_default();
-            scans.push((urgency, Step::Scan { scan: Box::new(scan.clone()), secrets }));
+            due.push((urgency, Step::Scan { scan: Box::new(scan.clone()), secrets }));
         } else if view.is_to_judge(scan, &hashes) {
             steps.push(Step::Judge(Box::new(scan.clone())));
         } else {
             steps.extend(view.remember(scan, &wanted));
         }
     }
-    scans.sort_by_key(|(urgency, _)| *urgency);
+    due.sort_by_key(|(urgency, _)| *urgency);
     let under_way = memory.busy.values().filter(|doing| **doing == Doing::Scan).count();
     let free = usize::from(settings.concurrency).saturating_sub(under_way);
     let is_free = |step: &Step| {
         !memory.busy.contains_key(&step.task()) && memory.rests.get(&step.task()).is_none_or(|(until, _)| *until <= now)
     };
     steps.retain(is_free);
-    let scans = scans.into_iter().map(|(_, step)| step).filter(is_free).take(free);
+    let scans = due.into_iter().map(|(_, step)| step).filter(is_free).take(free);
     steps.into_iter().chain(scans).collect()
+}
+
+/// A pod that waits is looked at when all its images may run, and when the answers on them are others than were told.
+fn settle(place: &Place, held: &Held, scans: &Scans, memory: &Memory, now: Timestamp) -> Option<Step> {
+    let answers = answers(held, scans, now);
+    let may_go = answers.iter().all(|answer| matches!(answer, ScanOutcome::Pass | ScanOutcome::Excepted));
+    let is_new =
+        answers.iter().any(|answer| *answer != ScanOutcome::NoResult) && memory.told.get(&held.uid) != Some(&answers);
+    (may_go || is_new).then(|| Step::Settle { pod: place.clone(), uid: held.uid.clone() })
+}
+
+/// The answer on each image of a pod that waits.
+pub(super) fn answers(held: &Held, scans: &Scans, now: Timestamp) -> Vec<ScanOutcome> {
+    let answer = |image: &String| {
+        let Ok(image) = ImageRef::parse(image) else { return ScanOutcome::NoResult };
+        let digest = image.digest.map_or_else(|| scans.resolved(&image.tagged(), now), Digest::parse);
+        digest.map_or(ScanOutcome::NoResult, |digest| scans.look(digest, held.policy, now).outcome(now))
+    };
+    held.images.iter().map(answer).collect()
 }
 
 /// How urgent a scan is: first what nobody has looked at yet.

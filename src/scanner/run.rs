@@ -16,11 +16,13 @@ use tracing::{debug, warn};
 
 use super::act::{Actor, Outcome};
 use super::known::Known;
-use super::plan::{Memory, Step, Task, plan};
+use super::plan::{Memory, Step, Task, answers, plan};
 use super::registries::Registries;
 use super::runner::Runner;
+use super::settle::Settler;
 use super::watches::Watches;
-use crate::cluster::{Cluster, ClusterProblem, Kind, Leadership};
+use crate::cluster::{Cluster, ClusterProblem, Kind, Leadership, Recorder};
+use crate::facts::ScanMemory;
 use crate::model::Backoff;
 use crate::policy::PolicySet;
 use crate::remote::Ways;
@@ -35,6 +37,10 @@ pub struct ScannerSettings {
     pub leadership: Leadership,
     /// The policies in force.
     pub policies: Arc<ArcSwap<PolicySet>>,
+    /// What is known of scans, as admission knows it.
+    pub scans: Arc<ScanMemory>,
+    /// Tells of pods that have to wait.
+    pub recorder: Arc<Recorder>,
     /// Who makes scans.
     pub runner: Arc<Runner>,
     /// How registries are reached.
@@ -118,7 +124,8 @@ impl Session {
                     Err(problem) => warn!(%problem, "a step of the scanner broke off"),
                 },
                 _ = nodes.tick() => is_time = true,
-                () = tokio::time::sleep(LOOK_AGAIN) => {}
+                // What admission knows of scans comes by a watch of its own.
+                () = tokio::time::sleep(if self.known.held().is_empty() { LOOK_AGAIN } else { LOOK_SOON }) => {}
             }
             if is_time {
                 self.look_at_nodes().await;
@@ -136,12 +143,21 @@ impl Session {
     /// Starts every step that is due.
     fn start(&mut self) {
         let Some(settings) = &self.policies.scanner else { return };
+        let there: BTreeSet<&String> = self.known.held().values().map(|held| &held.uid).collect();
+        self.memory.told.retain(|uid, _| there.contains(uid));
         let knows = self.known.has_seen(self.watches.lists()) && !self.memory.platforms.is_empty();
         if !knows || !self.settings.leadership.holds() {
             return;
         }
+        let settler = Settler {
+            cluster: self.settings.cluster.clone(),
+            policies: self.policies.clone(),
+            scans: self.settings.scans.clone(),
+            recorder: self.settings.recorder.clone(),
+        };
         let actor = Actor {
             cluster: self.settings.cluster.clone(),
+            settler,
             policies: self.policies.clone(),
             settings: Arc::new(settings.clone()),
             registries: self.registries.clone(),
@@ -149,12 +165,20 @@ impl Session {
             metrics: self.settings.metrics.clone(),
             platforms: self.memory.platforms.clone(),
         };
-        for step in plan(&self.known, &self.memory, &self.policies, settings, Timestamp::now()) {
+        let now = Timestamp::now();
+        let steps = plan(&self.known, &self.settings.scans.read(), &self.memory, &self.policies, now);
+        for step in steps {
             // Others are begun when these have ended.
             if self.memory.busy.len() >= STEPS {
                 break;
             }
             debug!(?step, "scanner acts");
+            if let Step::Settle { pod, uid } = &step
+                && let Some(held) = self.known.held().get(pod)
+            {
+                let told = answers(held, &self.settings.scans.read(), now);
+                self.memory.told.insert(uid.clone(), told);
+            }
             let (task, actor) = (step.task(), actor.clone());
             self.memory.busy.insert(task.clone(), step.doing());
             self.steps.spawn(async move { (task, to_its_end(actor, step).await) });
@@ -176,13 +200,19 @@ impl Session {
                 self.memory.rests.remove(&task);
                 stored
             }
+            Outcome::Settled => {
+                self.memory.rests.remove(&task);
+                Vec::new()
+            }
             Outcome::WithoutReport(digest) => {
                 self.memory.without_report.insert(digest);
                 Vec::new()
             }
             Outcome::Failed(problem, stored) => {
                 let failures = self.memory.rests.get(&task).map_or(0, |(_, failures)| *failures) + 1;
-                let pause = SignedDuration::try_from(BACKOFF.after(failures)).unwrap_or(SignedDuration::ZERO);
+                // The webhook may hear of a verdict a moment later.
+                let backoff = if matches!(task, Task::Pod(_)) { SOON } else { BACKOFF };
+                let pause = SignedDuration::try_from(backoff.after(failures)).unwrap_or(SignedDuration::ZERO);
                 warn!(?task, problem, failures, "what is known of an image's scan stays as it is");
                 self.memory.rests.insert(task, (Timestamp::now() + pause, failures));
                 stored.map(|scan| *scan).into_iter().collect()
@@ -217,6 +247,9 @@ async fn platforms(cluster: &Cluster) -> Result<BTreeSet<String>, ClusterProblem
 const BACKOFF: Backoff = Backoff::new(Duration::from_secs(2), Duration::from_secs(5 * 60));
 /// Ends of verdicts and of rests are seen within this time.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
+/// A pod that waits is to start within a second of its verdict.
+const LOOK_SOON: Duration = Duration::from_millis(200);
+const SOON: Backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(5));
 /// New platforms come seldom.
 const NODES: Duration = Duration::from_secs(60);
 /// Steps side by side; of scans the settings say how many.

@@ -6,8 +6,8 @@ use serde_json::Value;
 
 use crate::cluster::Kind;
 use crate::facts::Place;
-use crate::model::labels::{APP, COMPONENT};
-use crate::model::{AnalysisObject, Keep};
+use crate::model::labels::{APP, COMPONENT, SCAN_GATE};
+use crate::model::{AnalysisObject, Keep, PolicyHash};
 use crate::policy::{PolicySet, Profile};
 
 /// One image that an object asks to run.
@@ -41,6 +41,8 @@ macro_rules! kept {
             &["metadata", "name"],
             &["metadata", "namespace"],
             &["metadata", "resourceVersion"],
+            &["metadata", "uid"],
+            &["metadata", "deletionTimestamp"],
             &["metadata", "ownerReferences"],
             &[$($at,)* "metadata", "labels"],
             &[$($at,)* "spec", "containers"],
@@ -49,6 +51,7 @@ macro_rules! kept {
             &[$($at,)* "spec", "volumes"],
             &[$($at,)* "spec", "imagePullSecrets"],
             &[$($at,)* "spec", "nodeName"],
+            &[$($at,)* "spec", "schedulingGates"],
         ]
     };
 }
@@ -56,6 +59,30 @@ macro_rules! kept {
 const POD: Keep = kept![];
 const TEMPLATE: Keep = kept!["spec", "template"];
 const CRON: Keep = kept!["spec", "jobTemplate", "spec", "template"];
+
+/// A pod that waits for verdicts on its images.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Held {
+    /// Its uid.
+    pub(super) uid: String,
+    /// Its images, as they are written there.
+    pub(super) images: Vec<String>,
+    /// The hash of the limits that it is held to.
+    pub(super) policy: PolicyHash,
+}
+
+/// The pod, if it is one that waits.
+pub(super) fn held(kind: Kind, object: &Value, policies: &PolicySet) -> Option<Held> {
+    let gates = object.pointer("/spec/schedulingGates")?.as_array()?;
+    let has_gate = gates.iter().any(|gate| gate.get("name").and_then(Value::as_str) == Some(SCAN_GATE));
+    if kind != Kind::Pod || !has_gate || object.pointer("/metadata/deletionTimestamp").is_some_and(Value::is_string) {
+        return None;
+    }
+    let label = |key: &str| object.pointer("/metadata/labels")?.get(key)?.as_str();
+    let profile = policies.profile_for(label(COMPONENT), label(APP))?;
+    let uid = object.pointer("/metadata/uid")?.as_str()?.to_owned();
+    Some(Held { uid, images: images(object).collect(), policy: profile.scan_hash() })
+}
 
 /// The images that an object asks to run, if it is one that a profile guards.
 pub(super) fn uses(kind: Kind, namespace: &str, object: &Value, policies: &PolicySet) -> Vec<Use> {

@@ -1,6 +1,7 @@
 //! Flamewarden with its gate shut: a registry, a database, a webhook and a controller that scans by child processes.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use flamewarden::install::{Certificates, Endpoint, Settings, manifests};
@@ -8,7 +9,7 @@ use flamewarden::policy::PolicySet;
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use tokio::sync::OnceCell;
+use tokio::sync::{Mutex, OnceCell, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use crate::advisories::advisories;
 use crate::caller::Refusal;
@@ -18,8 +19,8 @@ use crate::flamewarden::{
 };
 use crate::grype::{database, programs};
 use crate::image::Image;
-use crate::part::Part;
-use crate::registry::Registry;
+use crate::part::{Part, Recipe};
+use crate::registry::{Access, Registry};
 use crate::samples::{RELEASE, openssl};
 use crate::shared::{Cluster, PATIENCE, cluster, wait_until};
 
@@ -27,10 +28,16 @@ use crate::shared::{Cluster, PATIENCE, cluster, wait_until};
 pub(crate) struct Gate {
     pub(crate) cluster: &'static Cluster,
     pub(crate) registry: Registry,
+    /// One for those who have its password.
+    pub(crate) private: Registry,
     pub(crate) webhook: Part,
-    pub(crate) controller: Part,
+    pub(crate) controller: Mutex<Part>,
+    /// What the controller logs.
+    log: PathBuf,
     folder: PathBuf,
-    _databases: TempDir,
+    databases: TempDir,
+    /// What the section `scan` says more than usual.
+    turn: RwLock<String>,
 }
 
 /// The guarded namespaces; a test takes one for itself.
@@ -48,10 +55,10 @@ pub(crate) async fn gate() -> &'static Gate {
 impl Gate {
     async fn start() -> Gate {
         let cluster = cluster().await;
-        let registry = Registry::start().await;
+        let (registry, private) = (Registry::start().await, Registry::with(Access::Private).await);
         let databases = database(&advisories(SignedDuration::from_hours(1)));
         let folder = cluster.plane.folder().join("gate");
-        let files = policy_files(&registry.host);
+        let files = policy_files(&registry.host, &private.host);
         write_policies(&folder.join("policies"), &files);
         for namespace in NAMESPACES {
             cluster.namespace_named(namespace).await;
@@ -68,14 +75,87 @@ impl Gate {
         answers(&mut webhook, ports[1]).await;
         apply(cluster, &configurations).await;
         settled(&cluster.admin).await;
-        Gate { cluster, registry, webhook, controller, folder, _databases: databases }
+        let (log, controller, turn) = (controller.recipe().log.clone(), Mutex::new(controller), RwLock::default());
+        Gate { cluster, registry, private, webhook, controller, log, folder, databases, turn }
+    }
+
+    /// For tests that are content with the policies as they are installed.
+    pub(crate) async fn unchanged(&self) -> RwLockReadGuard<'_, String> {
+        loop {
+            let turn = self.turn.read().await;
+            if turn.is_empty() {
+                return turn;
+            }
+            // A test that has failed left them.
+            drop(turn);
+            drop(self.changed("").await);
+        }
+    }
+
+    /// For tests that want all to themselves: with this in the section `scan` of the analyses' profile.
+    pub(crate) async fn changed(&self, scan: &str) -> RwLockWriteGuard<'_, String> {
+        let mut turn = self.turn.write().await;
+        for file in ["wait", "other"] {
+            let _ = fs::remove_file(self.databases.path().join(file));
+        }
+        if *turn != scan {
+            scan.clone_into(&mut turn);
+            self.put_in_force(scan).await;
+        }
+        turn
+    }
+
+    async fn put_in_force(&self, scan: &str) {
+        let logs = [&self.webhook.recipe().log, &self.log];
+        let changes = |log: &PathBuf| fs::read_to_string(log).unwrap().matches("changed policies in force").count();
+        let before = logs.map(changes);
+        let mut files = policy_files(&self.registry.host, &self.private.host);
+        files[0].1 = files[0].1.replace("    verdict: required\n", &format!("    verdict: required\n{scan}"));
+        write_policies(&self.folder.join("policies"), &files);
+        for (log, before) in logs.into_iter().zip(before) {
+            wait_until("the changed policies are in force", PATIENCE, async || (changes(log) > before).then_some(()))
+                .await;
+        }
+    }
+
+    /// Keeps Grype from beginning until the file that is given is gone.
+    pub(crate) fn grype_waits(&self) -> PathBuf {
+        let file = self.databases.path().join("wait");
+        fs::write(&file, "").unwrap();
+        file
+    }
+
+    /// Has Grype scan this image whatever it is asked for, until the file that is given is gone.
+    pub(crate) fn grype_scans_only(&self, image: &str) -> PathBuf {
+        let file = self.databases.path().join("other");
+        fs::write(&file, image).unwrap();
+        file
+    }
+
+    /// Replaces the database by one with other advisories.
+    pub(crate) fn know(&self, advisories: &Value) {
+        let newer = database(advisories);
+        let (from, to) = (newer.path().join("6"), self.databases.path().join("6"));
+        for file in fs::read_dir(&from).unwrap() {
+            let file = file.unwrap();
+            let beside = to.join("newer");
+            fs::copy(file.path(), &beside).unwrap();
+            fs::rename(beside, to.join(file.file_name())).unwrap();
+        }
+    }
+
+    /// Kills the controller as a node that fails does, and starts it again.
+    pub(crate) async fn kill_controller(&self) {
+        let mut controller = self.controller.lock().await;
+        controller.signal("KILL");
+        controller.wait();
+        let recipe = controller.recipe().clone();
+        *controller = Part::start(recipe);
     }
 
     /// Pushes Debian with this version of OpenSSL; before 3.0.12-1 it has a critical hole with a fix.
     pub(crate) async fn debian(&self, repository: &str, version: &str) -> String {
-        let list = openssl(version);
-        let image = Image::of("linux/amd64", &[RELEASE, ("var/lib/dpkg/status", &list)]);
-        self.registry.push(&format!("node/{repository}"), &image).await
+        self.registry.push(&format!("node/{repository}"), &debian(repository, version)).await
     }
 
     /// What is stored of an image's scan, once it is as a test wants it.
@@ -93,10 +173,31 @@ impl Gate {
         .await
     }
 
+    /// Pushes Debian with this version of OpenSSL under a tag, from which it takes another's away.
+    pub(crate) async fn tagged(&self, repository: &str, tag: &str, version: &str) -> (String, String) {
+        let image = debian(repository, version);
+        let by_digest = self.registry.push(&format!("node/{repository}"), &image).await;
+        (self.registry.tag(&format!("node/{repository}"), tag, &image.manifest).await, by_digest)
+    }
+
     /// Makes an analysis's pod.
     pub(crate) async fn pod(&self, namespace: &str, id: &str, image: &str) -> Result<Value, Refusal> {
         let path = format!("/api/v1/namespaces/{namespace}/pods");
         self.cluster.admin.create(&path, &analysis(id, image)).await
+    }
+
+    /// Waits until an analysis's pod is let in: the webhook hears of a verdict a moment after it is stored.
+    pub(crate) async fn admitted(&self, namespace: &str, id: &str, image: &str) -> Value {
+        wait_until(&format!("{image} is let in"), PATIENCE, async || self.pod(namespace, id, image).await.ok()).await
+    }
+
+    /// Waits until an analysis's pod is refused for this; gives the whole message.
+    pub(crate) async fn refused(&self, namespace: &str, id: &str, image: &str, told: &str) -> String {
+        wait_until(&format!("{image} is refused: {told}"), PATIENCE, async || {
+            let refused = self.pod(namespace, id, image).await.err()?;
+            refused.message.contains(told).then_some(refused.message)
+        })
+        .await
     }
 
     /// Makes an analysis's Deployment.
@@ -122,11 +223,22 @@ impl Gate {
     /// Waits until the controller has logged a line with both texts.
     pub(crate) async fn logged(&self, one: &str, other: &str) {
         wait_until(&format!("the controller logs {one} … {other}"), PATIENCE, async || {
-            let log = fs::read_to_string(&self.controller.recipe().log).unwrap();
+            let log = fs::read_to_string(&self.log).unwrap();
             log.lines().any(|line| line.contains(one) && line.contains(other)).then_some(())
         })
         .await;
     }
+}
+
+/// No other repository has the same bytes, which would be scanned already.
+fn debian(repository: &str, version: &str) -> Image {
+    debian_for("linux/amd64", repository, version)
+}
+
+/// The same for another platform.
+pub(crate) fn debian_for(platform: &str, repository: &str, version: &str) -> Image {
+    let list = openssl(version);
+    Image::of(platform, &[RELEASE, ("var/lib/dpkg/status", &list), ("etc/motd", repository)])
 }
 
 /// An analysis's pod.
@@ -146,10 +258,24 @@ pub(crate) fn path(image: &str) -> String {
 }
 
 /// The controller, with Grype.
-fn scanning(cluster: &Cluster, folder: &Path, databases: &Path) -> crate::part::Recipe {
+fn scanning(cluster: &Cluster, folder: &Path, databases: &Path) -> Recipe {
     let mut recipe = controller_recipe(cluster, folder, "policies", "gate");
+    // Beside the databases, which Grype may read: that and little else.
+    let (real, grype) = (databases.join("grype"), databases.join("grype.sh"));
+    fs::copy(programs().join("grype"), &real).unwrap();
+    let place = databases.display();
+    let script = format!(
+        "#!/bin/sh\nwhile [ -e {place}/wait ]; do sleep 0.1; done\n\
+         if [ -e {place}/other ]; then shift; read -r other < {place}/other; set -- \"registry:$other\" \"$@\"; fi\n\
+         exec {} \"$@\"\n",
+        real.display()
+    );
+    fs::write(&grype, script).unwrap();
+    for program in [&real, &grype] {
+        fs::set_permissions(program, fs::Permissions::from_mode(0o755)).unwrap();
+    }
     recipe.arguments.extend([
-        format!("--grype={}", programs().join("grype").display()),
+        format!("--grype={}", grype.display()),
         format!("--grype-database={}", databases.display()),
         format!("--scan-folder={}", folder.join("scans").display()),
     ]);
@@ -157,7 +283,7 @@ fn scanning(cluster: &Cluster, folder: &Path, databases: &Path) -> crate::part::
 }
 
 /// The shipped profiles with verdicts asked for, and an installation with that registry.
-fn policy_files(registry: &str) -> Vec<(String, String)> {
+fn policy_files(registry: &str, private: &str) -> Vec<(String, String)> {
     let shipped = |name: &str| fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("policies").join(name));
     let asking = |name: &str| {
         let text = shipped(name).unwrap();
@@ -166,10 +292,10 @@ fn policy_files(registry: &str) -> Vec<(String, String)> {
     let namespaces = NAMESPACES.map(|name| format!("{{name: {name}, tenancy: shared}}")).join(", ");
     let installation = format!(
         "apiVersion: flamewarden.dev/v1alpha1\nkind: Installation\nspec:\n  namespaces: [{namespaces}]\n\
-         \x20 analysisRegistries: ['{registry}/node']\n  gatewayImages: ['{registry}/gateways/']\n\
+         \x20 analysisRegistries: ['{registry}/node', '{private}/node']\n  gatewayImages: ['{registry}/gateways/']\n\
          \x20 creators: ['{CREATOR}']\n---\n\
-         apiVersion: flamewarden.dev/v1alpha1\nkind: Scanner\nspec:\n  insecureRegistries: ['{registry}']\n\
-         \x20 timeoutSeconds: 60\n  administrators: [security]\n"
+         apiVersion: flamewarden.dev/v1alpha1\nkind: Scanner\nspec:\n  insecureRegistries: ['{registry}', '{private}']\n\
+         \x20 timeoutSeconds: 60\n  tagSeconds: 6\n  administrators: [security]\n"
     );
     vec![
         ("flame-analysis.yaml".to_owned(), asking("flame-analysis.yaml")),

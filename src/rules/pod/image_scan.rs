@@ -1,14 +1,19 @@
 //! Rule `image-scan`: an image runs only with a passing scan of exactly its bytes.
 //!
 //! Why: what nobody has looked at may hold known holes, and a tag can be moved to other content. Remedy: a tag that is
-//! known to stand for a digest with a passing scan is pinned to it.
+//! known to stand for a digest with a passing scan is pinned to it; with `onUnknown: hold`, a pod of which not all is known
+//! yet gets a gate that only a verdict lifts. An image that fails since not long ago goes on being started by the
+//! controllers whose pods ran it before.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use super::{BOTH, PodCase, PodRule};
-use crate::facts::{Looked, Scans};
-use crate::model::{Digest, Edit, FieldPath, Finding, ImageRef, Json, PodView, ScanOutcome, Severity, Verdict};
-use crate::policy::Want;
+use super::{BOTH, PodCase, PodRule, Stage};
+use crate::facts::{Grace, Looked, Scans};
+use crate::model::{
+    Digest, Edit, FieldPath, Finding, ImageRef, Json, Outlook, PodView, ScanOutcome, Severity, Verdict,
+    controlling_owner, labels,
+};
+use crate::policy::{OnUnknown, Want};
 use crate::rules::{Control, ScanKnowledge};
 
 pub(super) const RULE: PodRule = PodRule {
@@ -21,11 +26,45 @@ pub(super) const RULE: PodRule = PodRule {
 };
 
 fn check(pod: &PodView<'_>, case: &PodCase<'_>) -> Vec<Finding> {
+    let is_held = is_held(pod);
+    // It does not run; whoever lifts the gate looks first.
+    if case.stage == Stage::Stored && is_held {
+        return Vec::new();
+    }
+    let findings = findings(pod, case);
+    if case.stage != Stage::Create || case.profile.scan.on_unknown == OnUnknown::Refuse {
+        return findings;
+    }
+    let (waits, mut stays): (Vec<Finding>, Vec<Finding>) = findings.into_iter().partition(may_wait);
+    if let (Some(first), false) = (waits.first(), is_held) {
+        let path = pod.spec_path("schedulingGates");
+        let add = Edit::Add(path.clone(), json!({"name": labels::SCAN_GATE}));
+        let message =
+            format!("add the scheduling gate `{}` to wait for a verdict: {}", labels::SCAN_GATE, first.message);
+        stays.push(Finding::new(RULE.id, path, pod.spec("schedulingGates"), message).mended_by([add]));
+    }
+    stays
+}
+
+/// What is said of a pod's images, whether or not it waits for a verdict.
+pub(super) fn findings(pod: &PodView<'_>, case: &PodCase<'_>) -> Vec<Finding> {
     let ScanKnowledge::Known(scans) = case.scans else { return Vec::new() };
     if case.profile.scan.verdict == Want::Any {
         return Vec::new();
     }
-    places(pod).filter_map(|(path, image)| finding(path, image, scans, case)).collect()
+    let controller = controlling_owner(pod.object()).and_then(|owner| owner.text_at(&["uid"]));
+    places(pod).filter_map(|(path, image)| finding(path, image, scans, case, controller)).collect()
+}
+
+/// Whether a pod waits for a verdict.
+pub(in crate::rules) fn is_held(pod: &PodView<'_>) -> bool {
+    pod.list("schedulingGates").iter().any(|gate| gate.text_at(&["name"]) == Some(labels::SCAN_GATE))
+}
+
+/// A volume's image is not changed any more, so that no tag of one can be pinned later.
+fn may_wait(finding: &Finding) -> bool {
+    let is_volume = finding.path.is_within(&FieldPath::of(&["spec", "volumes"]));
+    finding.outlook == Outlook::MayPass && !(is_volume && finding.message == UNKNOWN_TAG)
 }
 
 /// Every place that can name an image, with what stands there.
@@ -38,7 +77,13 @@ fn places<'p>(pod: &'p PodView<'p>) -> impl Iterator<Item = (FieldPath, Option<&
     containers.chain(volumes)
 }
 
-fn finding(path: FieldPath, given: Option<&Json<'_>>, scans: &Scans, case: &PodCase<'_>) -> Option<Finding> {
+fn finding(
+    path: FieldPath,
+    given: Option<&Json<'_>>,
+    scans: &Scans,
+    case: &PodCase<'_>,
+    controller: Option<&str>,
+) -> Option<Finding> {
     let text = given.and_then(Json::text).unwrap_or_default();
     let finds = |message: String| Finding::new(RULE.id, path.clone(), given, message);
     let Ok(image) = ImageRef::parse(text) else {
@@ -53,17 +98,21 @@ fn finding(path: FieldPath, given: Option<&Json<'_>>, scans: &Scans, case: &PodC
     };
     let resolved = pinned.or_else(|| scans.resolved(&image.tagged(), case.now));
     let Some(digest) = resolved else {
-        let message = "it is not known yet what this tag stands for; name a digest that was scanned, or try again when \
-                       Flamewarden has looked the tag up and scanned the image";
-        return Some(finds(message.to_owned()).expected_to_pass());
+        return Some(finds(UNKNOWN_TAG.to_owned()).expected_to_pass());
     };
-    let looked = scans.look(digest, case.profile.scan_hash(), case.now);
+    let (policy, limits) = (case.profile.scan_hash(), &case.profile.scan);
+    let looked = scans.look(digest, policy, case.now);
+    let is_in_grace = |controller: &str| {
+        let grace = Grace { controller, lasts: limits.grace() };
+        scans.is_in_grace(digest, policy, grace, case.now)
+    };
     match (looked.outcome(case.now), pinned) {
         (ScanOutcome::Pass | ScanOutcome::Excepted, Some(_)) => None,
         (ScanOutcome::Pass | ScanOutcome::Excepted, None) => {
             let edit = Edit::Set(path.clone(), Value::String(format!("{text}@{digest}")));
             Some(finds(format!("pin it to what was scanned: `@{digest}`")).mended_by([edit]))
         }
+        (ScanOutcome::Fail, Some(_)) if controller.is_some_and(is_in_grace) => None,
         (ScanOutcome::Fail, _) => Some(finds(told(looked, ScanOutcome::Fail))),
         (outcome, _) => Some(finds(told(looked, outcome)).expected_to_pass()),
     }
@@ -99,6 +148,8 @@ fn grounds(verdict: &Verdict) -> String {
     format!("{}{more}", told.join("; "))
 }
 
+const UNKNOWN_TAG: &str = "it is not known yet what this tag stands for; name a digest that was scanned, or try again when \
+                           Flamewarden has looked the tag up and scanned the image";
 /// Of the grounds of one image; a refusal has room for several images.
 const SHOWN: usize = 3;
 
@@ -144,7 +195,7 @@ mod tests {
             let verdicts = vec![(hash, Verdict::new(outcome, grounds, Some(until)))];
             let believed = "2026-11-22T12:00:01Z".parse().unwrap();
             let tags = vec![(format!("harbor.example/node/a:{tag}"), believed)];
-            scans.put(digest(number), Scan { verdicts, manifests: Vec::new(), tags });
+            scans.put(digest(number), Scan { verdicts, tags, ..Scan::default() });
         }
         scans
     }

@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 
 use super::status::changed_keys;
 use crate::isolation::CONTROLLERS_LABELS;
-use crate::model::{FieldPath, Finding, Hold, Json, PodView, Request, Segment, Severity, User, labels};
+use crate::model::{Digest, FieldPath, Finding, Hold, Json, PodView, Request, Segment, Severity, User, labels};
 use crate::policy::PolicySet;
 use crate::rules::caller::{
     GARBAGE_COLLECTOR, TEMPLATE_CONTROLLERS, WORKLOAD_CONTROLLERS, breaks_glass, is_controller,
 };
 use crate::rules::judgement::Judgement;
+use crate::rules::pod::is_held;
 use crate::rules::rule::RequestRule;
 
 pub(super) const IDENTITY: RequestRule = RequestRule {
@@ -102,11 +103,25 @@ pub(super) fn claimed_labels(request: &Request<'_>, new: &Json<'_>) -> Vec<Findi
     claimed.map(|(key, value)| OWNER.finds(path.key(key), Some(value), message)).collect()
 }
 
-/// Images that an update puts in the place of those that were admitted.
-pub(super) fn image_changes(old: &PodView<'_>, new: &PodView<'_>) -> Vec<Finding> {
+/// Images that an update puts in the place of those that were admitted. Flamewarden's controller pins those of a pod that
+/// waits for its verdict.
+pub(super) fn image_changes(
+    request: &Request<'_>,
+    policies: &PolicySet,
+    old: &PodView<'_>,
+    new: &PodView<'_>,
+) -> Vec<Finding> {
     let before: BTreeMap<FieldPath, Option<&Json<'_>>> = images(old).collect();
+    let pins = request.user.name == policies.installation.controller && is_held(old);
+    let is_pinned = |before: Option<&Json<'_>>, after: Option<&Json<'_>>| {
+        let (Some(before), Some(after)) = (before.and_then(Json::text), after.and_then(Json::text)) else {
+            return false;
+        };
+        let digest = after.strip_prefix(before).and_then(|rest| rest.strip_prefix('@'));
+        pins && !before.contains('@') && digest.and_then(Digest::parse).is_some()
+    };
     images(new)
-        .filter(|(path, image)| before.get(path).is_some_and(|before| before != image))
+        .filter(|(path, image)| before.get(path).is_some_and(|before| before != image && !is_pinned(*before, *image)))
         .map(|(path, image)| IMAGE.finds(path, image, "make a new pod with this image; what was admitted is what runs"))
         .collect()
 }

@@ -62,7 +62,7 @@ pub(in crate::rules) fn judge_changed_pod(request: &Request<'_>, case: &Case<'_>
     judgement.weigh_all(identity_changes(old, new), &scales, Enforced::Refused);
     let relabelled = label_changes(request, old, new, &[labels::APP, labels::COMPONENT]);
     judgement.weigh_all(relabelled, &scales, Enforced::Refused);
-    judgement.weigh_all(image_changes(&before, &after), &scales, Enforced::Refused);
+    judgement.weigh_all(image_changes(request, policies, &before, &after), &scales, Enforced::Refused);
     judgement.weigh_all(gate_lifts(request, policies, old, new), &scales, Enforced::Refused);
     judgement.weigh_all(owner_changes(request, WORKLOAD_CONTROLLERS, Some(old), new), &scales, Enforced::Refused);
     let found = |pod: &PodView<'_>, profile: Option<&Profile>| {

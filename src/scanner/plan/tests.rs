@@ -75,7 +75,8 @@ fn planned(changes: Vec<Change>, memory: &Memory) -> Vec<String> {
         };
         known.observe((kind, "flame".to_owned(), change), &policies);
     }
-    let steps = plan(&known, memory, &policies, policies.scanner.as_ref().unwrap(), now());
+    let scans = Scans::default();
+    let steps = plan(&known, &scans, memory, &policies, now());
     let number = |digest: &Digest| digest.to_string()["sha256:".len()..][..2].to_owned();
     steps
         .iter()
@@ -85,6 +86,7 @@ fn planned(changes: Vec<Change>, memory: &Memory) -> Vec<String> {
             }
             Step::Scan { scan, secrets } => format!("scan {} with {}", number(&scan.digest), secrets.len()),
             Step::Judge(scan) => format!("judge {}", number(&scan.digest)),
+            Step::Settle { pod, .. } => format!("settle {}", pod.name),
             Step::Remember(scan, uids) => format!("remember {} {uids:?}", number(&scan.digest)),
         })
         .collect()
