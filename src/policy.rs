@@ -11,12 +11,14 @@ mod installation;
 mod orchestrator;
 mod pattern;
 mod profile;
+mod public_key;
 mod quantity;
 mod reach;
 mod scan;
 mod scanner;
 mod set;
 mod tokens;
+mod trust;
 mod user_rule;
 mod ways;
 
@@ -35,10 +37,12 @@ pub use profile::{
     Containers, EnvSources, Guards, Images, Metadata, Mode, Network, Profile, PullSecret, Resources, Role, Scheduling,
     Security, Sidecar, TrustedPolicy, Want,
 };
+pub use public_key::{KeyProblem, PublicKey};
 pub use quantity::Quantity;
 pub use scan::{FailOn, MaximumAge, OnUnknown, ScanException, ScanPolicy, Unknowns, WithoutPackages};
 pub use scanner::Scanner;
 pub use set::{ALSO, PolicyProblem, PolicySet};
 pub use tokens::TokenSettings;
+pub use trust::{Attestations, ContentHash, ImageSignature, SignedFor, SignerKey};
 pub use user_rule::{FailurePolicy, MatchConstraints, Named, Reason, ResourceRule, RuleSpec, Validation};
 pub use ways::{Authorities, ProxySetting, WaySettings};

@@ -284,6 +284,9 @@ impl Profile {
                 self.name
             ));
         }
+        if let Some(problem) = self.scan.problem() {
+            return Some(format!("profile {}: scan: {problem}", self.name));
+        }
         let named = |field: &str, value: &str, problem: &str| {
             Some(format!("profile {}: {field}: `{value}` {problem}", self.name))
         };

@@ -5,7 +5,7 @@ use serde::de::{Deserializer, Error};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::{Want, checked};
+use super::{Attestations, ContentHash, ImageSignature, Want, checked};
 use crate::model::{self, FixState, PolicyHash, VulnerabilitySeverity};
 
 /// The section `scan` of a profile; what it leaves out is as Flamewarden ships it.
@@ -37,6 +37,15 @@ pub struct ScanPolicy {
     pub exceptions: Vec<ScanException>,
     /// How old things may be.
     pub maximum_age_hours: MaximumAge,
+    /// Whose attested results count like one's own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub attestations: Option<Attestations>,
+    /// By whom images must be signed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub image_signature: Option<ImageSignature>,
+    /// Who must have approved an image's content.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub content_hash: Option<ContentHash>,
 }
 
 impl ScanPolicy {
@@ -155,6 +164,9 @@ impl Default for ScanPolicy {
             allow: Vec::new(),
             exceptions: Vec::new(),
             maximum_age_hours: MaximumAge::default(),
+            attestations: None,
+            image_signature: None,
+            content_hash: None,
         }
     }
 }

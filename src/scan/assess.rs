@@ -33,24 +33,40 @@ pub fn assess(
     }
     let digest = report.digest();
     let weighed = weigh(&report.matches, digest, policy, now);
-    let of = |wanted: fn(&Fate) -> bool| weighed.iter().filter(move |one| wanted(&one.fate));
-    let mut failing: Vec<String> = of(|fate| matches!(fate, Fate::Fails(_))).map(Weighed::text).collect();
-    if policy.fail_on.end_of_life && report.end_of_life > 0 {
-        failing.push(format!(
+    let end_of_life = policy.fail_on.end_of_life && report.end_of_life > 0;
+    let fails = end_of_life.then(|| {
+        format!(
             "{} packages are of a distribution that gets no fixes any more; build the image on one that does",
             report.end_of_life
-        ));
-    }
+        )
+    });
+    let mut unknown = unreliable(report, now);
+    unknown.extend(gaps(report, census, policy));
+    conclude(&weighed, Besides { fails, unknown, ages: ages(report, policy) }, policy, now)
+}
+
+/// What a verdict depends on besides what becomes of each match.
+pub(super) struct Besides {
+    /// What fails though it is no match.
+    pub(super) fails: Option<String>,
+    /// What is not known.
+    pub(super) unknown: Vec<String>,
+    /// What gets too old.
+    pub(super) ages: Vec<Age>,
+}
+
+/// The verdict by what becomes of each match, and by what there is besides.
+pub(super) fn conclude(weighed: &[Weighed<'_>], besides: Besides, policy: &ScanPolicy, now: Timestamp) -> Verdict {
+    let Besides { fails, unknown, ages } = besides;
+    let of = |wanted: fn(&Fate) -> bool| weighed.iter().filter(move |one| wanted(&one.fate));
+    let failing: Vec<String> = of(|fate| matches!(fate, Fate::Fails(_))).map(Weighed::text).chain(fails).collect();
     if !failing.is_empty() {
         let graceless = of(|fate| matches!(fate, Fate::Fails(_))).any(|one| one.is_graceless(policy));
         return Verdict { graceless, ..Verdict::new(ScanOutcome::Fail, failing, None) };
     }
-    let mut unknown = unreliable(report, now);
-    unknown.extend(gaps(report, census, policy));
     if !unknown.is_empty() {
         return Verdict::new(ScanOutcome::Inconclusive, unknown, None);
     }
-    let ages = ages(report, policy);
     let outdated: Vec<String> = ages.iter().filter(|age| now >= age.until).map(|age| age.text(now)).collect();
     if !outdated.is_empty() {
         return Verdict::new(ScanOutcome::Stale, outdated, None);
@@ -128,13 +144,13 @@ fn unreliable(report: &Report, now: Timestamp) -> Vec<String> {
 }
 
 /// What claims to be of the future would stay fresh for ever.
-fn yet_to_come(what: &str, moment: Timestamp, now: Timestamp) -> Option<String> {
+pub(super) fn yet_to_come(what: &str, moment: Timestamp, now: Timestamp) -> Option<String> {
     let is_so = moment.duration_since(now) > CLOCKS_APART;
     is_so.then(|| format!("{what} is of {moment}, which is yet to come; look at the clocks"))
 }
 
 /// Something that gets too old.
-struct Age {
+pub(super) struct Age {
     what: String,
     limit: SignedDuration,
     until: Timestamp,
@@ -148,7 +164,8 @@ impl Age {
     }
 }
 
-fn ages(report: &Report, policy: &ScanPolicy) -> Vec<Age> {
+/// What of a report gets too old.
+pub(super) fn ages(report: &Report, policy: &ScanPolicy) -> Vec<Age> {
     let limits = &policy.maximum_age_hours;
     let age = |what: String, since: Timestamp, limit: SignedDuration| Age {
         what,

@@ -24,8 +24,12 @@ impl Census {
     /// # Errors
     /// It is empty, too long, or not one whole document of that form.
     pub fn read(document: impl Read) -> Result<Self, BoundProblem> {
-        let document: Document = read_within(document)?;
-        Ok(Census { kinds: document.components.map(|found| found.0).unwrap_or_default() })
+        read_within(document).map(Census::of_document)
+    }
+
+    /// What a document says that is read already.
+    pub(super) fn of_document(document: Document) -> Self {
+        Census { kinds: document.components.map(|found| found.0).unwrap_or_default() }
     }
 
     /// How many packages there are of one type.
@@ -39,8 +43,9 @@ impl Census {
     }
 }
 
+/// The document as it is written.
 #[derive(Deserialize)]
-struct Document {
+pub(super) struct Document {
     #[serde(rename = "bomFormat")]
     _form: Form,
     #[serde(default)]

@@ -36,6 +36,11 @@ pub fn read(report: impl Read) -> Result<Report, ReportProblem> {
         BoundProblem::Empty => ReportProblem::Empty,
         problem => ReportProblem::Form(problem),
     })?;
+    of_document(document)
+}
+
+/// What a document says that is read already.
+pub(super) fn of_document(document: Document) -> Result<Report, ReportProblem> {
     match document.descriptor.name.0.as_str() {
         "grype" => Ok(report_of(document)),
         _ => Err(ReportProblem::Scanner(document.descriptor.name.0)),

@@ -124,7 +124,9 @@ impl Weighed<'_> {
         let Match { id, package, version, kind, severity, .. } = self.found;
         let graded = severity.map_or("unknown", VulnerabilitySeverity::word);
         let limits = self.limits().join("; ");
-        printable(&format!("{id} ({graded}) in {package} {version} ({kind}): {limits}; {}", self.remedy()))
+        // Lists in attestations name no packages.
+        let place = if package.is_empty() { String::new() } else { format!(" in {package} {version} ({kind})") };
+        printable(&format!("{id} ({graded}){place}: {limits}; {}", self.remedy()))
     }
 
     /// What to do.
@@ -133,6 +135,9 @@ impl Weighed<'_> {
             (Fate::Excepted(_, until), _) => format!("excepted until {until}"),
             (_, Some((first, []))) => format!("build the image with {first}"),
             (_, Some((first, rest))) => format!("build the image with {first} (or {})", rest.join(", ")),
+            (_, None) if self.found.package.is_empty() => {
+                "where it is and whether there is a fix, its scanner's own report says".to_owned()
+            }
             (_, None) => "there is no fix: use another package, or have it excepted".to_owned(),
         }
     }

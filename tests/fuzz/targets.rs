@@ -1,5 +1,6 @@
 //! The targets: what each does with an input, and with which inputs it begins.
 
+mod attached;
 mod image;
 mod mend;
 mod policies;
@@ -23,7 +24,8 @@ pub(crate) struct Target {
 }
 
 /// Every target.
-pub(crate) const TARGETS: [Target; 5] = [review::TARGET, image::TARGET, policies::TARGET, mend::TARGET, report::TARGET];
+pub(crate) const TARGETS: [Target; 6] =
+    [review::TARGET, image::TARGET, policies::TARGET, mend::TARGET, report::TARGET, attached::TARGET];
 
 /// The recorded AdmissionReviews.
 fn recorded() -> Vec<Vec<u8>> {

@@ -1,9 +1,15 @@
-//! What a Grype report leads to: each pitfall of reading one, each limit, each exception.
+//! What a Grype report leads to: each pitfall of reading one, each limit, each exception; and what others signed.
 #![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
+mod attestations;
+mod attested;
 mod command;
+mod disbelieved;
 mod large;
+mod lists;
 mod sample;
+mod signatures;
+mod signer;
 mod table;
 
 use flamewarden::model::ScanOutcome;

@@ -119,6 +119,14 @@ impl Sample {
         &self.digest
     }
 
+    pub(crate) fn sbom(&self) -> Option<&Value> {
+        self.sbom.as_ref()
+    }
+
+    pub(crate) fn policy(&self) -> &str {
+        &self.policy
+    }
+
     pub(crate) fn verdict(&self) -> Verdict {
         let report = read(self.text().as_bytes()).unwrap();
         let census = self.sbom.as_ref().map(|sbom| Census::read(sbom.to_string().as_bytes()).unwrap());
