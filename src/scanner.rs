@@ -3,6 +3,7 @@
 mod act;
 mod child;
 mod errand;
+mod examine;
 mod judge;
 mod known;
 mod order;

@@ -116,6 +116,7 @@ fn orchestration(settings: &ControllerSettings, guard: &GuardSettings, archive: 
         cluster: guard.cluster.clone(),
         leadership: guard.leadership.clone(),
         policies: guard.policies.clone(),
+        scans: guard.scans.clone(),
         metrics: guard.metrics.clone(),
         files: settings.files.clone(),
         archive,

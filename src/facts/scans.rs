@@ -5,7 +5,7 @@ use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::model::{Digest, ImageScanObject, PolicyHash, ScanOutcome, Verdict};
+use crate::model::{Digest, ImageRef, ImageScanObject, PolicyHash, ScanOutcome, Verdict};
 
 /// The scans that the cluster's `ImageScan` objects tell of.
 #[derive(Debug, Clone, Default)]
@@ -70,6 +70,18 @@ impl Scans {
             found = found.filter(|found| until(found) <= until(verdict)).or(Some(verdict));
         }
         found.map_or(Looked::Unknown, Looked::Known)
+    }
+
+    /// The answer on an image as pods name it, by tag or digest, with the gravest of its grounds.
+    pub fn of_image(&self, image: &str, policy: PolicyHash, now: Timestamp) -> (ScanOutcome, Option<&str>) {
+        let none = (ScanOutcome::NoResult, None);
+        let Ok(image) = ImageRef::parse(image) else { return none };
+        let digest = image.digest.map_or_else(|| self.resolved(&image.tagged(), now), Digest::parse);
+        let looked = digest.map_or(Looked::Unknown, |digest| self.look(digest, policy, now));
+        match looked {
+            Looked::Unknown => none,
+            Looked::Known(verdict) => (looked.outcome(now), verdict.grounds.first().map(String::as_str)),
+        }
     }
 
     /// Whether an image that fails may be started at `now` all the same, since pods of this controller ran it before it

@@ -5,6 +5,7 @@ mod health;
 mod keeping;
 mod outside;
 mod removal;
+mod scanned;
 mod writing;
 
 use jiff::Timestamp;
@@ -14,6 +15,7 @@ use serde_json::{Value, json};
 use self::conditions::{ready, reason, text};
 pub(super) use self::keeping::LogsOf;
 use self::removal::{END, RUN, app_of};
+pub(super) use self::scanned::Unscanned;
 use super::archived::Archived;
 use super::covers::covers;
 use super::heard::Heard;
@@ -47,6 +49,8 @@ pub(super) struct View<'a> {
     pub(super) hub: Option<Word>,
     /// Why it has no fresh token, where that was tried.
     pub(super) token_rest: Option<&'a TokenRest>,
+    /// Why its image may not run, where it may not.
+    pub(super) unscanned: Option<Unscanned>,
     /// What of it could not be written as it is to be.
     pub(super) unwritten: Option<&'a Unwritten>,
     /// What is known of what was kept; none without an archive.
@@ -227,6 +231,9 @@ impl View<'_> {
                 continue;
             }
             if kind == Kind::Deployment && name == app {
+                if let Some(step) = self.waits_for_scan(stored.is_some()) {
+                    return step;
+                }
                 match self.token() {
                     Token::Fresh => {}
                     Token::Due(step) => return step,
@@ -299,7 +306,8 @@ impl View<'_> {
         let rest = self.token_rest.map(|rest| rest.until);
         let token = if rest.is_some() { token.max(rest) } else { token };
         let unwritten = self.unwritten.map(|unwritten| unwritten.until).filter(|until| self.now < *until);
-        let running = token.into_iter().chain(self.due_at()).chain(unwritten).filter(|_| runs);
+        let running = token.into_iter().chain(self.due_at()).chain(unwritten).chain(self.asks_for_verdict());
+        let running = running.filter(|_| runs);
         let leaving = rest.filter(|_| self.analysis.deleting);
         running.chain(self.goes_at()).chain(leaving).min()
     }

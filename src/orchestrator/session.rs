@@ -15,7 +15,7 @@ use super::archiving::Archiving;
 use super::hub::{HubReporter, Word};
 use super::keeper::Keeper;
 use super::known::{Concerns, Known};
-use super::plan::{Step, View, plan};
+use super::plan::{Step, Unscanned, View, plan};
 use super::settings::OrchestratorSettings;
 use super::steps::{Asks, Steps};
 use super::token_rest::TokenRest;
@@ -199,6 +199,7 @@ impl Session {
             archived: self.archiving.of(analysis),
             hub: self.hub.as_ref().map_or(Some(Word::NotSetUp), |hub| hub.word(id)),
             token_rest: held_up.and_then(|held_up| held_up.token.as_ref()),
+            unscanned: Unscanned::of(&analysis.spec.image, &self.policies.analysis, &self.settings.scans.read(), now),
             unwritten: held_up.and_then(|held_up| held_up.unwritten.as_ref()),
             now,
         };

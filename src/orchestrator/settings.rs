@@ -7,6 +7,7 @@ use arc_swap::ArcSwap;
 use super::OutsideFiles;
 use crate::archive::Archive;
 use crate::cluster::{Cluster, Leadership};
+use crate::facts::ScanMemory;
 use crate::policy::PolicySet;
 use crate::telemetry::Metrics;
 
@@ -19,6 +20,8 @@ pub struct OrchestratorSettings {
     pub leadership: Leadership,
     /// The policies in force, the orchestrator's own settings among them.
     pub policies: Arc<ArcSwap<PolicySet>>,
+    /// What is known of the scans of images.
+    pub scans: Arc<ScanMemory>,
     /// Where numbers go.
     pub metrics: Arc<Metrics>,
     /// What reaching Keycloak and the Hub takes.

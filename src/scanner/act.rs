@@ -8,15 +8,12 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
-use tokio::time::Instant;
-use tracing::info;
 
-use super::errand::{Errand, Evidence};
 use super::plan::Step;
 use super::registries::Registries;
 use super::runner::Runner;
 use super::settle::Settler;
-use super::{judge, status};
+use super::status::{self, Report};
 use crate::cluster::{Cluster, ClusterProblem, Kind};
 use crate::facts::Place;
 use crate::model::{Digest, ImageRef, ImageScanObject, ImageScanStatus, PlatformManifest, Tag, parse};
@@ -59,11 +56,11 @@ impl Actor {
         let done = match step {
             Step::LookUp { name, secrets } => self.look_up(&name, &secrets).await,
             Step::Scan { scan, secrets } => self.scan(*scan, &secrets).await,
-            Step::Judge(scan) => self.judge(*scan).await,
+            Step::Judge { scan, secrets } => self.judge(*scan, &secrets).await,
             Step::Settle { pod, uid } => self.settler.settle(&pod, &uid).await,
             Step::Remember(scan, new) => {
                 let remembering = status::remembering(scan.status.clone(), new);
-                self.write(&scan, &remembering, None).await.map(|stored| Outcome::Stored(vec![stored]))
+                self.write(&scan, &remembering, Report::AsItIs).await.map(|stored| Outcome::Stored(vec![stored]))
             }
         };
         done.unwrap_or_else(|problem| Outcome::Failed(whole(&problem), None))
@@ -134,62 +131,11 @@ impl Actor {
         if status == scan.status {
             return Ok(scan);
         }
-        self.write(&scan, &status, None).await
-    }
-
-    async fn scan(&self, scan: ImageScanObject, secrets: &BTreeSet<Place>) -> Result<Outcome, ClusterProblem> {
-        let (digest, image) = (scan.digest, scan.image.clone());
-        let Ok(image) = ImageRef::parse(&image) else {
-            return Ok(Outcome::Failed(format!("`{image}` is no image"), None));
-        };
-        let credential = self.credential(&image, secrets).await?;
-        let errand = Errand {
-            repository: format!("{}/{}", image.host, image.path()),
-            digest,
-            platform: scan.status.platform.clone().filter(|platform| platform != UNKNOWN),
-            credential: credential.map(|credential| credential.to_dockerconfigjson().reveal().to_owned()),
-            insecure: self.settings.is_insecure(image.host),
-        };
-        info!(?errand, "an image is scanned");
-        let begun = Instant::now();
-        let brought = self.runner.run(&errand).await.map_err(|problem| whole(&problem));
-        let brought = brought.and_then(|evidence| of_that_image(evidence, digest));
-        let now = Timestamp::now();
-        self.metrics.scanned(begun.elapsed(), brought.is_ok());
-        // Another may have written meanwhile: a scan takes long.
-        let scan = self.read(digest).await?;
-        match brought {
-            Ok(evidence) => {
-                let platform = errand.platform.as_deref();
-                let verdicts = judge::verdicts(&evidence, digest, platform, &self.policies, now);
-                let status = status::scanned(scan.status.clone(), &evidence, verdicts, now);
-                Ok(Outcome::Stored(vec![self.write(&scan, &status, Some(&evidence)).await?]))
-            }
-            Err(problem) => {
-                let verdicts = judge::no_report(&problem, &self.policies);
-                let status = status::failed(scan.status.clone(), &problem, verdicts, now);
-                let stored = self.write(&scan, &status, None).await?;
-                Ok(Outcome::Failed(problem, Some(Box::new(stored))))
-            }
-        }
-    }
-
-    async fn judge(&self, scan: ImageScanObject) -> Result<Outcome, ClusterProblem> {
-        let text = self.cluster.read(Kind::ImageScan, &place(scan.digest)).await?;
-        let object = text.and_then(|text| serde_json::from_str::<Value>(&text).ok()).unwrap_or_default();
-        let report = object.pointer("/status/report").and_then(status::evidence);
-        let (Some(evidence), Ok(scan)) = (report, ImageScanObject::read(&object)) else {
-            return Ok(Outcome::WithoutReport(scan.digest));
-        };
-        let now = Timestamp::now();
-        let platform = scan.status.platform.as_deref().filter(|platform| *platform != UNKNOWN);
-        let verdicts = judge::verdicts(&evidence, scan.digest, platform, &self.policies, now);
-        let status = status::judged(scan.status.clone(), verdicts, now);
-        Ok(Outcome::Stored(vec![self.write(&scan, &status, None).await?]))
+        self.write(&scan, &status, Report::AsItIs).await
     }
 
     /// The first of these secrets' credentials that is for the image's registry.
-    async fn credential(
+    pub(super) async fn credential(
         &self,
         image: &ImageRef<'_>,
         secrets: &BTreeSet<Place>,
@@ -207,7 +153,7 @@ impl Actor {
         Ok(None)
     }
 
-    async fn read(&self, digest: Digest) -> Result<ImageScanObject, ClusterProblem> {
+    pub(super) async fn read(&self, digest: Digest) -> Result<ImageScanObject, ClusterProblem> {
         let place = place(digest);
         let shape = || ClusterProblem::Shape(place.name.clone());
         let text = self.cluster.read_part(Kind::ImageScan, &place, KEPT, OBJECT).await?.ok_or_else(shape)?;
@@ -215,14 +161,14 @@ impl Actor {
         ImageScanObject::read(&object).map_err(|_| shape())
     }
 
-    async fn write(
+    pub(super) async fn write(
         &self,
         scan: &ImageScanObject,
         status: &ImageScanStatus,
-        evidence: Option<&Evidence>,
+        report: Report<'_>,
     ) -> Result<ImageScanObject, ClusterProblem> {
         let place = place(scan.digest);
-        let patch = status::patch(status, evidence);
+        let patch = status::patch(status, report);
         let stored = self.cluster.merge_status(Kind::ImageScan, &place, &scan.resource_version, &patch).await?;
         ImageScanObject::read(&stored).map_err(|_| ClusterProblem::Shape(place.name))
     }
@@ -236,16 +182,8 @@ enum Found {
     Index(Vec<PlatformManifest>),
 }
 
-fn place(digest: Digest) -> Place {
+pub(super) fn place(digest: Digest) -> Place {
     Place { namespace: String::new(), name: ImageScanObject::name(digest) }
-}
-
-/// A worker speaks for the digest that it was given and for no other.
-fn of_that_image(evidence: Evidence, digest: Digest) -> Result<Evidence, String> {
-    match evidence.report.digest() {
-        Some(of) if of == digest.to_string() => Ok(evidence),
-        of => Err(format!("the worker's report is of {}, not of {digest}", of.unwrap_or("no image that it bears out"))),
-    }
 }
 
 /// Whether a node may choose an image of a platform. Variants are left to the node, and so are the older architectures
@@ -268,7 +206,7 @@ fn no_platform(given: &[PlatformManifest], nodes: &BTreeSet<String>) -> String {
 }
 
 /// The platform of an image that says nothing of it.
-const UNKNOWN: &str = "unknown";
+pub(super) const UNKNOWN: &str = "unknown";
 /// Without the report.
 pub(super) const KEPT: crate::model::Keep = &[
     &["metadata", "name"],

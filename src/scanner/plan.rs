@@ -9,7 +9,7 @@ use super::known::Known;
 use super::uses::Held;
 use super::wanted::{Wanted, wanted};
 use crate::facts::{Place, Scans};
-use crate::model::{Digest, ImageRef, ImageScanObject, PolicyHash, ScanOutcome};
+use crate::model::{Digest, ImageScanObject, PolicyHash, ScanOutcome};
 use crate::policy::{PolicySet, Scanner};
 
 /// One thing to do.
@@ -30,7 +30,12 @@ pub(super) enum Step {
         secrets: BTreeSet<Place>,
     },
     /// Hold the stored report against the limits in force.
-    Judge(Box<ImageScanObject>),
+    Judge {
+        /// The object to write to.
+        scan: Box<ImageScanObject>,
+        /// The pull secrets by which it can be had.
+        secrets: BTreeSet<Place>,
+    },
     /// Let a pod go that waits for verdicts, or tell why it has to wait.
     Settle {
         /// The pod.
@@ -85,7 +90,7 @@ impl Step {
         match self {
             Step::LookUp { name, .. } => Task::Name(name.clone()),
             Step::Settle { pod, .. } => Task::Pod(pod.clone()),
-            Step::Scan { scan, .. } | Step::Judge(scan) | Step::Remember(scan, _) => Task::Image(scan.digest),
+            Step::Scan { scan, .. } | Step::Judge { scan, .. } | Step::Remember(scan, _) => Task::Image(scan.digest),
         }
     }
 
@@ -110,11 +115,11 @@ pub(super) fn plan(known: &Known, scans: &Scans, memory: &Memory, policies: &Pol
             steps.extend(view.remember(scan, &wanted));
             continue;
         }
+        let secrets = wanted.images.get(digest).cloned().unwrap_or_default();
         if let Some(urgency) = view.is_due(scan, wanted.images.contains_key(digest), newest) {
-            let secrets = wanted.images.get(digest).cloned().unwrap_or_default();
             due.push((urgency, Step::Scan { scan: Box::new(scan.clone()), secrets }));
         } else if view.is_to_judge(scan, &hashes) {
-            steps.push(Step::Judge(Box::new(scan.clone())));
+            steps.push(Step::Judge { scan: Box::new(scan.clone()), secrets });
         } else {
             steps.extend(view.remember(scan, &wanted));
         }
@@ -141,12 +146,7 @@ fn settle(place: &Place, held: &Held, scans: &Scans, memory: &Memory, now: Times
 
 /// The answer on each image of a pod that waits.
 pub(super) fn answers(held: &Held, scans: &Scans, now: Timestamp) -> Vec<ScanOutcome> {
-    let answer = |image: &String| {
-        let Ok(image) = ImageRef::parse(image) else { return ScanOutcome::NoResult };
-        let digest = image.digest.map_or_else(|| scans.resolved(&image.tagged(), now), Digest::parse);
-        digest.map_or(ScanOutcome::NoResult, |digest| scans.look(digest, held.policy, now).outcome(now))
-    };
-    held.images.iter().map(answer).collect()
+    held.images.iter().map(|image| scans.of_image(image, held.policy, now).0).collect()
 }
 
 /// How urgent a scan is: first what nobody has looked at yet.

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::errand::Evidence;
 use crate::model::{Condition, ImageScanStatus, PolicyVerdict, ScanOutcome, Tag};
-use crate::scan::{Census, Report};
+use crate::scan::{self, Census};
 
 /// The condition that says whether there is a report.
 const SCANNED: &str = "Scanned";
@@ -14,21 +14,24 @@ const SCANNED: &str = "Scanned";
 /// What verdicts are made from, as it is stored.
 #[derive(Serialize, Deserialize)]
 struct Kept {
-    report: Report,
+    report: scan::Report,
     packages: Census,
 }
 
 /// The status after a scan.
 pub(super) fn scanned(
     mut status: ImageScanStatus,
-    evidence: &Evidence,
+    evidence: Option<&Evidence>,
     verdicts: Vec<PolicyVerdict>,
     now: Timestamp,
 ) -> ImageScanStatus {
-    status.scanned_at = evidence.report.taken.or(Some(now));
-    status.database_built = evidence.report.database.as_ref().and_then(|database| database.built);
+    status.scanned_at = evidence.and_then(|evidence| evidence.report.taken).or(Some(now));
+    let database = evidence.and_then(|evidence| evidence.report.database.as_ref());
+    status.database_built = database.and_then(|database| database.built);
     status.failures = 0;
-    let said = Said { status: "True", reason: "Scanned", message: "There is a report of it".to_owned() };
+    let message =
+        if evidence.is_some() { "There is a report of it" } else { "Its scan is attested by a key of the profile" };
+    let said = Said { status: "True", reason: "Scanned", message: message.to_owned() };
     with_condition(&mut status, said, now);
     judged(status, verdicts, now)
 }
@@ -76,16 +79,24 @@ pub(super) fn remembering(mut status: ImageScanStatus, new: impl IntoIterator<It
     status
 }
 
-/// A merge patch that makes a stored status this one; what it says nothing of goes. The report goes with it where one
-/// was brought, and stays as it is otherwise.
-pub(super) fn patch(status: &ImageScanStatus, evidence: Option<&Evidence>) -> Value {
+/// What becomes of the stored report.
+#[derive(Clone, Copy)]
+pub(super) enum Report<'a> {
+    /// It stays.
+    AsItIs,
+    /// This takes its place, or nothing does.
+    Now(Option<&'a Evidence>),
+}
+
+/// A merge patch that makes a stored status this one; what it says nothing of goes.
+pub(super) fn patch(status: &ImageScanStatus, report: Report<'_>) -> Value {
     let mut patch = serde_json::to_value(status).unwrap_or_default();
     if let Some(fields) = patch.as_object_mut() {
         for field in FIELDS {
             fields.entry(*field).or_insert(Value::Null);
         }
-        if let Some(evidence) = evidence {
-            fields.insert("report".to_owned(), stored(evidence).unwrap_or(Value::Null));
+        if let Report::Now(evidence) = report {
+            fields.insert("report".to_owned(), evidence.and_then(stored).unwrap_or(Value::Null));
         }
     }
     patch

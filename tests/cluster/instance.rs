@@ -101,6 +101,7 @@ impl Instance {
             cluster: cluster.led_by(leadership.clone()),
             leadership: leadership.clone(),
             policies: Arc::new(ArcSwap::from_pointee(policies(section))),
+            scans: Arc::default(),
             metrics: metrics.clone(),
             files,
             archive,

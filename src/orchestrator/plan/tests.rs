@@ -24,6 +24,7 @@ pub(super) struct World {
     pub(super) archived: Option<Archived>,
     pub(super) hub: Option<Word>,
     pub(super) token_rest: Option<TokenRest>,
+    pub(super) unscanned: Option<Unscanned>,
     pub(super) unwritten: Option<Unwritten>,
     pub(super) now: Timestamp,
     /// Every step that was carried out, in short.
@@ -86,6 +87,7 @@ impl World {
             archived: None,
             hub: None,
             token_rest: None,
+            unscanned: None,
             unwritten: None,
             now: NOW.parse().unwrap(),
             done: Vec::new(),
@@ -109,6 +111,7 @@ impl World {
             archived: self.archived.clone(),
             hub: self.hub,
             token_rest: self.token_rest.as_ref(),
+            unscanned: self.unscanned.clone(),
             unwritten: self.unwritten.as_ref(),
             now: self.now,
         }

@@ -85,7 +85,7 @@ fn planned(changes: Vec<Change>, memory: &Memory) -> Vec<String> {
                 format!("look up {}", name.split_once("@sha256:").map_or(name.clone(), |(_, hex)| hex[..2].to_owned()))
             }
             Step::Scan { scan, secrets } => format!("scan {} with {}", number(&scan.digest), secrets.len()),
-            Step::Judge(scan) => format!("judge {}", number(&scan.digest)),
+            Step::Judge { scan, .. } => format!("judge {}", number(&scan.digest)),
             Step::Settle { pod, .. } => format!("settle {}", pod.name),
             Step::Remember(scan, uids) => format!("remember {} {uids:?}", number(&scan.digest)),
         })
