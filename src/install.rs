@@ -11,6 +11,7 @@ mod mounted;
 mod own_rules;
 mod print;
 mod rbac;
+mod scans;
 mod scope;
 mod workload;
 
@@ -21,10 +22,11 @@ use serde_json::Value;
 pub use drift::{Printed, is_by_url};
 pub use print::to_yaml;
 pub use rbac::{CONTROLLER, WEBHOOK};
+pub use scans::{SCANS_PORT, WORKER, worker_labels};
 pub use scope::{is_sent, sent_as};
 pub use workload::{AUTHORITY_SECRET, SERVING_SECRET};
 
-use crate::policy::PolicySet;
+use crate::policy::{PolicySet, Worker};
 
 /// What the operator has to say about an installation besides the policies.
 #[derive(Debug, Clone)]
@@ -73,10 +75,16 @@ pub fn manifests(settings: &Settings, policies: &PolicySet) -> Vec<Value> {
     objects.extend(crds::definitions());
     objects.extend(rbac::access(settings, policies));
     objects.extend(certificates::requests(settings));
+    objects.extend(scans_by_jobs(policies).into_iter().flat_map(|worker| scans::objects(settings, worker)));
     objects.extend(workload::workloads(settings, policies));
     objects.extend(fallback::fallback(policies));
     objects.extend(admission::configurations(settings, policies));
     objects
+}
+
+/// How Jobs make scans, where they do.
+fn scans_by_jobs(policies: &PolicySet) -> Option<&Worker> {
+    policies.scanner.as_ref()?.worker.as_ref()
 }
 
 /// The names of all webhook configurations.

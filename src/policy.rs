@@ -21,6 +21,7 @@ mod tokens;
 mod trust;
 mod user_rule;
 mod ways;
+mod worker;
 
 pub use api::{Administrators, ApiSettings, RealmRole};
 pub use archive::{ArchiveDatabase, ArchiveSettings};
@@ -46,3 +47,4 @@ pub use tokens::TokenSettings;
 pub use trust::{Attestations, ContentHash, ImageSignature, SignedFor, SignerKey};
 pub use user_rule::{FailurePolicy, MatchConstraints, Named, Reason, ResourceRule, RuleSpec, Validation};
 pub use ways::{Authorities, ProxySetting, WaySettings};
+pub use worker::{Databases, Egress, EgressPlace, Worker};

@@ -450,6 +450,99 @@ fn an_image_is_named_by_its_digest_unless_it_is_to_be_tried_and_the_controller_a
     }
 }
 
+/// A Scanner whose scans are made by Jobs, with more settings of those.
+fn by_jobs(more: &str) -> String {
+    let digits = "0".repeat(64);
+    scanner(&format!(
+        "{{worker: {{image: 'registry.example/scan@sha256:{digits}', databases: {{claim: grype}}{more}}}}}"
+    ))
+}
+
+fn scanner(spec: &str) -> String {
+    format!("apiVersion: flamewarden.dev/v1alpha1\nkind: Scanner\nspec: {spec}\n")
+}
+
+fn printed_scanning(scanner: &str) -> Vec<Value> {
+    let files = [FILES[0], FILES[1], FILES[2], ("scanner.yaml", scanner)];
+    printed_of(&files, "flamewarden", Certificates::Other)
+}
+
+/// One of the printed objects; null where it is not printed.
+fn named(printed: &[Value], kind: &str, name: &str) -> Value {
+    let is_it = |one: &&Value| text_is(one, "/kind", kind) && text_is(one, "/metadata/name", name);
+    printed.iter().find(is_it).cloned().unwrap_or_default()
+}
+
+/// Nothing of it is printed where child processes make scans.
+#[test]
+fn scans_by_jobs_take_an_account_without_rights_and_a_port_that_workers_alone_reach() {
+    let without = printed_scanning(&scanner("{}"));
+    let with = printed_scanning(&by_jobs(""));
+    for (printed, has) in [(&without, false), (&with, true)] {
+        let account = named(printed, "ServiceAccount", "flamewarden-scan");
+        assert_eq!(account["automountServiceAccountToken"], if has { json!(false) } else { Value::Null });
+        let bound = printed.iter().filter(|one| text(one, "/kind").ends_with("RoleBinding"));
+        assert!(bound.clone().count() > 2 && bound.clone().all(|one| !one["subjects"].to_string().contains("-scan\"")));
+        let own = printed
+            .iter()
+            .find(|one| text_is(one, "/kind", "Role") && text_is(one, "/metadata/namespace", "flamewarden-system"));
+        let rules = own.unwrap()["rules"].as_array().unwrap();
+        let jobs: Vec<&Value> = rules.iter().filter(|rule| rule["resources"] != json!(["leases"])).collect();
+        let wanted = [
+            json!({"apiGroups": ["batch"], "resources": ["jobs"], "verbs": ["get", "list", "create", "delete"]}),
+            json!({"apiGroups": [""], "resources": ["pods"], "verbs": ["list"]}),
+            json!({"apiGroups": [""], "resources": ["secrets"], "verbs": ["create"]}),
+        ];
+        assert_eq!(jobs, wanted.iter().filter(|_| has).collect::<Vec<_>>());
+        let open = named(printed, "NetworkPolicy", "flamewarden")["spec"]["ingress"].clone();
+        let workers = json!({"podSelector": {"matchLabels": {"app.kubernetes.io/name": "flamewarden-scan"}}});
+        let port = json!([{"protocol": "TCP", "port": 9444}]);
+        assert_eq!(open.get(1), has.then_some(&json!({"from": [workers], "ports": port})));
+        assert!(!open[0].to_string().contains("9444"), "it is open to workers alone");
+        let pod = named(printed, "Deployment", "flamewarden-controller")["spec"]["template"]["spec"].clone();
+        let container = &pod["containers"][0];
+        let own = json!([{"name": "POD_IP", "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}}]);
+        assert_eq!(container["env"], if has { own } else { Value::Null });
+        let told = container["args"].as_array().unwrap().contains(&json!("--scans=0.0.0.0:9444"));
+        let room = json!({"name": "received", "emptyDir": {"sizeLimit": "1Gi"}});
+        assert_eq!((told, pod["volumes"].as_array().unwrap().contains(&room)), (has, has));
+        let webhook = named(printed, "Deployment", "flamewarden-webhook").to_string();
+        assert!(!webhook.contains("9444") && !webhook.contains("POD_IP"));
+    }
+}
+
+/// Where Jobs make scans, their pods reach what the settings say, and of Flamewarden the controller alone.
+#[test]
+fn workers_reach_the_controllers_port_and_what_is_named() {
+    let tcp = |port: u16| json!([{"protocol": "TCP", "port": port}]);
+    let controller = json!({"podSelector": {"matchLabels": {"app.kubernetes.io/instance": "flamewarden-controller"}}});
+    let controller = json!({"to": [controller], "ports": tcp(9444)});
+    let dns = json!({"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "kube-system"}},
+        "podSelector": {"matchLabels": {"k8s-app": "kube-dns"}}});
+    let dns = json!({"to": [dns], "ports": [{"protocol": "UDP", "port": 53}, {"protocol": "TCP", "port": 53}]});
+    let private =
+        json!(["10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.168.0.0/16"]);
+    let outside = json!({"to": [{"ipBlock": {"cidr": "0.0.0.0/0", "except": private}},
+        {"ipBlock": {"cidr": "::/0", "except": ["::1/128", "fc00::/7", "fe80::/10"]}}], "ports": tcp(443)});
+    let harbor = json!({"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "harbor"}},
+        "podSelector": {"matchLabels": {"app": "harbor"}}});
+    let some = ", dns: none, egress: [{network: 10.1.2.3/32, ports: [5000]}, {namespace: harbor, pods: {app: harbor}, ports: [8443]}]";
+    for (more, egress) in [
+        ("", json!([controller, dns, outside])),
+        (", dns: none", json!([controller, outside])),
+        (
+            some,
+            json!([controller, {"to": [{"ipBlock": {"cidr": "10.1.2.3/32"}}], "ports": tcp(5000)}, {"to": [harbor], "ports": tcp(8443)}]),
+        ),
+    ] {
+        let policy = named(&printed_scanning(&by_jobs(more)), "NetworkPolicy", "flamewarden-scan")["spec"].clone();
+        let pods = json!({"matchLabels": {"app.kubernetes.io/name": "flamewarden-scan"}});
+        let wanted =
+            json!({"podSelector": pods, "policyTypes": ["Ingress", "Egress"], "ingress": [], "egress": egress});
+        assert_eq!(policy, wanted, "{more}");
+    }
+}
+
 #[test]
 fn the_yaml_says_what_the_objects_say() {
     let printed = printed();

@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 
 use super::Shared;
 use super::archive::ArchivePlace;
-use super::scanner::{self, ScanTools};
+use super::scanner::{self, Beside, ScanTools};
 use crate::archive::Archive;
 use crate::cluster::{Cluster, Leadership, LeaseTiming, Recorder, campaign, resign};
 use crate::decisions::{DecisionReader, DecisionSettings};
@@ -90,9 +90,8 @@ pub(super) async fn start(
     };
     loops.spawn(orchestration(settings, &guard, archive).run(stopped.clone()));
     register(&mut loops, settings, &guard, recorder(), &stopped);
-    if let Some(scanning) = scanner::scanning(&settings.scans, &guard, recorder())? {
-        loops.spawn(scanning.run(stopped.clone()));
-    }
+    let beside = Beside { guard: &guard, recorder: recorder(), drain: &drain, stopped: &stopped, loops: &mut loops };
+    scanner::scan(settings, beside).await?;
     loops.spawn(Guard::new(guard).run(stopped.clone(), synced));
     let endings = Endings { cluster: cluster.clone(), leadership: leadership.clone(), policies: policies.clone() };
     loops.spawn(endings.run(stopped.clone()));

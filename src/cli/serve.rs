@@ -1,6 +1,6 @@
 //! Edge: `flamewarden serve`: what is served, and with what.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -67,6 +67,12 @@ pub(super) struct Serve {
     /// Where images are unpacked while they are scanned; emptied at the start.
     #[arg(long, value_name = "DIR", default_value = "/var/lib/flamewarden/scans")]
     scan_folder: PathBuf,
+    /// Where Jobs bring what they found, over TLS, where the Scanner has a section `worker`.
+    #[arg(long, value_name = "ADDR", default_value = "0.0.0.0:9444")]
+    scans: SocketAddr,
+    /// By which address they reach it; a pod's own.
+    #[arg(long, value_name = "IP", env = "POD_IP", hide = true)]
+    scans_address: Option<IpAddr>,
     /// Where the API server calls.
     #[arg(long, value_name = "ADDR", default_value = "0.0.0.0:9443")]
     listen: SocketAddr,
@@ -139,7 +145,13 @@ impl Serve {
                     (Some(folder), None) => app::ArchivePlace::Folder(folder),
                     (None, None) => app::ArchivePlace::Nowhere,
                 },
-                scans: app::ScanTools { grype: self.grype, databases: self.grype_database, folder: self.scan_folder },
+                scans: app::ScanTools {
+                    grype: self.grype,
+                    databases: self.grype_database,
+                    folder: self.scan_folder,
+                    port: self.scans,
+                    address: self.scans_address,
+                },
             },
         })
     }

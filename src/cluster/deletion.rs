@@ -29,9 +29,22 @@ impl Cluster {
         self.delete_if(kind, place, Preconditions { uid, resource_version: version }).await
     }
 
+    /// The same with all that it owns, which otherwise what belongs to a Job outlives.
+    ///
+    /// # Errors
+    /// It is still there, or another of that name is.
+    pub async fn delete_with_dependents(&self, kind: Kind, place: &Place, uid: &str) -> Result<(), ClusterProblem> {
+        let preconditions = Preconditions { uid: Some(uid.to_owned()), resource_version: None };
+        self.delete_by(kind, place, DeleteParams::background().preconditions(preconditions)).await
+    }
+
     async fn delete_if(&self, kind: Kind, place: &Place, preconditions: Preconditions) -> Result<(), ClusterProblem> {
-        self.may_write("delete", kind, place)?;
         let parameters = DeleteParams { preconditions: Some(preconditions), ..DeleteParams::default() };
+        self.delete_by(kind, place, parameters).await
+    }
+
+    async fn delete_by(&self, kind: Kind, place: &Place, parameters: DeleteParams) -> Result<(), ClusterProblem> {
+        self.may_write("delete", kind, place)?;
         match self.in_time(self.api::<DynamicObject>(kind, &place.namespace).delete(&place.name, &parameters)).await? {
             Ok(_) => Ok(()),
             Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),

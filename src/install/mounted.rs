@@ -17,14 +17,21 @@ pub(super) struct Mounted {
 enum From {
     Secret(&'static str),
     ConfigMap(&'static str),
-    /// A volume, which alone is written to.
+    /// A volume, which is written to.
     Claim(&'static str),
+    /// Room of so many bytes, which is written to and goes with the pod.
+    Room(&'static str),
 }
 
 impl Mounted {
     /// A Secret.
     pub(super) fn of_secret(volume: &'static str, secret: &'static str, path: &'static str) -> Self {
         Mounted { volume, from: From::Secret(secret), path }
+    }
+
+    /// Room for files that go with the pod.
+    pub(super) fn of_room(volume: &'static str, size: &'static str, path: &'static str) -> Self {
+        Mounted { volume, from: From::Room(size), path }
     }
 
     /// Where the pod has it from.
@@ -35,12 +42,13 @@ impl Mounted {
             }
             From::ConfigMap(name) => json!({"name": self.volume, "configMap": {"name": name}}),
             From::Claim(name) => json!({"name": self.volume, "persistentVolumeClaim": {"claimName": name}}),
+            From::Room(size) => json!({"name": self.volume, "emptyDir": {"sizeLimit": size}}),
         }
     }
 
     /// Where its container sees it.
     pub(super) fn mount(&self) -> Value {
-        let read_only = !matches!(self.from, From::Claim(_));
+        let read_only = !matches!(self.from, From::Claim(_) | From::Room(_));
         json!({"name": self.volume, "mountPath": self.path, "readOnly": read_only})
     }
 }

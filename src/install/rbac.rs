@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use super::{Certificates, Settings, admission, workload};
+use super::{Certificates, Settings, admission, scans, scans_by_jobs, workload};
 use crate::isolation::{FOREIGN, Foreign};
 use crate::policy::{Orchestrator, PolicySet, Upstreams};
 
@@ -26,7 +26,7 @@ pub(super) fn access(settings: &Settings, policies: &PolicySet) -> Vec<Value> {
             objects.extend(granted(settings, grant, &guarded.name, &scanner_rules()));
         }
     }
-    objects.extend(role(settings, CONTROLLER, &settings.namespace, &own_rules(settings)));
+    objects.extend(role(settings, CONTROLLER, &settings.namespace, &own_rules(settings, policies)));
     objects.extend(orchestration(settings, policies));
     objects.extend(granted_everywhere(settings, WEBHOOK, &json!([scans_read()])));
     objects.extend(cluster_role(settings, policies));
@@ -124,7 +124,7 @@ fn is_reset(orchestrator: &Orchestrator, namespace: &str) -> bool {
 
 /// In its own namespace: its lease, and, where it makes the certificates, their Secrets and the replicas that know it
 /// by them. A creation cannot be held to a name.
-fn own_rules(settings: &Settings) -> Value {
+fn own_rules(settings: &Settings, policies: &PolicySet) -> Value {
     let lease = [
         json!({"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "verbs": ["create"]}),
         json!({"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "resourceNames": [CONTROLLER], "verbs": ["get", "update"]}),
@@ -135,7 +135,8 @@ fn own_rules(settings: &Settings) -> Value {
         json!({"apiGroups": ["discovery.k8s.io"], "resources": ["endpointslices"], "verbs": ["list"]}),
     ];
     let own = settings.certificates == Certificates::Own;
-    lease.into_iter().chain(certificates.into_iter().filter(|_| own)).collect()
+    let scans = scans_by_jobs(policies).map(|_| scans::rules());
+    lease.into_iter().chain(certificates.into_iter().filter(|_| own)).chain(scans.into_iter().flatten()).collect()
 }
 
 fn account(settings: &Settings, part: &str) -> Value {

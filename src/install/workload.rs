@@ -4,8 +4,8 @@ use serde_json::{Value, json};
 
 use super::mounted::{Mounted, claim, outside};
 use super::rbac::{CONTROLLER, WEBHOOK};
-use super::{Certificates, Settings};
-use crate::policy::{ArchiveDatabase, Orchestrator, PolicySet};
+use super::{Certificates, SCANS_PORT, Settings, scans, scans_by_jobs};
+use crate::policy::{ArchiveDatabase, PolicySet};
 
 /// The labels of everything that is ours.
 pub(super) fn labels(component: &str) -> Value {
@@ -29,7 +29,7 @@ pub(super) fn workloads(settings: &Settings, set: &PolicySet) -> Vec<Value> {
     let has_api = orchestrator.is_some_and(|orchestrator| orchestrator.api.is_some());
     let mut objects = vec![policies(settings)];
     objects.extend(orchestrator.and_then(|orchestrator| claim(settings, &orchestrator.archive)));
-    objects.push(deployment(settings, &controller(settings, orchestrator)));
+    objects.push(deployment(settings, &controller(settings, set)));
     objects.extend(has_api.then(|| {
         let port = json!({"name": "rest", "port": REST_PORT, "targetPort": "rest", "protocol": "TCP"});
         service(settings, API, CONTROLLER, &port)
@@ -42,7 +42,7 @@ pub(super) fn workloads(settings: &Settings, set: &PolicySet) -> Vec<Value> {
             &json!({"name": "https", "port": 443, "targetPort": "https", "protocol": "TCP"}),
         ),
         budget(settings),
-        network_policy(settings, has_api),
+        network_policy(settings, set),
         deployment(settings, &webhook()),
     ]);
     objects
@@ -71,6 +71,7 @@ struct Part {
     memory: &'static str,
     grace: u16,
     has_api: bool,
+    has_scans: bool,
 }
 
 /// How many pods a part has, and how they follow each other.
@@ -94,26 +95,39 @@ fn webhook() -> Part {
         // Longer than the drain, which waits for the API server's idle connections (90 s).
         grace: 120,
         has_api: false,
+        has_scans: false,
     }
 }
 
-fn controller(settings: &Settings, orchestrator: Option<&Orchestrator>) -> Part {
+fn controller(settings: &Settings, set: &PolicySet) -> Part {
+    let orchestrator = set.orchestrator.as_ref();
     let has_api = orchestrator.is_some_and(|orchestrator| orchestrator.api.is_some());
     let namespace = format!("--namespace={}", settings.namespace);
     let arguments = ["serve", "--parts=controller", "--policies=/policies"].map(str::to_owned);
     let source = (settings.certificates != Certificates::Own).then(|| "--certificate-source=other".to_owned());
     let api = has_api.then(|| format!("--api=0.0.0.0:{REST_PORT}"));
+    let scans = scans_by_jobs(set).map(|_| format!("--scans=0.0.0.0:{SCANS_PORT}"));
+    // What workers bring stands there until it is read: four bodies at a time.
+    let received = scans.as_ref().map(|_| Mounted::of_room("received", "1Gi", "/tmp"));
     let outside = orchestrator.map(outside).unwrap_or_default();
     let files = outside.iter().map(|(argument, _)| (*argument).to_owned());
     let file = orchestrator.filter(|orchestrator| orchestrator.archive.database == ArchiveDatabase::Sqlite);
     Part {
         name: CONTROLLER,
         replicas: if file.is_some() { Replicas::One } else { Replicas::Two },
-        arguments: arguments.into_iter().chain([namespace]).chain(source).chain(api).chain(files).collect(),
-        mounted: outside.into_iter().map(|(_, mounted)| mounted).collect(),
+        arguments: arguments
+            .into_iter()
+            .chain([namespace])
+            .chain(source)
+            .chain(api)
+            .chain(scans.clone())
+            .chain(files)
+            .collect(),
+        mounted: outside.into_iter().map(|(_, mounted)| mounted).chain(received).collect(),
         memory: "256Mi",
         grace: 30,
         has_api,
+        has_scans: scans.is_some(),
     }
 }
 
@@ -159,8 +173,9 @@ fn pod(settings: &Settings, part: &Part, selector: &Value) -> Value {
         json!({"name": "probes", "containerPort": PROBE_PORT}),
     ];
     ports.extend(part.has_api.then(|| json!({"name": "rest", "containerPort": REST_PORT})));
+    ports.extend(part.has_scans.then(|| json!({"name": "scans", "containerPort": SCANS_PORT})));
     let probe = |path: &str| json!({"httpGet": {"path": path, "port": "probes"}, "periodSeconds": 5});
-    json!({
+    let mut pod = json!({
         "serviceAccountName": part.name,
         "automountServiceAccountToken": true,
         "enableServiceLinks": false,
@@ -189,7 +204,14 @@ fn pod(settings: &Settings, part: &Part, selector: &Value) -> Value {
             "volumeMounts": mounts,
         }],
         "volumes": volumes,
-    })
+    });
+    // By a Service a worker might reach a replica that knows nothing of it.
+    let own = json!([{"name": "POD_IP", "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}}]);
+    let container = pod.pointer_mut("/containers/0").and_then(Value::as_object_mut);
+    if let Some(container) = container.filter(|_| part.has_scans) {
+        container.insert("env".to_owned(), own);
+    }
+    pod
 }
 
 /// A Service of that name for the pods of a part.
@@ -211,16 +233,19 @@ fn budget(settings: &Settings) -> Value {
 
 /// Only the webhook's port, the probes and, where there is one, the REST API are open. Who calls cannot be said here:
 /// the API server's address differs by cluster, and often is the node's own; the API asks for tokens.
-fn network_policy(settings: &Settings, has_api: bool) -> Value {
+fn network_policy(settings: &Settings, set: &PolicySet) -> Value {
+    let has_api = set.orchestrator.as_ref().is_some_and(|orchestrator| orchestrator.api.is_some());
     let open = [WEBHOOK_PORT, PROBE_PORT].into_iter().chain(has_api.then_some(REST_PORT));
     let ports: Vec<Value> = open.map(|port| json!({"protocol": "TCP", "port": port})).collect();
+    let mut ingress = vec![json!({"ports": ports})];
+    ingress.extend(scans_by_jobs(set).map(|_| scans::ingress()));
     json!({
         "apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy",
         "metadata": {"name": "flamewarden", "namespace": settings.namespace, "labels": labels("network")},
         "spec": {
             "podSelector": {"matchLabels": {"app.kubernetes.io/name": "flamewarden"}},
             "policyTypes": ["Ingress"],
-            "ingress": [{"ports": ports}],
+            "ingress": ingress,
         },
     })
 }

@@ -47,6 +47,11 @@ impl Quantity {
         }
     }
 
+    /// So many of whatever it is.
+    pub fn whole_number(number: u32) -> Self {
+        Quantity { text: number.to_string(), thousandths: u128::from(number) * 1000 }
+    }
+
     /// So many GiB.
     pub fn gibibytes(number: u32) -> Self {
         Quantity { text: format!("{number}Gi"), thousandths: (u128::from(number) << 30) * 1000 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error};
 
-use super::{Quantity, checked};
+use super::{Quantity, Worker, checked};
 use crate::model::registry_problem;
 
 /// How images are scanned. Written as `kind: Scanner`; without it none are.
@@ -37,6 +37,9 @@ pub struct Scanner {
     /// Who may have images scanned by making ImageScans, besides the creators: user names.
     #[serde(default, deserialize_with = "checked::users")]
     pub administrators: BTreeSet<String>,
+    /// How Jobs in the cluster make scans; without it, child processes of the controller do.
+    #[serde(default)]
+    pub worker: Option<Worker>,
 }
 
 impl Scanner {

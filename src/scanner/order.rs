@@ -1,5 +1,6 @@
 //! What a worker is told: what to scan, by what, within which bounds, and where what it brings goes.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -52,6 +53,24 @@ pub struct Bounds {
 pub enum Deliver {
     /// It stays in this folder, where the scan is made.
     Folder(PathBuf),
+    /// It is sent to the controller.
+    Port(PortOrder),
+}
+
+/// The controller's port for scans, and by what it knows a worker.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct PortOrder {
+    /// Where it is.
+    pub at: SocketAddr,
+    /// The name in its certificate.
+    pub name: String,
+    /// By whom that is signed, PEM.
+    pub authority: String,
+    /// The digest that may be spoken for.
+    pub digest: String,
+    /// What nobody else knows.
+    pub nonce: String,
 }
 
 /// Who scans, and with what.

@@ -1,12 +1,13 @@
 //! Edge: who makes a scan: a child process, or a Job in the cluster.
 
-use super::{Child, Errand, Evidence, ScanProblem};
+use super::{Child, Errand, Evidence, Jobs, ScanProblem};
 
 /// Who makes scans.
-#[derive(Debug)]
 pub enum Runner {
     /// A child process of this one, with bounds.
     Child(Child),
+    /// A Job in the cluster.
+    Jobs(Jobs),
 }
 
 impl Runner {
@@ -17,6 +18,7 @@ impl Runner {
     pub async fn run(&self, errand: &Errand) -> Result<Evidence, ScanProblem> {
         match self {
             Runner::Child(child) => child.run(errand).await,
+            Runner::Jobs(jobs) => jobs.run(errand).await,
         }
     }
 }

@@ -2,8 +2,10 @@
 
 mod bounds;
 mod confine;
+mod post;
 mod processes;
 
+use std::env;
 use std::ffi::OsString;
 use std::fs::{DirBuilder, OpenOptions};
 use std::io::{self, Write};
@@ -13,6 +15,7 @@ use std::path::Path;
 use rustix::process::{getpid, set_child_subreaper};
 
 pub use confine::Confinement;
+pub(super) use post::hand_over;
 
 use super::{Bound, Deliver, Order, ScanProblem};
 use crate::registry::{Grype, GrypeProblem, Scanned, Transport};
@@ -26,6 +29,11 @@ pub async fn work(order: &Order, stop: impl Future<Output = ()>) -> Result<(), S
     set_child_subreaper(Some(getpid())).map_err(unmade)?;
     match &order.deliver {
         Deliver::Folder(folder) => scan(order, folder, stop).await.map(drop),
+        Deliver::Port(port) => {
+            let folder = tempfile::Builder::new().prefix("scan.").tempdir().map_err(unmade)?;
+            let scanned = scan(order, folder.path(), stop).await?;
+            hand_over(port, &scanned).await
+        }
     }
 }
 
@@ -56,9 +64,11 @@ fn grype(order: &Order, folder: &Path) -> io::Result<Grype> {
     environment.push(("DOCKER_CONFIG".to_owned(), docker.display().to_string()));
     // The collector works harder below the bound, instead of growing into it.
     environment.push(("GOMEMLIMIT".to_owned(), (order.bounds.memory / 10 * 9).to_string()));
+    let authorities = order.environment.iter().filter(|(name, _)| AUTHORITIES.contains(&name.as_str()));
+    let authorities = authorities.flat_map(|(_, paths)| env::split_paths(paths));
     let confinement = Confinement {
         folder: folder.to_owned(),
-        readable: vec![order.databases.clone()],
+        readable: authorities.chain([order.databases.clone()]).collect(),
         disk: order.bounds.disk,
         memory: order.bounds.memory,
         parent: getpid().as_raw_pid(),
@@ -87,5 +97,7 @@ fn unmade(problem: impl ToString) -> ScanProblem {
     ScanProblem::Unmade(problem.to_string())
 }
 
+/// Where Go is told of authorities: a file, and folders.
+const AUTHORITIES: [&str; 2] = ["SSL_CERT_FILE", "SSL_CERT_DIR"];
 /// This program, also where its file was replaced meanwhile.
 const THIS: &str = "/proc/self/exe";

@@ -18,7 +18,7 @@ pub(super) struct Workplace {
 impl Workplace {
     /// Opens one below a folder, which is made where it is not there, and removes those of processes that have died.
     pub(super) fn open(root: &Path) -> io::Result<Self> {
-        match DirBuilder::new().mode(0o700).create(root) {
+        match DirBuilder::new().recursive(true).mode(0o700).create(root) {
             Err(problem) if problem.kind() != io::ErrorKind::AlreadyExists => return Err(problem),
             _ => {}
         }

@@ -23,6 +23,7 @@ mod gate_test;
 mod grype;
 #[path = "../grype/image.rs"]
 mod image;
+mod jobs_test;
 #[path = "../cluster/kubelet.rs"]
 mod kubelet;
 #[path = "../cluster/part.rs"]
@@ -33,5 +34,6 @@ mod pki;
 mod registry;
 #[path = "../grype/samples.rs"]
 mod samples;
+mod sealed;
 #[path = "../cluster/shared.rs"]
 mod shared;

@@ -31,12 +31,17 @@ struct Place {
 impl Place {
     fn new(grype: &Path, databases: &Path, scanner: &str) -> Place {
         let folder = tempfile::tempdir().unwrap();
+        let authorities = folder.path().join("authorities");
+        fs::write(&authorities, "authorities").unwrap();
         let runner = Runner::Child(
             Child::new(ChildSettings {
                 program: env!("CARGO_BIN_EXE_flamewarden").into(),
                 grype: grype.to_owned(),
                 databases: databases.to_owned(),
-                environment: vec![("PATH".to_owned(), "/usr/bin:/bin".to_owned())],
+                environment: vec![
+                    ("PATH".to_owned(), "/usr/bin:/bin".to_owned()),
+                    ("SSL_CERT_FILE".to_owned(), authorities.display().to_string()),
+                ],
                 folder: folder.path().join("scans"),
                 policies: policies(scanner),
             })
@@ -209,6 +214,7 @@ async fn the_program_has_nothing_but_what_a_scan_takes() {
     let me = std::process::id();
     for (what, script, want) in [
         ("its folder", "echo x > mine && cat mine".to_owned(), "x"),
+        ("the authorities that are named", "cat $SSL_CERT_FILE".to_owned(), "authorities"),
         ("a file of this user's", format!("cat {key} || echo kept"), "kept"),
         ("writing elsewhere", format!("echo x >> {key} || echo kept"), "kept"),
         ("a shared folder", "echo x > /dev/shm/$mark || echo kept".to_owned(), "kept"),
@@ -234,7 +240,7 @@ async fn the_program_has_nothing_but_what_a_scan_takes() {
     assert_eq!(fs::read_to_string(&key).unwrap(), "the controller's");
 }
 
-const VARIABLES: &str = "DOCKER_CONFIG GOMEMLIMIT GRYPE_DB_CACHE_DIR GRYPE_REGISTRY_INSECURE_USE_HTTP HOME PATH PWD TMPDIR XDG_CACHE_HOME XDG_CONFIG_HOME";
+const VARIABLES: &str = "DOCKER_CONFIG GOMEMLIMIT GRYPE_DB_CACHE_DIR GRYPE_REGISTRY_INSECURE_USE_HTTP HOME PATH PWD SSL_CERT_FILE TMPDIR XDG_CACHE_HOME XDG_CONFIG_HOME";
 
 #[tokio::test]
 async fn what_is_brought_is_read_as_nobodys() {

@@ -82,7 +82,13 @@ impl Place {
             connections: ConnectionLimits { linger: Duration::ZERO, ..ConnectionLimits::default() },
             reviews: ReviewLimits::default(),
             controller: ControllerSettings {
-                scans: ScanTools { grype: "grype".into(), databases: None, folder: "scans".into() },
+                scans: ScanTools {
+                    grype: "grype".into(),
+                    databases: None,
+                    folder: "scans".into(),
+                    port: "127.0.0.1:0".parse().unwrap(),
+                    address: None,
+                },
                 kubeconfig: None,
                 namespace: "flamewarden-system".to_owned(),
                 identity: "test".to_owned(),

@@ -1,0 +1,190 @@
+//! Edge: makes scans by Jobs in the cluster, which bring what they found to the controller's port.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use serde_json::Value;
+use tokio::sync::{OnceCell, oneshot};
+use tokio::time::{sleep, timeout};
+
+use super::job::{self, Job};
+use super::order::Tools;
+use super::outcome::{ended, waits};
+use super::port::Expected;
+use super::{Bound, Bounds, Deliver, Errand, Evidence, Order, Port, ScanProblem};
+use crate::cluster::{Cluster, ClusterProblem, Kind};
+use crate::facts::Place;
+use crate::install::WORKER;
+use crate::policy::{PolicySet, Worker};
+use crate::telemetry::whole;
+
+/// What making Jobs takes.
+pub struct JobsSettings {
+    /// A leader's connection.
+    pub cluster: Cluster,
+    /// Flamewarden's own namespace.
+    pub namespace: String,
+    /// Where workers bring what they found.
+    pub port: Arc<Port>,
+    /// The policies in force; they say with which image, and what a scan may take.
+    pub policies: Arc<ArcSwap<PolicySet>>,
+}
+
+/// Makes scans by Jobs.
+pub struct Jobs {
+    settings: Arc<JobsSettings>,
+    /// Filled when what was left from before is gone.
+    swept: OnceCell<()>,
+}
+
+impl Jobs {
+    /// Jobs in the cluster.
+    pub fn new(settings: JobsSettings) -> Self {
+        Jobs { settings: Arc::new(settings), swept: OnceCell::new() }
+    }
+
+    /// Removes the Jobs of a leader before this one: nobody knows their nonces any more. Their Secrets go with them.
+    async fn sweep(&self) -> Result<(), ClusterProblem> {
+        let JobsSettings { cluster, namespace, .. } = &*self.settings;
+        let text = cluster.list(Kind::Job, namespace, &format!("app.kubernetes.io/name={WORKER}")).await?;
+        let list: Value = serde_json::from_str(&text).unwrap_or_default();
+        for found in list.pointer("/items").and_then(Value::as_array).into_iter().flatten() {
+            let text = |pointer: &str| found.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
+            let place = Place { namespace: namespace.clone(), name: text("/metadata/name").to_owned() };
+            cluster.delete_with_dependents(Kind::Job, &place, text("/metadata/uid")).await?;
+        }
+        Ok(())
+    }
+
+    /// Makes one scan.
+    pub(super) async fn run(&self, errand: &Errand) -> Result<Evidence, ScanProblem> {
+        self.swept.get_or_try_init(|| self.sweep()).await.map_err(refused)?;
+        // On its own: also where nobody waits any more, its Job is deleted.
+        let (waiting, left) = oneshot::channel();
+        let made = tokio::spawn(make(self.settings.clone(), errand.clone(), left)).await;
+        drop::<oneshot::Sender<()>>(waiting);
+        made.map_err(|problem| unmade(format!("it broke off: {problem}")))?
+    }
+}
+
+async fn make(
+    settings: Arc<JobsSettings>,
+    errand: Errand,
+    left: oneshot::Receiver<()>,
+) -> Result<Evidence, ScanProblem> {
+    let policies = settings.policies.load_full();
+    let scanner = policies.scanner.as_ref().ok_or_else(|| unmade("no document of kind Scanner is in force"))?;
+    let worker = scanner.worker.as_ref().ok_or_else(|| unmade("the Scanner has no section `worker` any more"))?;
+    let bounds = Bounds::of(scanner);
+    let patience = bounds.patience() + STARTING;
+    let mut expected = settings.port.expect(errand.digest, patience)?;
+    let place = Place { namespace: settings.namespace.clone(), name: job::name(&errand.digest) };
+    let job = Job { place: place.clone(), worker, bounds: &bounds, seconds: patience.as_secs() };
+    let uid = begin(&settings.cluster, &job).await?;
+    let order = Order::of(&errand, tools(worker), bounds.clone(), Deliver::Port(expected.order.clone()));
+    let ended = async {
+        let secret = job::secret(&place, &uid, &order).map_err(unmade)?;
+        settings.cluster.store(Kind::Secret, &place, &secret).await.map_err(refused)?;
+        tokio::select! {
+            biased;
+            brought = brought(&settings.cluster, &place, &uid, &mut expected) => brought,
+            failed = failed(&settings.cluster, &place, &uid) => Err(failed),
+            _ = left => Err(unmade("nobody waits for it any more")),
+        }
+    };
+    let ended = ended.await;
+    if let Err(problem) = settings.cluster.delete_with_dependents(Kind::Job, &place, &uid).await {
+        tracing::warn!(%problem, job = place.name, "a scan's Job was not deleted; it goes by itself when it has ended");
+    }
+    ended
+}
+
+/// Creates the Job, in place of one that a controller before this one has left.
+async fn begin(cluster: &Cluster, job: &Job<'_>) -> Result<String, ScanProblem> {
+    let create = async {
+        loop {
+            match cluster.store(Kind::Job, &job.place, &job.object()).await {
+                Ok(()) => return Ok(()),
+                Err(problem) if problem.is_there_already() => {}
+                Err(problem) => return Err(problem),
+            }
+            if let Some(uid) = uid(cluster, &job.place).await? {
+                cluster.delete_with_dependents(Kind::Job, &job.place, &uid).await?;
+            }
+            sleep(LOOK / 4).await;
+        }
+    };
+    let created = timeout(STARTING, create).await;
+    created.map_err(|_| unmade("the Job of a scan before this one does not go"))?.map_err(refused)?;
+    uid(cluster, &job.place).await.map_err(refused)?.ok_or_else(|| unmade("its Job was deleted"))
+}
+
+async fn uid(cluster: &Cluster, place: &Place) -> Result<Option<String>, ClusterProblem> {
+    let object = read(cluster, place).await?;
+    Ok(object.and_then(|object| Some(object.pointer("/metadata/uid")?.as_str()?.to_owned())))
+}
+
+async fn read(cluster: &Cluster, place: &Place) -> Result<Option<Value>, ClusterProblem> {
+    Ok(cluster.read(Kind::Job, place).await?.and_then(|text| serde_json::from_str(&text).ok()))
+}
+
+/// Waits for what is brought. Where nothing is, its pod may say what it waits for.
+async fn brought(
+    cluster: &Cluster,
+    place: &Place,
+    uid: &str,
+    expected: &mut Expected,
+) -> Result<Evidence, ScanProblem> {
+    let brought = expected.brought().await;
+    if brought.as_ref().is_err_and(|problem| *problem == ScanProblem::Exceeded(Bound::Time)) {
+        let pods = pods(cluster, place, uid).await.map_err(refused)?;
+        return Err(waits(&pods).unwrap_or(ScanProblem::Exceeded(Bound::Time)));
+    }
+    brought
+}
+
+/// Waits until the Job has ended without that anything was brought.
+async fn failed(cluster: &Cluster, place: &Place, uid: &str) -> ScanProblem {
+    loop {
+        sleep(LOOK).await;
+        let job = match read(cluster, place).await {
+            Ok(Some(job)) if job.pointer("/metadata/uid").and_then(Value::as_str) == Some(uid) => job,
+            Ok(_) => return unmade("its Job was deleted"),
+            // The API server may be away for a while; what is brought needs none.
+            Err(_) => continue,
+        };
+        let Ok(pods) = pods(cluster, place, uid).await else { continue };
+        if let Some(problem) = ended(&job, &pods) {
+            return problem;
+        }
+    }
+}
+
+async fn pods(cluster: &Cluster, place: &Place, uid: &str) -> Result<Value, ClusterProblem> {
+    let text = cluster.list(Kind::Pod, &place.namespace, &format!("batch.kubernetes.io/controller-uid={uid}")).await?;
+    Ok(serde_json::from_str(&text).unwrap_or_default())
+}
+
+fn tools(worker: &Worker) -> Tools {
+    let proxy = worker.https_proxy.iter().map(|proxy| ("HTTPS_PROXY".to_owned(), proxy.clone()));
+    let direct = (!worker.direct.is_empty()).then(|| ("NO_PROXY".to_owned(), worker.direct.join(",")));
+    Tools {
+        grype: PathBuf::from(&worker.grype),
+        databases: job::databases(worker),
+        environment: proxy.chain(direct).collect(),
+    }
+}
+
+fn unmade(problem: impl ToString) -> ScanProblem {
+    ScanProblem::Unmade(problem.to_string())
+}
+
+fn refused(problem: ClusterProblem) -> ScanProblem {
+    ScanProblem::Unmade(whole(&problem))
+}
+
+/// How long a pod may take until it runs: to be scheduled, and to have its image pulled.
+const STARTING: Duration = Duration::from_secs(300);
+const LOOK: Duration = Duration::from_secs(2);
