@@ -230,20 +230,11 @@ impl View<'_> {
             if waits.is_some() && stored.is_none() {
                 continue;
             }
-            if kind == Kind::Deployment && name == app {
-                if let Some(step) = self.waits_for_scan(stored.is_some()) {
-                    return step;
-                }
-                match self.token() {
-                    Token::Fresh => {}
-                    Token::Due(step) => return step,
-                    // One that runs goes on with what it has.
-                    Token::Awaited if stored.is_some() => {}
-                    Token::Awaited => {
-                        let why = "it is not started without a fresh token; the condition TokenFresh says more";
-                        return self.not_ready("TokenMissing", why.to_owned());
-                    }
-                }
+            if kind == Kind::Deployment
+                && name == app
+                && let Some(step) = self.before_it_runs(stored.is_some())
+            {
+                return step;
             }
             if stored.is_some_and(|stored| covers(stored, &object)) {
                 continue;
@@ -255,6 +246,23 @@ impl View<'_> {
             }
         }
         waits.unwrap_or_else(|| self.made(&app))
+    }
+
+    /// What comes before the Deployment of the analysis itself, which may be there already.
+    fn before_it_runs(&self, is_there: bool) -> Option<Step> {
+        if let Some(step) = self.waits_for_scan(is_there) {
+            return Some(step);
+        }
+        match self.token() {
+            Token::Fresh => None,
+            Token::Due(step) => Some(step),
+            // One that runs goes on with what it has.
+            Token::Awaited if is_there => None,
+            Token::Awaited => {
+                let why = "it is not started without a fresh token; the condition TokenFresh says more";
+                Some(self.not_ready("TokenMissing", why.to_owned()))
+            }
+        }
     }
 
     /// All of it is there: says so, and whether it runs.

@@ -58,7 +58,7 @@ fn at_once() -> u8 {
     2
 }
 
-/// As long as images of several gigabytes take, measured by users of Grype at one to six minutes.
+/// Much longer than a scan takes; what holds a worker for ever is to end.
 fn timeout() -> u32 {
     15 * 60
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use super::{DnsPlace, Exception, Installation, Orchestrator, Profile, Role, RuleSpec, SOFTER, Scanner, Tenancy};
+use super::{DnsPlace, Exception, Installation, Orchestrator, Profile, Role, RuleSpec, SOFTER, Scanner, Tenancy, Want};
 use crate::model::{ImageRef, PodView, yaml_documents, yaml_problem};
 
 /// Profiles and the installation's own settings, read from policy files and checked together.
@@ -201,7 +201,20 @@ impl PolicySet {
             return Err(PolicyProblem::Document { file, reason });
         }
         let problem = self.installation.problem().or_else(|| self.orchestrator_problem());
+        let problem = problem.or_else(|| self.scanner_problem());
         problem.map_or(Ok(self), |problem| Err(PolicyProblem::Set(problem)))
+    }
+
+    /// What would let nothing run any more.
+    fn scanner_problem(&self) -> Option<String> {
+        let asking = self.profiles().into_iter().find(|profile| profile.scan.verdict == Want::Required)?;
+        self.scanner.is_none().then(|| {
+            format!(
+                "profile {}: scan.verdict: required needs a document of kind Scanner, since nothing runs that nobody has \
+                 scanned; copy scanner.yaml.example to scanner.yaml and change it",
+                asking.name
+            )
+        })
     }
 
     /// What would let the orchestrator make what the webhook then refuses.

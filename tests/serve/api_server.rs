@@ -60,9 +60,11 @@ impl ApiServer {
         self.folder.path().join("kubeconfig")
     }
 
-    /// All that was asked so far: methods and paths with queries.
+    /// All that was asked so far: methods and paths with queries. What scans say is asked for from the start, whatever
+    /// reviews bring.
     pub(crate) fn asked(&self) -> Vec<String> {
-        self.known.asked.lock().unwrap().clone()
+        let asked = self.known.asked.lock().unwrap().clone();
+        asked.into_iter().filter(|asked| !asked.starts_with(SCANS)).collect()
     }
 }
 
@@ -81,3 +83,5 @@ pub(crate) fn refusal(code: u16) -> Value {
     let reason = if code == 404 { "NotFound" } else { "InternalError" };
     json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": reason, "code": code, "message": "no"})
 }
+
+const SCANS: &str = "GET /apis/flamewarden.dev/v1alpha1/imagescans?";
