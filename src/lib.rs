@@ -41,13 +41,18 @@
 //!     `every_refused_row_is_refused_by_its_rule`
 //!   - `tests/cluster/attacks.rs`: `no_attack_succeeds`
 //! - I5 Only images with a passing verdict for exactly those bytes run, in every place that can name an image, at create
-//!   and at update. Held for the rule, where a profile asks for verdicts, and for the verdicts themselves; no test on a
-//!   cluster yet, since nothing brings verdicts there. Where images come from is held too:
+//!   and at update, where a profile asks for verdicts. Where images come from is held too:
 //!   - `src/rules/pod/image_scan.rs`: `an_image_runs_by_its_digest_s_verdict_alone`,
 //!     `a_tag_is_pinned_to_what_was_scanned_as_long_as_that_is_known`, `every_place_that_can_name_an_image_is_looked_at`
 //!   - `tests/scan/table.rs`: `what_is_suppressed_is_no_pass`, `what_could_not_be_found_is_no_pass`,
 //!     `a_report_of_something_else_says_nothing`
 //!   - `tests/grype/reports_test.rs`: `a_verdict_is_of_what_grype_found_in_exactly_those_bytes`
+//!   - `tests/gate/gate_test.rs`: `an_image_runs_once_it_was_scanned_and_one_with_a_hole_never_does`,
+//!     `a_tag_stands_for_what_was_scanned_and_no_longer_once_it_was_moved`,
+//!     `each_platform_of_an_index_that_a_node_has_counts_and_no_other`,
+//!     `an_image_that_is_put_in_place_of_another_is_judged_as_a_new_one_is`,
+//!     `nobody_but_the_controller_says_what_a_scan_has_found`,
+//!     `a_worker_that_speaks_for_another_image_gets_nowhere`
 //!   - `tests/requests/templates.rs`: `analysis_images_need_the_label_wherever_they_are_named`
 //! - I6 Any internal error, timeout, unknown, stale or oversize is a refusal with a reason.
 //!   - `tests/serve/answers.rs`: `a_panic_is_a_refusal_and_the_next_call_is_answered`,

@@ -17,11 +17,12 @@ pub(super) struct Job<'a> {
     pub(super) seconds: u64,
 }
 
-/// The name of the Job of a digest, which a controller that was restarted finds again.
-pub(super) fn name(digest: &Digest) -> String {
+/// The name of the Job of a digest. Each attempt has its own: what is left of one before, in the cluster or in the
+/// memory of Kubernetes' job controller, is no part of it.
+pub(super) fn name(digest: &Digest, attempt: u32) -> String {
     let text = digest.to_string();
     let digits = text.strip_prefix("sha256:").unwrap_or(&text);
-    format!("{WORKER}-{}", digits.chars().take(DIGITS).collect::<String>())
+    format!("{WORKER}-{}-{attempt:08x}", digits.chars().take(DIGITS).collect::<String>())
 }
 
 impl Job<'_> {
@@ -132,7 +133,7 @@ pub(super) fn databases(worker: &Worker) -> std::path::PathBuf {
 
 /// The one container.
 pub(super) const CONTAINER: &str = "scan";
-const DIGITS: usize = 40;
+const DIGITS: usize = 32;
 const ORDER: &str = "/order";
 const KEY: &str = "order.json";
 const WORK: &str = "/tmp";

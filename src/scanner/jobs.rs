@@ -5,9 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use jiff::Timestamp;
 use serde_json::Value;
 use tokio::sync::{OnceCell, oneshot};
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 
 use super::job::{self, Job};
 use super::order::Tools;
@@ -80,7 +81,7 @@ async fn make(
     let bounds = Bounds::of(scanner);
     let patience = bounds.patience() + STARTING;
     let mut expected = settings.port.expect(errand.digest, patience)?;
-    let place = Place { namespace: settings.namespace.clone(), name: job::name(&errand.digest) };
+    let place = Place { namespace: settings.namespace.clone(), name: job::name(&errand.digest, attempt()) };
     let job = Job { place: place.clone(), worker, bounds: &bounds, seconds: patience.as_secs() };
     let uid = begin(&settings.cluster, &job).await?;
     let order = Order::of(&errand, tools(worker), bounds.clone(), Deliver::Port(expected.order.clone()));
@@ -101,23 +102,14 @@ async fn make(
     ended
 }
 
-/// Creates the Job, in place of one that a controller before this one has left.
+/// What tells attempts at one digest apart.
+fn attempt() -> u32 {
+    u32::try_from(Timestamp::now().subsec_nanosecond()).unwrap_or_default()
+}
+
+/// Creates the Job.
 async fn begin(cluster: &Cluster, job: &Job<'_>) -> Result<String, ScanProblem> {
-    let create = async {
-        loop {
-            match cluster.store(Kind::Job, &job.place, &job.object()).await {
-                Ok(()) => return Ok(()),
-                Err(problem) if problem.is_there_already() => {}
-                Err(problem) => return Err(problem),
-            }
-            if let Some(uid) = uid(cluster, &job.place).await? {
-                cluster.delete_with_dependents(Kind::Job, &job.place, &uid).await?;
-            }
-            sleep(LOOK / 4).await;
-        }
-    };
-    let created = timeout(STARTING, create).await;
-    created.map_err(|_| unmade("the Job of a scan before this one does not go"))?.map_err(refused)?;
+    cluster.store(Kind::Job, &job.place, &job.object()).await.map_err(refused)?;
     uid(cluster, &job.place).await.map_err(refused)?.ok_or_else(|| unmade("its Job was deleted"))
 }
 

@@ -108,7 +108,8 @@ pub(super) fn plan(known: &Known, scans: &Scans, memory: &Memory, policies: &Pol
     let mut steps: Vec<Step> = wanted.names.iter().filter_map(|(name, secrets)| view.look_up(name, secrets)).collect();
     steps.extend(known.held().iter().filter_map(|(place, held)| settle(place, held, scans, memory, now)));
     let hashes: BTreeSet<PolicyHash> = profiles(policies).into_keys().collect();
-    let newest = known.scans().values().filter_map(|scan| scan.status.database_built).max();
+    let newest = known.scans().values().filter_map(|scan| Some((scan.status.database_built?, scan.status.scanned_at?)));
+    let newest = newest.max();
     let mut due = Vec::new();
     for (digest, scan) in known.scans() {
         if !scan.status.manifests.is_empty() {
@@ -189,11 +190,20 @@ impl View<'_> {
     }
 
     /// Whether a scan is to be made, and how urgent it is.
-    fn is_due(&self, scan: &ImageScanObject, is_wanted: bool, newest: Option<Timestamp>) -> Option<Urgency> {
+    ///
+    /// `newest` is the newest database that a report came from, and when that was taken: a later report from an older one
+    /// says that it is gone again.
+    fn is_due(
+        &self,
+        scan: &ImageScanObject,
+        is_wanted: bool,
+        newest: Option<(Timestamp, Timestamp)>,
+    ) -> Option<Urgency> {
         let status = &scan.status;
         let Some(taken) = status.scanned_at else { return self.is_looked_up(scan).then_some(Urgency::Never) };
         let hours = SignedDuration::from_hours(self.settings.rescan_hours.into());
-        let is_old = self.now.duration_since(taken) >= hours || status.database_built < newest;
+        let is_newer = |(built, when): (Timestamp, Timestamp)| status.database_built < Some(built) && taken < when;
+        let is_old = self.now.duration_since(taken) >= hours || newest.is_some_and(is_newer);
         let is_stale = status.verdicts.iter().any(|one| one.verdict.outcome == ScanOutcome::Stale);
         let lacks_report = self.memory.without_report.contains(&scan.digest);
         (lacks_report || is_wanted && (is_old || is_stale)).then_some(Urgency::Again(Some(taken)))

@@ -118,8 +118,8 @@ async fn attempt_all(scene: Scene<'_>, trials: &[Trial]) -> usize {
     attempts
 }
 
-/// The rules whose findings a webhook of this version can give. `image-scan` has none under the shipped profiles, which
-/// do not ask for verdicts as long as nothing brings them to a cluster.
+/// The rules whose findings a webhook with the shipped profiles can give: these do not ask for verdicts, so that
+/// `image-scan` has none. What is tried against it stands in `tests/gate`.
 fn rules_in_force() -> BTreeSet<&'static str> {
     let on_pods = POD_RULES.iter().map(|rule| rule.id).filter(|id| *id != "image-scan");
     let on_requests = REQUEST_RULES.iter().chain(OBJECT_RULES).map(|rule| rule.id);

@@ -87,7 +87,11 @@ pub(crate) async fn install(cluster: &'static Cluster, realm: &RealmSettings) ->
             cluster.admin.create(&bindings, &binding(role)).await.unwrap();
         }
     }
-    cluster.admin.create("/apis/rbac.authorization.k8s.io/v1/clusterroles", &attacker()).await.unwrap();
+    for (path, object) in
+        [("clusterroles", attacker()), ("clusterroles", of_scans()), ("clusterrolebindings", everywhere())]
+    {
+        cluster.admin.create(&format!("/apis/rbac.authorization.k8s.io/v1/{path}"), &object).await.unwrap();
+    }
     cluster.admin.create("/apis/node.k8s.io/v1/runtimeclasses", &weaker_runtime()).await.unwrap();
     apply(cluster, &prepared.rest).await;
     share_authority(cluster, &folder.join("certificates")).await;
@@ -429,6 +433,21 @@ fn attacker() -> Value {
     ]})
 }
 
+/// The same for what is in no namespace.
+fn of_scans() -> Value {
+    json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": {"name": SCANS}, "rules": [
+        {"apiGroups": ["flamewarden.dev"], "resources": ["imagescans", "imagescans/status"], "verbs": ["*"]},
+    ]})
+}
+
+fn everywhere() -> Value {
+    json!({
+        "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding", "metadata": {"name": SCANS},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": SCANS},
+        "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": "editor"}],
+    })
+}
+
 /// Another runtime, which an attack may ask for.
 fn weaker_runtime() -> Value {
     json!({"apiVersion": "node.k8s.io/v1", "kind": "RuntimeClass", "metadata": {"name": "weaker"}, "handler": "runc"})
@@ -448,6 +467,7 @@ const CREATORS: [&str; 2] = ["system:serviceaccount:flame:flame-po", "system:ser
 pub(crate) const CONTROLLER: &str = "system:serviceaccount:flamewarden-system:flamewarden-controller";
 pub(crate) const WEBHOOK: &str = "system:serviceaccount:flamewarden-system:flamewarden-webhook";
 const ATTACKER: &str = "test-attacker";
+const SCANS: &str = "test-attacker-of-scans";
 const READY: &[u8] = b"GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
 
 /// The purposes for which there is a mutating webhook configuration, and those for which a validating one.

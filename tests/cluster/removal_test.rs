@@ -37,7 +37,7 @@ fn removed_in_order_flamewarden_leaves_running_pods_isolated_and_blocks_nothing(
                 "kept NetworkPolicy flame/flamewarden-analysis-runs: its pods are there and it isolates them; \
                  run this again when they are gone",
                 "freed Analysis flame/0d8a1f2e-1c2b-4d3e-8f40-1a2b3c4d5e6f",
-                "13 objects deleted or freed; 1 policies were kept, 1 pods wait; run this again when their pods are gone",
+                "14 objects deleted or freed; 1 policies were kept, 1 pods wait; run this again when their pods are gone",
             ]
             .map(str::to_owned),
         );
@@ -166,4 +166,4 @@ fn policy(id: &str) -> String {
 }
 
 const NAMESPACE: &str = GUARDED[0];
-const CONFIGURATIONS: usize = 11;
+const CONFIGURATIONS: usize = 12;

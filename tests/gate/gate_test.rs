@@ -1,7 +1,9 @@
 //! What runs, and what does not, by what Grype found.
 
-use serde_json::json;
+use jiff::SignedDuration;
+use serde_json::{Value, json};
 
+use crate::advisories::advisories;
 use crate::caller::PatchKind;
 use crate::gate::{analysis, debian_for, gate};
 use crate::image::index;
@@ -182,7 +184,7 @@ fn an_exception_lets_an_image_run_until_the_moment_at_which_it_expires() {
         gate.deployment("gate-f", "excepted", &bad).await.unwrap();
         gate.judged(&bad, "fail").await;
         drop(unchanged);
-        let moment = jiff::Timestamp::now() + jiff::SignedDuration::from_secs(15);
+        let moment = jiff::Timestamp::now() + SignedDuration::from_secs(15);
         let exception = format!(
             "    exceptions: [{{vulnerability: CVE-2026-0001, owner: security, reason: a test, expires: '{moment}'}}]\n"
         );
@@ -324,6 +326,55 @@ fn a_pod_that_waits_for_its_verdict_goes_as_soon_as_it_passes_and_is_told_when_i
         gate.refused("gate-b", "held-late", &bad, FAILS).await;
         drop(changed);
     });
+}
+
+#[test]
+fn what_ran_before_goes_on_for_a_while_when_it_comes_to_fail_unless_it_is_exploited() {
+    run(async {
+        let gate = gate().await;
+        let changed = gate.changed("").await;
+        let image = gate.debian("graceful", "3.0.12-1").await;
+        gate.deployment("gate-d", "graceful", &image).await.unwrap();
+        let mut pod = gate.runs("gate-d", "graceful").await;
+        gate.scan(&image, |scan| scan["status"]["ranBy"].as_array().map(drop)).await;
+
+        for (exploited, scanned_next) in [(false, "3.0.14-1"), (true, "3.0.15-1")] {
+            let mut newer = advisories(SignedDuration::ZERO);
+            newer["advisories"][0]["constraint"] = json!("< 3.0.13-1");
+            newer["advisories"][0]["fixVersion"] = json!("3.0.13-1");
+            newer["advisories"][0]["knownExploited"] = json!(exploited);
+            gate.know(&newer);
+            // It is known from the next scan, whatever of.
+            let next = gate.debian("graceful-next", scanned_next).await;
+            gate.deployment("gate-d", &format!("next-{exploited}"), &next).await.unwrap();
+            let graceless = |scan: &Value| scan["status"]["verdicts"][0]["graceless"] == json!(true);
+            gate.scan(&image, |scan| {
+                let fails = scan["status"]["verdicts"][0]["outcome"] == "fail";
+                (fails && graceless(scan) == exploited).then_some(())
+            })
+            .await;
+            gate.refused("gate-d", "others", &image, "its scan fails").await;
+            let path = format!("/api/v1/namespaces/gate-d/pods/{}", pod["metadata"]["name"].as_str().unwrap());
+            gate.cluster.admin.delete(&path, None).await.unwrap();
+            gate.cluster.gone(&path).await;
+            if exploited {
+                gate.cluster.read("/apis/apps/v1/namespaces/gate-d/replicasets", makes_no_pod).await;
+            } else {
+                pod = gate.runs("gate-d", "graceful").await;
+            }
+        }
+        gate.know(&advisories(SignedDuration::from_hours(1)));
+        drop(changed);
+    });
+}
+
+/// Whether the ReplicaSet of the test is told why its pod is refused.
+fn makes_no_pod(list: &Value) -> Option<()> {
+    let is_it =
+        |set: &&Value| set["metadata"]["name"].as_str().is_some_and(|name| name.starts_with("analysis-graceful"));
+    let set = list["items"].as_array()?.iter().find(is_it)?;
+    let failure = set["status"]["conditions"].as_array()?.iter().find(|one| one["type"] == "ReplicaFailure")?;
+    failure["message"].as_str()?.contains("its scan fails").then_some(())
 }
 
 #[test]

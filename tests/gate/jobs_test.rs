@@ -27,6 +27,8 @@ use crate::samples::{RELEASE, openssl};
 use crate::sealed::Sealed;
 use crate::shared::{Cluster, cluster, run};
 
+/// Digits of a digest that stand in the name of its Job.
+const DIGITS: usize = 32;
 const NAMESPACE: &str = "flamewarden-jobs";
 const JOBS: &str = "/apis/batch/v1/namespaces/flamewarden-jobs/jobs";
 const PODS: &str = "/api/v1/namespaces/flamewarden-jobs/pods";
@@ -81,6 +83,17 @@ impl Lab {
             credential: Some(auths.to_string()),
             insecure: true,
         }
+    }
+
+    /// The Job that is made for a digest, once it is there.
+    async fn job(&self, digest: &str) -> Value {
+        let begins = format!("flamewarden-scan-{}-", &digest["sha256:".len()..][..DIGITS]);
+        let is_it = |job: &&Value| {
+            job["metadata"]["name"].as_str().is_some_and(|name| name.starts_with(&begins))
+                && job["spec"]["template"]["spec"]["containers"][0]["image"] == *IMAGE
+                && job["metadata"]["deletionTimestamp"].is_null()
+        };
+        self.cluster.read(JOBS, |list| list["items"].as_array()?.iter().find(is_it).cloned()).await
     }
 
     /// Does what a kubelet does with a worker's pod, in the sealed network, and reports its end.
@@ -156,21 +169,21 @@ fn a_job_scans_an_image_in_a_sealed_network_and_leaves_nothing_behind() {
         let image = Image::of("linux/amd64", &[RELEASE, ("var/lib/dpkg/status", &new)]);
         lab.registry.push("team/app", &image).await;
         let digest = image.manifest.digest();
-        let name = format!("flamewarden-scan-{}", &digest["sha256:".len()..][..40]);
+        let left = format!("flamewarden-scan-{}-0", &digest["sha256:".len()..][..DIGITS]);
         lab.cluster.kubelet.order(NAMESPACE, Order::Wait);
         // What a controller that was killed left behind: of the same digest, and of another.
-        for left in [name.as_str(), "flamewarden-scan-other"] {
+        for left in [left.as_str(), "flamewarden-scan-other"] {
             lab.cluster.admin.create(JOBS, &left_behind(left)).await.unwrap();
         }
         let errand = lab.errand(&digest);
         let scanning = lab.runner.run(&errand);
         let beside = async {
-            let path = format!("{JOBS}/{name}");
-            let job = lab.cluster.read(&path, |job| {
-                (job["spec"]["template"]["spec"]["containers"][0]["image"] == *IMAGE).then(|| job.clone())
-            });
-            stored(&job.await);
-            lab.cluster.gone(&format!("{JOBS}/flamewarden-scan-other")).await;
+            let job = lab.job(&digest).await;
+            stored(&job);
+            let name = job["metadata"]["name"].as_str().unwrap().to_owned();
+            for left in [left.as_str(), "flamewarden-scan-other"] {
+                lab.cluster.gone(&format!("{JOBS}/{left}")).await;
+            }
             let secret = lab.cluster.read(&format!("{SECRETS}/{name}"), |secret| Some(secret.clone())).await;
             assert_eq!(
                 (&secret["immutable"], &secret["metadata"]["ownerReferences"][0]["kind"]),
@@ -178,8 +191,9 @@ fn a_job_scans_an_image_in_a_sealed_network_and_leaves_nothing_behind() {
             );
             lab.cluster.kubelet.order(NAMESPACE, Order::Run);
             lab.work(&name).await;
+            name
         };
-        let (evidence, ()) = tokio::join!(scanning, beside);
+        let (evidence, name) = tokio::join!(scanning, beside);
         let evidence = evidence.unwrap();
         assert_eq!(evidence.report.digest(), Some(digest.as_str()));
         for path in [JOBS, SECRETS] {
@@ -199,22 +213,35 @@ fn a_job_scans_an_image_in_a_sealed_network_and_leaves_nothing_behind() {
         assert!(!lab.sealed.run(reach(port)).await.status.success(), "the API server");
         assert!(lab.sealed.run(reach(lab.registry.host.rsplit_once(':').unwrap().1)).await.status.success());
 
-        // An image that is not there, and a scan that nobody waits for.
-        let absent = Digest::of(b"absent").to_string();
-        let errand = lab.errand(&absent);
-        let name = format!("flamewarden-scan-{}", &absent["sha256:".len()..][..40]);
-        let (problem, ()) = tokio::join!(lab.runner.run(&errand), lab.work(&name));
-        assert!(matches!(problem, Err(ScanProblem::Grype(_))), "{problem:?}");
-        lab.cluster.gone(&format!("{JOBS}/{name}")).await;
-        let waiting = tokio::time::timeout(Duration::from_secs(60), lab.runner.run(&errand));
-        tokio::select! {
-            _ = waiting => panic!("nobody makes it"),
-            _ = lab.pod(&name, |_| true) => {}
-        }
-        for path in [JOBS, SECRETS] {
-            lab.cluster.gone(&format!("{path}/{name}")).await;
-        }
+        nothing_is_brought(&lab).await;
     });
+}
+
+/// An image that is not there, and a scan that nobody waits for.
+async fn nothing_is_brought(lab: &Lab) {
+    let absent = Digest::of(b"absent").to_string();
+    let errand = lab.errand(&absent);
+    let beside = async {
+        let name = lab.job(&absent).await["metadata"]["name"].as_str().unwrap().to_owned();
+        lab.work(&name).await;
+        name
+    };
+    let (problem, name) = tokio::join!(lab.runner.run(&errand), beside);
+    assert!(matches!(problem, Err(ScanProblem::Grype(_))), "{problem:?}");
+    lab.cluster.gone(&format!("{JOBS}/{name}")).await;
+    let waiting = tokio::time::timeout(Duration::from_secs(60), lab.runner.run(&errand));
+    let beside = async {
+        let name = lab.job(&absent).await["metadata"]["name"].as_str().unwrap().to_owned();
+        lab.pod(&name, |_| true).await;
+        name
+    };
+    let name = tokio::select! {
+        _ = waiting => panic!("nobody makes it"),
+        name = beside => name,
+    };
+    for path in [JOBS, SECRETS] {
+        lab.cluster.gone(&format!("{path}/{name}")).await;
+    }
 }
 
 /// A Job of a controller before this one, whose pod never starts.

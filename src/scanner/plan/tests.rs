@@ -126,12 +126,17 @@ fn an_image_is_looked_up_then_scanned_then_left_alone_until_something_changes() 
 #[test]
 fn what_is_used_is_scanned_again_and_what_is_not_is_left_as_it_is() {
     let old = json!({"scannedAt": "2026-11-21T12:00:00Z"});
-    let built = |at: &str| judged("pass", &json!({"databaseBuilt": at}));
-    let (before, after) = (built("2026-11-21T00:00:00Z"), built("2026-11-22T00:00:00Z"));
+    let built = |at: &str, taken: &str| {
+        judged("pass", &json!({"databaseBuilt": at, "scannedAt": format!("2026-11-22T{taken}Z")}))
+    };
+    let before = built("2026-11-21T00:00:00Z", "10:00:00");
+    let after = built("2026-11-22T00:00:00Z", "11:00:00");
+    let again = built("2026-11-21T00:00:00Z", "11:30:00");
     for (what, changes, want) in [
         ("a day old", vec![pinned(1, None), scan(1, &judged("pass", &old))], vec!["scan 01 with 1"]),
         ("and not used", vec![scan(1, &judged("pass", &old))], vec![]),
         ("a newer database", vec![pinned(1, None), scan(1, &before), scan(2, &after)], vec!["scan 01 with 1"]),
+        ("one that is gone again", vec![pinned(1, None), scan(1, &again), scan(2, &after)], vec![]),
         ("the newest", vec![pinned(2, None), scan(1, &before), scan(2, &after)], vec![]),
         ("stale", vec![pinned(1, None), scan(1, &judged("stale", &json!({})))], vec!["scan 01 with 1"]),
     ] {
