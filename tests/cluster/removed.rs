@@ -65,7 +65,9 @@ fn run_step(cluster: &ByService, command: &str) {
 fn freed(namespace: &str) -> Vec<String> {
     let purposes = |kind: &'static str, purposes: &'static [&'static str]| {
         let both = |purpose: &&str| ["", "-dedicated"].map(|tenancy| format!("flamewarden-{purpose}{tenancy}"));
-        purposes.iter().flat_map(both).map(move |name| format!("deleted {kind}WebhookConfiguration {name}"))
+        // Scans are in no namespace, and so of no tenancy.
+        let names = purposes.iter().flat_map(both).filter(|name| name != "flamewarden-imagescans-dedicated");
+        names.map(move |name| format!("deleted {kind}WebhookConfiguration {name}"))
     };
     let mut freed: Vec<String> = purposes("Mutating", MUTATING).chain(purposes("Validating", VALIDATING)).collect();
     for kind in ["ValidatingAdmissionPolicyBinding", "ValidatingAdmissionPolicy"] {
