@@ -11,25 +11,47 @@ pub(super) fn definitions() -> Vec<Value> {
 }
 
 fn analysis() -> Value {
+    let names = Names { plural: "analyses", singular: "analysis", kind: "Analysis" };
+    definition(&names, "Namespaced", &columns(), &schema())
+}
+
+/// What a kind is called.
+pub(super) struct Names {
+    pub(super) plural: &'static str,
+    pub(super) singular: &'static str,
+    pub(super) kind: &'static str,
+}
+
+/// The definition of a kind of Flamewarden's, with a status of its own.
+pub(super) fn definition(
+    Names { plural, singular, kind }: &Names,
+    scope: &str,
+    columns: &Value,
+    schema: &Value,
+) -> Value {
     json!({
         "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
-        "metadata": {"name": "analyses.flamewarden.dev", "labels": workload::labels("analyses")},
+        "metadata": {"name": format!("{plural}.flamewarden.dev"), "labels": workload::labels(plural)},
         "spec": {
             "group": "flamewarden.dev",
-            "scope": "Namespaced",
-            "names": {"plural": "analyses", "singular": "analysis", "kind": "Analysis", "listKind": "AnalysisList"},
+            "scope": scope,
+            "names": {"plural": plural, "singular": singular, "kind": kind, "listKind": format!("{kind}List")},
             "versions": [{
                 "name": "v1alpha1", "served": true, "storage": true,
                 "subresources": {"status": {}},
-                "additionalPrinterColumns": columns(),
-                "schema": {"openAPIV3Schema": schema()},
+                "additionalPrinterColumns": columns,
+                "schema": {"openAPIV3Schema": schema},
             }],
         },
     })
 }
 
+/// What `kubectl get` shows of a kind in one column.
+pub(super) fn column(name: &str, kind: &str, path: &str, description: &str) -> Value {
+    json!({"name": name, "type": kind, "jsonPath": path, "description": description})
+}
+
 fn columns() -> Value {
-    let column = |name: &str, kind: &str, path: &str, description: &str| json!({"name": name, "type": kind, "jsonPath": path, "description": description});
     json!([
         column("Phase", "string", ".status.phase", "Where in its life it is, as FLAME names it"),
         column("Progress", "integer", ".status.progress", "In percent"),

@@ -2,30 +2,15 @@
 
 use serde_json::{Value, json};
 
-use super::crds::conditions;
-use super::workload;
+use super::crds::{Names, column, conditions, definition};
 
 /// Of no namespace: a digest stands for the same bytes everywhere.
 pub(super) fn image_scan() -> Value {
-    json!({
-        "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
-        "metadata": {"name": "imagescans.flamewarden.dev", "labels": workload::labels("imagescans")},
-        "spec": {
-            "group": "flamewarden.dev",
-            "scope": "Cluster",
-            "names": {"plural": "imagescans", "singular": "imagescan", "kind": "ImageScan", "listKind": "ImageScanList"},
-            "versions": [{
-                "name": "v1alpha1", "served": true, "storage": true,
-                "subresources": {"status": {}},
-                "additionalPrinterColumns": columns(),
-                "schema": {"openAPIV3Schema": schema()},
-            }],
-        },
-    })
+    let names = Names { plural: "imagescans", singular: "imagescan", kind: "ImageScan" };
+    definition(&names, "Cluster", &columns(), &schema())
 }
 
 fn columns() -> Value {
-    let column = |name: &str, kind: &str, path: &str, description: &str| json!({"name": name, "type": kind, "jsonPath": path, "description": description});
     json!([
         column("Image", "string", ".spec.image", "Where it stands, and its digest"),
         column("Platform", "string", ".status.platform", "What it runs on"),

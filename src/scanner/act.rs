@@ -57,7 +57,7 @@ impl Actor {
             Step::LookUp { name, secrets } => self.look_up(&name, &secrets).await,
             Step::Scan { scan, secrets } => self.scan(*scan, &secrets).await,
             Step::Judge { scan, secrets } => self.judge(*scan, &secrets).await,
-            Step::Settle { pod, uid } => self.settler.settle(&pod, &uid).await,
+            Step::Settle { pod, uid, .. } => self.settler.settle(&pod, &uid).await,
             Step::Remember(scan, new) => {
                 let remembering = status::remembering(scan.status.clone(), new);
                 self.write(&scan, &remembering, Report::AsItIs).await.map(|stored| Outcome::Stored(vec![stored]))

@@ -11,6 +11,9 @@ use crate::facts::Place;
 use crate::model::{Digest, ImageScanObject};
 use crate::policy::PolicySet;
 
+/// What tags are believed to stand for, and until when.
+pub(super) type Tags<'a> = BTreeMap<&'a str, Vec<(Timestamp, &'a ImageScanObject)>>;
+
 /// All that is known from watches.
 #[derive(Debug, Default)]
 pub(super) struct Known {
@@ -110,8 +113,8 @@ impl Known {
     }
 
     /// What tags are believed to stand for at `now`, the longest believed last.
-    pub(super) fn tags(&self, now: Timestamp) -> BTreeMap<&str, Vec<(Timestamp, &ImageScanObject)>> {
-        let mut tags: BTreeMap<&str, Vec<(Timestamp, &ImageScanObject)>> = BTreeMap::new();
+    pub(super) fn tags(&self, now: Timestamp) -> Tags<'_> {
+        let mut tags = Tags::new();
         for scan in self.scans.values() {
             for tag in scan.status.tags.iter().filter(|tag| now < tag.until) {
                 tags.entry(&tag.name).or_default().push((tag.until, scan));

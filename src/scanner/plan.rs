@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::{SignedDuration, Timestamp};
 
 use super::judge::profiles;
-use super::known::Known;
+use super::known::{Known, Tags};
 use super::uses::Held;
 use super::wanted::{Wanted, wanted};
 use crate::facts::{Place, Scans};
@@ -42,6 +42,8 @@ pub(super) enum Step {
         pod: Place,
         /// Its uid.
         uid: String,
+        /// The answers on its images.
+        answers: Vec<ScanOutcome>,
     },
     /// Remember whose pods have run it.
     Remember(Box<ImageScanObject>, BTreeSet<String>),
@@ -103,8 +105,9 @@ impl Step {
 /// All that is to be done at `now`, the most urgent first.
 pub(super) fn plan(known: &Known, scans: &Scans, memory: &Memory, policies: &PolicySet, now: Timestamp) -> Vec<Step> {
     let Some(settings) = &policies.scanner else { return Vec::new() };
-    let view = View { known, memory, settings, tags: known.tags(now), now };
-    let wanted = wanted(known, policies, now);
+    let tags = known.tags(now);
+    let wanted = wanted(known, policies, &tags);
+    let view = View { known, memory, settings, tags, now };
     let mut steps: Vec<Step> = wanted.names.iter().filter_map(|(name, secrets)| view.look_up(name, secrets)).collect();
     steps.extend(known.held().iter().filter_map(|(place, held)| settle(place, held, scans, memory, now)));
     let hashes: BTreeSet<PolicyHash> = profiles(policies).into_keys().collect();
@@ -116,16 +119,17 @@ pub(super) fn plan(known: &Known, scans: &Scans, memory: &Memory, policies: &Pol
             steps.extend(view.remember(scan, &wanted));
             continue;
         }
-        let secrets = wanted.images.get(digest).cloned().unwrap_or_default();
-        if let Some(urgency) = view.is_due(scan, wanted.images.contains_key(digest), newest) {
-            due.push((urgency, Step::Scan { scan: Box::new(scan.clone()), secrets }));
+        let secrets = || wanted.images.get(digest).cloned().unwrap_or_default();
+        if view.is_due(scan, wanted.images.contains_key(digest), newest) {
+            // First what nobody has looked at yet.
+            due.push((scan.status.scanned_at, Step::Scan { scan: Box::new(scan.clone()), secrets: secrets() }));
         } else if view.is_to_judge(scan, &hashes) {
-            steps.push(Step::Judge { scan: Box::new(scan.clone()), secrets });
+            steps.push(Step::Judge { scan: Box::new(scan.clone()), secrets: secrets() });
         } else {
             steps.extend(view.remember(scan, &wanted));
         }
     }
-    due.sort_by_key(|(urgency, _)| *urgency);
+    due.sort_by_key(|(taken, _)| *taken);
     let under_way = memory.busy.values().filter(|doing| **doing == Doing::Scan).count();
     let free = usize::from(settings.concurrency).saturating_sub(under_way);
     let is_free = |step: &Step| {
@@ -138,30 +142,19 @@ pub(super) fn plan(known: &Known, scans: &Scans, memory: &Memory, policies: &Pol
 
 /// A pod that waits is looked at when all its images may run, and when the answers on them are others than were told.
 fn settle(place: &Place, held: &Held, scans: &Scans, memory: &Memory, now: Timestamp) -> Option<Step> {
-    let answers = answers(held, scans, now);
+    let answer = |image: &String| scans.of_image(image, held.policy, now).0;
+    let answers: Vec<ScanOutcome> = held.images.iter().map(answer).collect();
     let may_go = answers.iter().all(|answer| matches!(answer, ScanOutcome::Pass | ScanOutcome::Excepted));
     let is_new =
         answers.iter().any(|answer| *answer != ScanOutcome::NoResult) && memory.told.get(&held.uid) != Some(&answers);
-    (may_go || is_new).then(|| Step::Settle { pod: place.clone(), uid: held.uid.clone() })
-}
-
-/// The answer on each image of a pod that waits.
-pub(super) fn answers(held: &Held, scans: &Scans, now: Timestamp) -> Vec<ScanOutcome> {
-    held.images.iter().map(|image| scans.of_image(image, held.policy, now).0).collect()
-}
-
-/// How urgent a scan is: first what nobody has looked at yet.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Urgency {
-    Never,
-    Again(Option<Timestamp>),
+    (may_go || is_new).then(|| Step::Settle { pod: place.clone(), uid: held.uid.clone(), answers })
 }
 
 struct View<'a> {
     known: &'a Known,
     memory: &'a Memory,
     settings: &'a Scanner,
-    tags: BTreeMap<&'a str, Vec<(Timestamp, &'a ImageScanObject)>>,
+    tags: Tags<'a>,
     now: Timestamp,
 }
 
@@ -189,24 +182,19 @@ impl View<'_> {
         believed.is_some_and(|(until, scan)| self.now + third < *until && self.is_looked_up(scan))
     }
 
-    /// Whether a scan is to be made, and how urgent it is.
+    /// Whether a scan is to be made.
     ///
     /// `newest` is the newest database that a report came from, and when that was taken: a later report from an older one
     /// says that it is gone again.
-    fn is_due(
-        &self,
-        scan: &ImageScanObject,
-        is_wanted: bool,
-        newest: Option<(Timestamp, Timestamp)>,
-    ) -> Option<Urgency> {
+    fn is_due(&self, scan: &ImageScanObject, is_wanted: bool, newest: Option<(Timestamp, Timestamp)>) -> bool {
         let status = &scan.status;
-        let Some(taken) = status.scanned_at else { return self.is_looked_up(scan).then_some(Urgency::Never) };
+        let Some(taken) = status.scanned_at else { return self.is_looked_up(scan) };
         let hours = SignedDuration::from_hours(self.settings.rescan_hours.into());
         let is_newer = |(built, when): (Timestamp, Timestamp)| status.database_built < Some(built) && taken < when;
         let is_old = self.now.duration_since(taken) >= hours || newest.is_some_and(is_newer);
         let is_stale = status.verdicts.iter().any(|one| one.verdict.outcome == ScanOutcome::Stale);
         let lacks_report = self.memory.without_report.contains(&scan.digest);
-        (lacks_report || is_wanted && (is_old || is_stale)).then_some(Urgency::Again(Some(taken)))
+        lacks_report || is_wanted && (is_old || is_stale)
     }
 
     /// Whether a verdict is missing or has come to its end.

@@ -16,7 +16,7 @@ use tracing::{debug, warn};
 
 use super::act::{Actor, Outcome};
 use super::known::Known;
-use super::plan::{Memory, Step, Task, answers, plan};
+use super::plan::{Memory, Step, Task, plan};
 use super::registries::Registries;
 use super::runner::Runner;
 use super::settle::Settler;
@@ -173,11 +173,8 @@ impl Session {
                 break;
             }
             debug!(?step, "scanner acts");
-            if let Step::Settle { pod, uid } = &step
-                && let Some(held) = self.known.held().get(pod)
-            {
-                let told = answers(held, &self.settings.scans.read(), now);
-                self.memory.told.insert(uid.clone(), told);
+            if let Step::Settle { uid, answers, .. } = &step {
+                self.memory.told.insert(uid.clone(), answers.clone());
             }
             let (task, actor) = (step.task(), actor.clone());
             self.memory.busy.insert(task.clone(), step.doing());

@@ -2,9 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use jiff::Timestamp;
-
-use super::known::Known;
+use super::known::{Known, Tags};
 use super::plan::digest_of;
 use crate::facts::Place;
 use crate::model::{Digest, ImageRef};
@@ -22,7 +20,7 @@ pub(super) struct Wanted {
 }
 
 /// What objects ask to run, what the orchestrator's settings name, and of what is stored whatever was not scanned yet.
-pub(super) fn wanted(known: &Known, policies: &PolicySet, now: Timestamp) -> Wanted {
+pub(super) fn wanted(known: &Known, policies: &PolicySet, tags: &Tags<'_>) -> Wanted {
     let mut wanted = Wanted::default();
     for used in known.uses() {
         let Some(name) = canonical(&used.image, policies) else { continue };
@@ -41,7 +39,6 @@ pub(super) fn wanted(known: &Known, policies: &PolicySet, now: Timestamp) -> Wan
     for name in unseen.filter_map(|scan| canonical(&scan.image, policies)) {
         wanted.names.entry(name).or_default();
     }
-    let tags = known.tags(now);
     for (name, secrets) in &wanted.names {
         let tagged = tags.get(name.as_str()).into_iter().flatten().map(|(_, scan)| scan.digest);
         for digest in tagged.chain(digest_of(name)) {
