@@ -9,7 +9,7 @@ use crate::rules::HOME;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Makeup {
     run: [u8; 32],
-    /// By which digests images with a tag are pinned, container by container: the beginning of a hash.
+    /// By which digests images are pinned, container by container: the beginning of a hash.
     pins: Vec<Option<[u8; 8]>>,
 }
 
@@ -50,11 +50,10 @@ impl Makeup {
     }
 }
 
-/// Takes the digest from an image that has a tag, too, and gives what it is known by.
+/// Takes an image's digest from it, and gives what it is known by.
 fn unpinned(image: &mut String) -> Option<[u8; 8]> {
     let at = image.find('@')?;
-    let tagged = image.get(..at)?.rsplit('/').next()?.contains(':');
-    let digest = Sha256::digest(image.get(at..)?).first_chunk::<8>().copied().filter(|_| tagged)?;
+    let digest = Sha256::digest(image.get(at..)?).first_chunk::<8>().copied()?;
     image.truncate(at);
     // What is written as JSON ends with its quotation mark.
     image.push('"');
@@ -176,6 +175,9 @@ mod tests {
             ("x:1@sha256:0", "x:1@sha256:1", false),
             ("x:1@sha256:0", "x:1", false),
             ("x:1", "x:1@sha256:1", true),
+            ("x", "x@sha256:1", true),
+            ("r:5000/x", "r:5000/x@sha256:1", true),
+            ("x", "x:2@sha256:1", false),
             ("x@sha256:0", "x@sha256:0", true),
             ("x@sha256:0", "x@sha256:1", false),
             ("r:5000/x@sha256:0", "r:5000/x@sha256:1", false),
