@@ -9,6 +9,7 @@ const FILES: [(&str, &str); 3] = [
     ("flame-gateway.yaml", include_str!("../policies/flame-gateway.yaml")),
     ("installation.yaml", include_str!("fixtures/installation.yaml")),
 ];
+const SCANNER: &str = include_str!("../policies/scanner.yaml.example");
 
 fn printed() -> Vec<Value> {
     printed_for(Certificates::Own)
@@ -416,13 +417,50 @@ fn cert_manager_is_asked_for_an_authority_that_outlasts_the_certificate() {
     );
 }
 
+/// A folder with these policies.
+#[expect(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
+fn folder_of(files: &[(&str, &str)]) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, text) in files {
+        std::fs::write(folder.path().join(name), text).unwrap();
+    }
+    folder
+}
+
+/// Whether `flamewarden manifests` prints anything, and what it says besides.
+#[expect(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
+fn run_manifests(folder: &std::path::Path, image: &str, more: Option<&str>) -> (bool, String) {
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_flamewarden"));
+    command.arg("manifests").arg("--policies").arg(folder).args(["--image", image]).args(more);
+    let done = command.output().unwrap();
+    assert_eq!(done.status.success(), !done.stdout.is_empty(), "{image}");
+    (done.status.success(), String::from_utf8_lossy(&done.stderr).into_owned())
+}
+
+/// The shipped profiles ask for verdicts, and the controller's image has no Grype.
+#[test]
+fn an_installation_in_which_nothing_would_be_scanned_is_not_printed() {
+    let image = format!("registry.example/flamewarden@sha256:{}", "0".repeat(64));
+    let asks_nothing = |text: &str| text.replace("verdict: required", "verdict: any");
+    let (analysis, gateway) = (asks_nothing(FILES[0].1), asks_nothing(FILES[1].1));
+    let says = "nothing in the cluster would scan any: copy scanner.yaml.example to scanner.yaml";
+    for (files, says) in [
+        (vec![FILES[0], FILES[1]], says),
+        (vec![FILES[0], ("g.yaml", gateway.as_str())], says),
+        (vec![FILES[0], FILES[1], ("scanner.yaml", scanner("{}").as_str())], says),
+        (vec![FILES[0], FILES[1], ("scanner.yaml", by_jobs("").as_str())], ""),
+        (vec![("a.yaml", analysis.as_str()), ("g.yaml", gateway.as_str())], ""),
+    ] {
+        let folder = folder_of(&[files.as_slice(), &[FILES[2]]].concat());
+        let (done, said) = run_manifests(folder.path(), &image, None);
+        assert!(said.contains(says) && done == says.is_empty(), "{said}");
+    }
+}
+
 /// A tag can be moved afterwards.
 #[test]
 fn an_image_is_named_by_its_digest_unless_it_is_to_be_tried_and_the_controller_as_the_policies_do() {
-    let folder = tempfile::tempdir().unwrap();
-    for (name, text) in FILES {
-        std::fs::write(folder.path().join(name), text).unwrap();
-    }
+    let folder = folder_of(&[FILES.as_slice(), &[("scanner.yaml", SCANNER)]].concat());
     let digest = format!("registry.example/flamewarden@sha256:{}", "0".repeat(64));
     for (image, more, says) in [
         (
@@ -441,12 +479,8 @@ fn an_image_is_named_by_its_digest_unless_it_is_to_be_tried_and_the_controller_a
         ("registry.example/flamewarden@sha256:0", Some("--image-by-tag"), "no digest after `@`"),
         ("", Some("--image-by-tag"), "an image must be named"),
     ] {
-        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_flamewarden"));
-        command.arg("manifests").arg("--policies").arg(folder.path()).args(["--image", image]).args(more);
-        let done = command.output().unwrap();
-        let said = String::from_utf8_lossy(&done.stderr);
-        assert!(said.contains(says), "{image}: {said}");
-        assert_eq!((done.status.success(), done.stdout.is_empty()), (says.is_empty(), !says.is_empty()), "{image}");
+        let (done, said) = run_manifests(folder.path(), image, more);
+        assert!(said.contains(says) && done == says.is_empty(), "{image}: {said}");
     }
 }
 
@@ -553,7 +587,7 @@ fn the_yaml_says_what_the_objects_say() {
 #[test]
 fn webhook_config_holds_what_is_printed_for_the_example() {
     let example = include_str!("../policies/installation.yaml.example");
-    let files = [FILES[0], FILES[1], ("installation.yaml", example)];
+    let files = [FILES[0], FILES[1], ("installation.yaml", example), ("scanner.yaml", SCANNER)];
     let printed = to_yaml(&printed_of(&files, "flamewarden", Certificates::Own)).unwrap();
     let kept = include_str!("../webhook-config/flamewarden.yaml");
     assert!(printed == kept, "webhook-config/flamewarden.yaml is out of date; run webhook-config/print");

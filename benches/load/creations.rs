@@ -16,6 +16,7 @@ use crate::kubelet::{Kubelet, Order};
 use crate::median::median;
 use crate::part::Recipe;
 use crate::reviews;
+use crate::scanned::scanned;
 use crate::shared::{Cluster, wait_until};
 
 /// Where pods are created: not guarded, and guarded without a controller, whose own calls would count too.
@@ -34,6 +35,7 @@ pub(crate) async fn rows(share: usize) {
     let prepared = prepare(&cluster, &folder, &[]).await;
     write_policies(&folder.join("controller-policies"), &policy_files(&[PLACES[1]]));
     apply(&cluster, &prepared.rest).await;
+    scanned(&cluster.plane, &prepared.files).await;
 
     let pods = PODS / share;
     store_pods(&cluster, pods).await;

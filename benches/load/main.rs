@@ -47,6 +47,8 @@ mod part;
 #[path = "../../tests/cluster/pki.rs"]
 mod pki;
 #[cfg(feature = "cluster")]
+#[path = "../../tests/cluster/scanned.rs"]
+mod scanned;
 #[path = "../../tests/cluster/shared.rs"]
 mod shared;
 

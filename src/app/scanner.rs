@@ -41,7 +41,7 @@ pub(super) struct Beside<'a> {
     pub(super) loops: &'a mut JoinSet<()>,
 }
 
-/// Starts the scanner; there is none where there is nothing to scan with.
+/// Starts the scanner; there is none where nobody asks for verdicts and there is nothing to scan with.
 pub(super) async fn scan(settings: &ControllerSettings, beside: Beside<'_>) -> anyhow::Result<()> {
     let policies = beside.guard.policies.load_full();
     let by_jobs = policies.scanner.as_ref().is_some_and(|scanner| scanner.worker.is_some());
@@ -57,7 +57,14 @@ pub(super) async fn scan(settings: &ControllerSettings, beside: Beside<'_>) -> a
             jobs
         })?),
         Some(databases) => Runner::Child(child(&settings.scans, databases, beside.guard)?),
-        None => return Ok(()),
+        None => {
+            ensure!(
+                policies.scanner.is_none(),
+                "the policies ask for verdicts on images, and there is nothing to scan with: have Jobs scan (section \
+                 `worker` of the document of kind Scanner), or start the controller with --grype-database"
+            );
+            return Ok(());
+        }
     };
     let guard = beside.guard;
     let scanning = Scanning::new(ScannerSettings {

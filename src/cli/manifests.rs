@@ -62,6 +62,7 @@ impl Manifests {
         }
         let policies = parse(&files)?;
         check_namespace(&self.namespace, &policies)?;
+        check_scanner(&policies)?;
         let endpoint = match (self.url, self.ca) {
             (Some(base), Some(ca)) => {
                 let authority = fs::read(&ca).with_context(|| format!("cannot read {}", ca.display()))?;
@@ -87,6 +88,17 @@ fn check_namespace(namespace: &str, policies: &PolicySet) -> anyhow::Result<()> 
         "--namespace {namespace} makes the controller `{controller}`, and the Installation names `{}`: set `controller` \
          there, or print for the namespace that it names",
         policies.installation.controller
+    );
+    Ok(())
+}
+
+/// What is printed has no Grype but in the Jobs' image.
+fn check_scanner(policies: &PolicySet) -> anyhow::Result<()> {
+    ensure!(
+        policies.scanner.as_ref().is_none_or(|scanner| scanner.worker.is_some()),
+        "the profiles ask for verdicts on images, and nothing in the cluster would scan any: copy scanner.yaml.example to \
+         scanner.yaml and name the image of its section `worker`, or write `verdict: any` in the section `scan` of both \
+         profiles"
     );
     Ok(())
 }

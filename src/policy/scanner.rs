@@ -9,37 +9,53 @@ use serde::de::{Deserializer, Error};
 use super::{Quantity, Worker, checked};
 use crate::model::registry_problem;
 
-/// How images are scanned. Written as `kind: Scanner`; without it none are.
+/// How images are scanned. Written as `kind: Scanner`; without it, as its defaults say where a profile asks for verdicts.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Scanner {
     /// How many scans are made at the same time.
-    #[serde(default = "at_once", deserialize_with = "few")]
+    #[serde(deserialize_with = "few")]
     pub concurrency: u8,
     /// How long a scan may take.
-    #[serde(default = "timeout", deserialize_with = "seconds")]
+    #[serde(deserialize_with = "seconds")]
     pub timeout_seconds: u32,
     /// The memory that a scan may use.
-    #[serde(default = "memory", deserialize_with = "some")]
+    #[serde(deserialize_with = "some")]
     pub memory: Quantity,
     /// The disk that a scan may use: an image's layers are unpacked there.
-    #[serde(default = "disk", deserialize_with = "some")]
+    #[serde(deserialize_with = "some")]
     pub disk: Quantity,
     /// After how long an image that is still used is scanned again.
-    #[serde(default = "rescan", deserialize_with = "hours")]
+    #[serde(deserialize_with = "hours")]
     pub rescan_hours: u16,
     /// How long a tag is believed to stand for what it stood for when it was looked up.
-    #[serde(default = "tag", deserialize_with = "seconds")]
+    #[serde(deserialize_with = "seconds")]
     pub tag_seconds: u32,
     /// Registries without TLS, as hosts with ports.
-    #[serde(default, deserialize_with = "hosts")]
+    #[serde(deserialize_with = "hosts")]
     pub insecure_registries: Vec<String>,
     /// Who may have images scanned by making ImageScans, besides the creators: user names.
-    #[serde(default, deserialize_with = "checked::users")]
+    #[serde(deserialize_with = "checked::users")]
     pub administrators: BTreeSet<String>,
     /// How Jobs in the cluster make scans; without it, child processes of the controller do.
-    #[serde(default)]
     pub worker: Option<Worker>,
+}
+
+impl Default for Scanner {
+    fn default() -> Self {
+        Scanner {
+            concurrency: 2,
+            // Much longer than a scan takes; what holds a worker for ever is to end.
+            timeout_seconds: 15 * 60,
+            memory: Quantity::gibibytes(2),
+            disk: Quantity::gibibytes(16),
+            rescan_hours: 24,
+            tag_seconds: 5 * 60,
+            insecure_registries: Vec::new(),
+            administrators: BTreeSet::new(),
+            worker: None,
+        }
+    }
 }
 
 impl Scanner {
@@ -52,31 +68,6 @@ impl Scanner {
     pub fn timeout(&self) -> Duration {
         Duration::from_secs(self.timeout_seconds.into())
     }
-}
-
-fn at_once() -> u8 {
-    2
-}
-
-/// Much longer than a scan takes; what holds a worker for ever is to end.
-fn timeout() -> u32 {
-    15 * 60
-}
-
-fn memory() -> Quantity {
-    Quantity::gibibytes(2)
-}
-
-fn disk() -> Quantity {
-    Quantity::gibibytes(16)
-}
-
-fn rescan() -> u16 {
-    24
-}
-
-fn tag() -> u32 {
-    5 * 60
 }
 
 fn few<'de, D: Deserializer<'de>>(from: D) -> Result<u8, D::Error> {

@@ -145,7 +145,7 @@ impl PolicySet {
             rules,
             also: None,
         };
-        set.check()
+        set.scanned().check()
     }
 
     /// Both profiles.
@@ -201,20 +201,15 @@ impl PolicySet {
             return Err(PolicyProblem::Document { file, reason });
         }
         let problem = self.installation.problem().or_else(|| self.orchestrator_problem());
-        let problem = problem.or_else(|| self.scanner_problem());
         problem.map_or(Ok(self), |problem| Err(PolicyProblem::Set(problem)))
     }
 
-    /// What would let nothing run any more.
-    fn scanner_problem(&self) -> Option<String> {
-        let asking = self.profiles().into_iter().find(|profile| profile.scan.verdict == Want::Required)?;
-        self.scanner.is_none().then(|| {
-            format!(
-                "profile {}: scan.verdict: required needs a document of kind Scanner, since nothing runs that nobody has \
-                 scanned; copy scanner.yaml.example to scanner.yaml and change it",
-                asking.name
-            )
-        })
+    /// Whoever asks for verdicts has images scanned, as a Scanner without settings does where none is written.
+    fn scanned(mut self) -> Self {
+        if self.profiles().iter().any(|profile| profile.scan.verdict == Want::Required) {
+            self.scanner.get_or_insert_default();
+        }
+        self
     }
 
     /// What would let the orchestrator make what the webhook then refuses.

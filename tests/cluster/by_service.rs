@@ -21,6 +21,7 @@ use crate::flamewarden::{
 };
 use crate::mounted_secret::mount;
 use crate::part::{Part, Recipe, write_file};
+use crate::scanned::scanned;
 use crate::shared::{PATIENCE, wait_until};
 
 /// The cluster.
@@ -131,6 +132,7 @@ impl ByService {
             let replica = self.replica(number).await;
             self.replicas.lock().await.push(replica);
         }
+        scanned(&self.plane, &policy_files(&[])).await;
         let pods = format!("/api/v1/namespaces/{NAMESPACE}/pods?dryRun=All");
         let mut pod = good_analysis("first");
         pod["metadata"]["name"] = json!("first");
@@ -146,7 +148,7 @@ impl ByService {
 
     /// Starts a replica of the controller under a name of its own in the election.
     pub(crate) async fn add_controller(&self, identity: &str) {
-        let [probes] = free_ports();
+        let [probes, scans] = free_ports();
         let archive = self.folder.join("archive");
         fs::create_dir_all(&archive).unwrap();
         let beside = Beside {
@@ -154,7 +156,7 @@ impl ByService {
             pod: identity,
             kubeconfig: self.plane.kubeconfig(CONTROLLER, None),
             volumes: &[("policies", self.folder.join(self.controller_policies)), ("archive", archive)],
-            ports: &[("probes", loopback(probes))],
+            ports: &[("probes", loopback(probes)), ("scans", loopback(scans))],
             folder: &self.folder,
         };
         let recipe = self.as_installed("flamewarden-controller", &beside).await;

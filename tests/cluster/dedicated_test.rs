@@ -8,6 +8,7 @@ use crate::faulty::Faulty;
 use crate::flamewarden::{CONTROLLER, DEDICATED, MADE, orchestrator, policy_files};
 use crate::lab::{GUARDED, Lab, collection, unguarded};
 use crate::node::{IMAGE, analysis, secrets, services};
+use crate::scanned::{STATISTICS, pinned};
 use crate::shared::run;
 
 #[test]
@@ -102,15 +103,16 @@ async fn asks_nobody_for_names_and_counts(lab: &Lab) {
     let address = lab.cluster.admin.get(&service).await.unwrap()["spec"]["clusterIP"].clone();
     assert!(address.is_string(), "{address}");
     let aliases = json!([{"ip": address, "hostnames": [gateway]}]);
-    let says = |pod: &Value| {
+    let says = |pod: &Value, image: &str| {
         let containers = pod["containers"].as_array().unwrap().iter();
         let named: Vec<Value> = containers.map(|container| json!([container["name"], container["image"]])).collect();
-        let want = [json!([app, IMAGE]), json!([format!("net-stats-{app}"), STATISTICS])];
+        let want = [json!([app, image]), json!([format!("net-stats-{app}"), STATISTICS])];
         assert_eq!((&pod["hostAliases"], &named[..]), (&aliases, &want[..]), "{pod}");
     };
-    says(&lab.cluster.admin.get(&path).await.unwrap()["spec"]["template"]["spec"]);
+    says(&lab.cluster.admin.get(&path).await.unwrap()["spec"]["template"]["spec"], IMAGE);
     for pod in lab.running(NAMESPACE, &app, 1).await {
-        says(&lab.cluster.admin.get(&format!("{}/{pod}", collection(NAMESPACE, "Pod"))).await.unwrap()["spec"]);
+        let pod = lab.cluster.admin.get(&format!("{}/{pod}", collection(NAMESPACE, "Pod"))).await.unwrap();
+        says(&pod["spec"], &pinned(IMAGE));
     }
     let controller = lab.cluster.plane.caller(CONTROLLER, None).await;
     let other = json!([{"op": "replace", "path": "/spec/template/spec/hostAliases/0/hostnames/0", "value": "kong"}]);
@@ -122,5 +124,3 @@ async fn asks_nobody_for_names_and_counts(lab: &Lab) {
 const ID: &str = "88888888-0000-4000-8000-000000000031";
 const NAMESPACE: &str = DEDICATED[0];
 const ANALYSES: &str = "/apis/flamewarden.dev/v1alpha1/namespaces/analyses/analyses";
-const STATISTICS: &str =
-    "registry.example/busybox@sha256:2222222222222222222222222222222222222222222222222222222222222222";

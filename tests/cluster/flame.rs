@@ -4,26 +4,41 @@ use http::Method;
 use serde_json::{Value, json};
 
 use crate::caller::Caller;
+use crate::scanned::FLAMES;
 use crate::shared::{Cluster, PATIENCE, wait_until};
 
 /// The orchestrator of one namespace.
 pub(crate) struct Orchestrator {
     caller: Caller,
     namespace: String,
+    images: Images,
     /// Every call with its answer, and what a list showed when it was waited for.
     pub(crate) calls: Vec<(String, u16, Value)>,
+}
+
+/// What it runs.
+#[derive(Debug, Clone)]
+pub(crate) struct Images {
+    pub(crate) analysis: String,
+    pub(crate) gateway: String,
 }
 
 impl Orchestrator {
     /// Gives the orchestrator of a namespace the rights that FLAME's chart gives it, and none besides.
     pub(crate) async fn install(cluster: &Cluster, namespace: &str) -> Orchestrator {
+        let images = Images { analysis: FLAMES.to_owned(), gateway: "nginx:latest".to_owned() };
+        Orchestrator::install_with(cluster, namespace, images).await
+    }
+
+    /// The same for one that runs other images.
+    pub(crate) async fn install_with(cluster: &Cluster, namespace: &str, images: Images) -> Orchestrator {
         let groups = ["system:serviceaccounts", &format!("system:serviceaccounts:{namespace}"), "system:authenticated"];
         let caller = cluster.admin.acting_as(&format!("system:serviceaccount:{namespace}:flame-po"), &groups);
         let rbac = format!("/apis/rbac.authorization.k8s.io/v1/namespaces/{namespace}");
         for (resource, object) in [("roles", role()), ("rolebindings", binding(namespace))] {
             cluster.admin.create(&format!("{rbac}/{resource}"), &object).await.unwrap();
         }
-        let orchestrator = Orchestrator { caller, namespace: namespace.to_owned(), calls: Vec::new() };
+        let orchestrator = Orchestrator { caller, namespace: namespace.to_owned(), images, calls: Vec::new() };
         let pods = orchestrator.path("pods", "");
         wait_until("RBAC knows the orchestrator", PATIENCE, async || orchestrator.caller.get(&pods).await.ok()).await;
         orchestrator
@@ -34,14 +49,14 @@ impl Orchestrator {
         let gateway = format!("nginx-{app}");
         self.call(Method::DELETE, "secrets", SECRET, None).await;
         self.call(Method::POST, "secrets", "", Some(secret())).await;
-        self.call(Method::POST, "deployments", "", Some(analysis(app))).await;
+        self.call(Method::POST, "deployments", "", Some(analysis(app, &self.images.analysis))).await;
         self.call(Method::POST, "services", "", Some(service(app, "flame-analysis", 8000))).await;
         for component in ["flame-message-broker", "flame-po"] {
             self.call(Method::GET, "pods", &format!("?labelSelector=component%3D{component}"), None).await;
         }
         self.wait_for_address(app).await;
         self.call(Method::POST, "configmaps", "", Some(config_map(app))).await;
-        self.call(Method::POST, "deployments", "", Some(nginx(app))).await;
+        self.call(Method::POST, "deployments", "", Some(nginx(app, &self.images.gateway))).await;
         self.call(Method::POST, "services", "", Some(service(&gateway, "flame-analysis-nginx", 80))).await;
         self.call(Method::POST, "networkpolicies", "", Some(network_policy(app))).await;
         self.wait_for_address(&gateway).await;
@@ -104,11 +119,11 @@ fn secret() -> Value {
     })
 }
 
-fn analysis(app: &str) -> Value {
+fn analysis(app: &str, image: &str) -> Value {
     let labels = json!({"app": app, "component": "flame-analysis"});
     let env = |name: &str, value: &str| json!({"name": name, "value": value});
     let container = json!({
-        "name": app, "image": "harbor.example/node/2f0c3d5e-5d39-4b1f-8d1c-6f4f8a1c2b3d", "imagePullPolicy": "IfNotPresent",
+        "name": app, "image": image, "imagePullPolicy": "IfNotPresent",
         "ports": [{"containerPort": 8000, "protocol": "TCP"}],
         "env": [
             env("DATA_SOURCE_TOKEN", "none_needed"), env("KEYCLOAK_TOKEN", "token"),
@@ -122,11 +137,11 @@ fn analysis(app: &str) -> Value {
     deployment(app, &labels, &labels, spec)
 }
 
-fn nginx(app: &str) -> Value {
+fn nginx(app: &str, image: &str) -> Value {
     let name = format!("nginx-{app}");
     let labels = json!({"app": name, "component": "flame-analysis-nginx"});
     let container = json!({
-        "name": name, "image": "nginx:latest", "imagePullPolicy": "Always",
+        "name": name, "image": image, "imagePullPolicy": "Always",
         "ports": [{"containerPort": 80, "protocol": "TCP"}],
         "volumeMounts": [{"name": "nginx-vol", "mountPath": "/etc/nginx/nginx.conf", "subPath": "nginx.conf"}],
         "livenessProbe": {

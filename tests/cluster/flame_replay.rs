@@ -1,6 +1,6 @@
 //! FLAME's own Pod Orchestrator beside Flamewarden: its calls are answered as without, and no pod runs unisolated.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -67,10 +67,11 @@ async fn expect_running(cluster: &Cluster, namespace: &str, app: &str) {
 async fn expect_isolated(app: &str, pods: &Recording, policies: &Recording) {
     let policy = format!("flamewarden-{app}");
     let of_policy = || policies.of(|object| object["metadata"]["name"] == *policy);
-    let begun = Instant::now();
     wait_until(&format!("{policy} is gone"), PATIENCE, async || of_policy().last()?.deleted.then_some(())).await;
-    assert!(begun.elapsed() < Duration::from_secs(2 * GRACE + SLACK), "{policy} went after {:?}", begun.elapsed());
     let (policy, pod) = (of_policy(), pods.of(|object| object["metadata"]["labels"]["app"] == *app));
+    let gone = |events: &[Event]| events.iter().find(|event| event.deleted).expect("it is gone").heard;
+    let after = gone(&policy).saturating_duration_since(gone(&pod));
+    assert!(after < Duration::from_secs(2 * GRACE + SLACK), "the policy of {app} went {after:?} after its pod");
     let version = |events: &[Event], wanted: &dyn Fn(&Event) -> bool| {
         events.iter().find(|event| wanted(event)).map(|event| event.version)
     };

@@ -14,6 +14,7 @@ use tokio::sync::OnceCell;
 use crate::caller::Caller;
 use crate::control_plane::free_ports;
 use crate::part::{Part, Recipe, write_file};
+use crate::scanned::scanned;
 use crate::shared::{Cluster, PATIENCE, cluster, wait_until};
 
 #[path = "flamewarden/printed.rs"]
@@ -94,6 +95,7 @@ pub(crate) async fn install(cluster: &'static Cluster, realm: &RealmSettings) ->
     }
     cluster.admin.create("/apis/node.k8s.io/v1/runtimeclasses", &weaker_runtime()).await.unwrap();
     apply(cluster, &prepared.rest).await;
+    scanned(&cluster.plane, &prepared.files).await;
     share_authority(cluster, &folder.join("certificates")).await;
     let mut before = good_analysis(BEFORE);
     before["metadata"]["name"] = json!(BEFORE);
@@ -127,6 +129,7 @@ async fn share_authority(cluster: &Cluster, certificates: &Path) {
 
 /// What an installation puts into a cluster, and where its webhook and its probes listen.
 pub(crate) struct Prepared {
+    pub(crate) files: Vec<(String, String)>,
     pub(crate) configurations: Vec<Value>,
     pub(crate) rest: Vec<Value>,
     pub(crate) ports: [u16; 2],
@@ -140,21 +143,26 @@ pub(crate) async fn prepare(cluster: &Cluster, folder: &Path, but: &[&str]) -> P
 /// The same for an installation with a REST API.
 async fn prepare_for(cluster: &Cluster, folder: &Path, but: &[&str], realm: Option<&RealmSettings>) -> Prepared {
     let files = realm.map_or_else(|| policy_files(but), |realm| with_api(policy_files(but), realm));
-    write_policies(&folder.join("policies"), &files);
-    let ca = certificates(&folder.join("certificates"));
-    let ports = free_ports();
     for namespace in SHARED.iter().chain(DEDICATED).filter(|name| !but.contains(name)) {
         cluster.namespace_named(namespace).await;
     }
+    prepare_with(folder, files)
+}
+
+/// The same for these policies; makes no namespaces.
+pub(crate) fn prepare_with(folder: &Path, files: Vec<(String, String)>) -> Prepared {
+    write_policies(&folder.join("policies"), &files);
+    let ca = certificates(&folder.join("certificates"));
+    let ports = free_ports();
     let endpoint = Endpoint::Url { base: format!("https://127.0.0.1:{}", ports[0]), ca_bundle: ca };
-    let (configurations, rest) = installation(files, endpoint)
+    let (configurations, rest) = installation(files.clone(), endpoint)
         .into_iter()
         .partition(|object| object["kind"].as_str().unwrap().ends_with("WebhookConfiguration"));
-    Prepared { configurations, rest, ports }
+    Prepared { files, configurations, rest, ports }
 }
 
 /// What `manifests` prints for these policies.
-fn installation(files: Vec<(String, String)>, endpoint: Endpoint) -> Vec<Value> {
+pub(crate) fn installation(files: Vec<(String, String)>, endpoint: Endpoint) -> Vec<Value> {
     let policies = PolicySet::parse(files.iter().map(|(name, text)| (name.as_str(), text.as_str()))).unwrap();
     let settings = Settings {
         namespace: "flamewarden-system".to_owned(),
@@ -303,6 +311,7 @@ pub(crate) fn policy_files(but: &[&str]) -> Vec<(String, String)> {
         ("flame-analysis.yaml".to_owned(), shipped("flame-analysis.yaml").unwrap()),
         ("flame-gateway.yaml".to_owned(), shipped("flame-gateway.yaml").unwrap()),
         ("installation.yaml".to_owned(), installation),
+        ("scanner.yaml".to_owned(), shipped("scanner.yaml.example").unwrap()),
     ];
     if !but.contains(&MADE) {
         files.push(("orchestrator.yaml".to_owned(), orchestrator()));
@@ -378,7 +387,7 @@ pub(crate) fn webhook_recipe(cluster: &Cluster, folder: &Path, [calls, probes]: 
 
 /// The controller, as its own service account, under a name of its own in the election.
 pub(crate) fn controller_recipe(cluster: &Cluster, folder: &Path, policies: &str, identity: &str) -> Recipe {
-    let [probes] = free_ports();
+    let [probes, scans] = free_ports();
     let archive = folder.join(format!("archive-{identity}"));
     fs::create_dir_all(&archive).unwrap();
     let beside = Beside {
@@ -386,7 +395,7 @@ pub(crate) fn controller_recipe(cluster: &Cluster, folder: &Path, policies: &str
         pod: identity,
         kubeconfig: cluster.plane.kubeconfig(CONTROLLER, None),
         volumes: &[("policies", folder.join(policies)), ("archive", archive)],
-        ports: &[("probes", loopback(probes))],
+        ports: &[("probes", loopback(probes)), ("scans", loopback(scans))],
         folder,
     };
     as_printed(&deployment("flamewarden-controller"), &beside)

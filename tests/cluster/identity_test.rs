@@ -188,8 +188,9 @@ async fn pods(guarded: &Guarded, id: &str) -> Vec<Value> {
     list["items"].as_array().unwrap().clone()
 }
 
+/// Without the digest that it is pinned to.
 fn image(pod: &Value) -> &str {
-    pod["spec"]["containers"][0]["image"].as_str().unwrap()
+    pod["spec"]["containers"][0]["image"].as_str().unwrap().split('@').next().unwrap()
 }
 
 fn name(pod: &Value) -> &str {

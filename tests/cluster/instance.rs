@@ -17,6 +17,7 @@ use tokio::task::JoinSet;
 use crate::faulty::Faulty;
 use crate::flamewarden::{CONTROLLER, CRASH, MADE, policy_files};
 use crate::node::Node;
+use crate::scanned::remembered;
 
 /// One orchestrator at a time works in the namespace, as one leads.
 pub(crate) static TURN: Mutex<()> = Mutex::const_new(());
@@ -97,11 +98,12 @@ impl Instance {
         let lease = Place { namespace: "flamewarden-system".to_owned(), name: lease.to_owned() };
         tasks.spawn(campaign(cluster.clone(), lease, identity.to_owned(), timing, leadership.clone()));
         let ((stop, stopped), metrics) = (watch::channel(false), Arc::new(Metrics::new()));
+        let policies = policies(section);
         let settings = OrchestratorSettings {
             cluster: cluster.led_by(leadership.clone()),
             leadership: leadership.clone(),
-            policies: Arc::new(ArcSwap::from_pointee(policies(section))),
-            scans: Arc::default(),
+            scans: Arc::new(remembered(&policies)),
+            policies: Arc::new(ArcSwap::from_pointee(policies)),
             metrics: metrics.clone(),
             files,
             archive,

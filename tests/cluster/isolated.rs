@@ -2,6 +2,7 @@
 //! and policies is replayed in the order in which it was stored.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Instant;
 
 use serde_json::{Value, json};
 
@@ -59,7 +60,7 @@ fn replay(pods: Vec<Event>, policies: Vec<Event>) -> Told {
     events.extend(policies.into_iter().map(|event| (false, event)));
     events.sort_by_key(|(_, event)| event.version);
     let (mut told, mut stored) = (Told::default(), BTreeMap::new());
-    for (is_pod, Event { version, deleted, object }) in events {
+    for (is_pod, Event { version, deleted, object, .. }) in events {
         let objects = if is_pod { &mut told.alive } else { &mut stored };
         match deleted {
             true => objects.remove(name_of(&object)),
@@ -147,7 +148,7 @@ impl Step {
             Step::Open => (false, policy(name, APP, both, json!([{}]))),
         };
         let deleted = matches!(self, Step::PodGone | Step::PolicyGone | Step::SpareGone);
-        (is_pod, Event { version, deleted, object })
+        (is_pod, Event { version, deleted, heard: Instant::now(), object })
     }
 }
 

@@ -17,6 +17,7 @@ use crate::flamewarden::{
 };
 use crate::kubelet::Kubelet;
 use crate::part::Part;
+use crate::scanned::scanned;
 use crate::shared::{Cluster, PATIENCE, wait_until};
 
 /// The installation. Its fields are dropped in order: the programs before the cluster.
@@ -42,6 +43,7 @@ impl Lab {
         let folder = cluster.plane.folder().join("flamewarden");
         let prepared = prepare(&cluster, &folder, &unguarded()).await;
         apply(&cluster, &prepared.rest).await;
+        scanned(&cluster.plane, &prepared.files).await;
         let mut webhook = Part::start(webhook_recipe(&cluster, &folder, prepared.ports));
         answers(&mut webhook, prepared.ports[1]).await;
         apply(&cluster, &prepared.configurations).await;

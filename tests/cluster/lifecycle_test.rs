@@ -157,7 +157,7 @@ fn template(id: &str) -> Value {
 const NAMESPACE: &str = "flame";
 const ENDING: &str = "flame-try";
 /// The running pods lack also what is mended in new ones: pull secret, root file system, user namespace and grace.
-const TIGHTER: [(&str, &str); 10] = [
+const TIGHTER: [(&str, &str); 11] = [
     ("      - flamewarden.dev/analysis\n", ""),
     ("      - kubectl.kubernetes.io/default-container\n", ""),
     ("    name: flame-harbor-credentials\n", "    name: other-credentials\n"),
@@ -166,6 +166,7 @@ const TIGHTER: [(&str, &str); 10] = [
         "    pattern: other-credentials\n",
     ),
     ("    digest: any\n", "    digest: required\n"),
+    ("    verdict: required\n", "    verdict: required\n    failOn: {severity: low}\n"),
     ("limits: {cpu: \"2\", memory: 4Gi,", "limits: {cpu: \"2\", memory: 1Gi,"),
     ("maximum: {cpu: \"8\", memory: 32Gi,", "maximum: {cpu: \"8\", memory: 1Gi,"),
     ("readOnlyRootFilesystem: any", "readOnlyRootFilesystem: required"),
@@ -173,9 +174,10 @@ const TIGHTER: [(&str, &str); 10] = [
     ("graceMaximum: 30", "graceMaximum: 2"),
 ];
 /// What is not mended in a new one: rule and field.
-const REFUSED: [&str; 4] = [
+const REFUSED: [&str; 5] = [
     "resources: spec.containers[0].resources.requests.memory",
     "image-digest: spec.containers[0].image",
+    "image-scan: spec.containers[0].image",
     "labels: metadata.labels[\"flamewarden.dev/analysis\"]",
     "annotations: metadata.annotations[\"kubectl.kubernetes.io/default-container\"]",
 ];

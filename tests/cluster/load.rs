@@ -23,6 +23,7 @@ mod pki;
 mod recording;
 mod removed;
 mod repair;
+mod scanned;
 mod shared;
 mod steady;
 

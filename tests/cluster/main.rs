@@ -73,6 +73,7 @@ mod recorded_test;
 mod recorder;
 mod recording;
 mod removal_test;
+mod scanned;
 mod served;
 mod shared;
 mod shared_keycloak;

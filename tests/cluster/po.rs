@@ -1,5 +1,7 @@
 //! FLAME's REST API as the Hub adapter calls it.
 
+use std::ops::Deref;
+
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::EcdsaKeyPair;
 use base64::Engine;
@@ -14,20 +16,31 @@ use crate::flamewarden::realm::REALM;
 use crate::flamewarden::{Guarded, MADE};
 use crate::shared::{PATIENCE, wait_until};
 
-/// The API as an administrator sees it.
+/// The API of the shared installation.
 pub(crate) struct Api {
     pub(crate) guarded: &'static Guarded,
+    rest: Rest,
+}
+
+/// The API at an address, as an administrator sees it.
+pub(crate) struct Rest {
     pub(crate) address: String,
     pub(crate) remote: Remote,
     pub(crate) token: String,
 }
 
-impl Api {
-    pub(crate) async fn of(guarded: &'static Guarded) -> Api {
-        crate::node::services(guarded.cluster, MADE).await;
-        let ways = Ways::plain(PATIENCE);
-        let remote = Remote::new(&ways).unwrap();
-        Api { guarded, address: guarded.api.clone(), remote, token: token(&REALM.key, &claims("hub-adapter")) }
+impl Deref for Api {
+    type Target = Rest;
+
+    fn deref(&self) -> &Rest {
+        &self.rest
+    }
+}
+
+impl Rest {
+    pub(crate) fn at(address: &str) -> Rest {
+        let remote = Remote::new(&Ways::plain(PATIENCE)).unwrap();
+        Rest { address: address.to_owned(), remote, token: token(&REALM.key, &claims("hub-adapter")) }
     }
 
     pub(crate) async fn ask(&self, method: &str, path: &str, body: Option<&Value>) -> (u16, Value) {
@@ -52,6 +65,18 @@ impl Api {
         };
         let answer = self.remote.ask(question).await.unwrap();
         (answer.status, serde_json::from_slice(answer.bytes()).unwrap())
+    }
+}
+
+impl Api {
+    pub(crate) async fn of(guarded: &'static Guarded) -> Api {
+        Api::answered_at(guarded, &guarded.api).await
+    }
+
+    /// The same answered at another address.
+    pub(crate) async fn answered_at(guarded: &'static Guarded, address: &str) -> Api {
+        crate::node::services(guarded.cluster, MADE).await;
+        Api { guarded, rest: Rest::at(address) }
     }
 
     /// Asks until the answer is as wanted.

@@ -1,6 +1,7 @@
 //! Everything that happened to the objects of one kind in a namespace, in the order of the API server's own versions.
 
 use std::sync::{Arc, Mutex};
+use std::time::Instant;
 
 use futures::StreamExt;
 use http::Request;
@@ -22,6 +23,8 @@ pub(crate) struct Recording {
 pub(crate) struct Event {
     pub(crate) version: u64,
     pub(crate) deleted: bool,
+    /// When this was heard of.
+    pub(crate) heard: Instant,
     pub(crate) object: Value,
 }
 
@@ -70,7 +73,7 @@ fn read(event: WatchEvent<DynamicObject>) -> Option<Event> {
         WatchEvent::Error(status) => panic!("the watch ended: {status:?}"),
     };
     let version = object.metadata.resource_version.as_ref().unwrap().parse().unwrap();
-    Some(Event { version, deleted, object: serde_json::to_value(object).unwrap() })
+    Some(Event { version, deleted, heard: Instant::now(), object: serde_json::to_value(object).unwrap() })
 }
 
 impl Drop for Recording {

@@ -43,7 +43,7 @@ impl Served {
         let drain = Drain::default();
         let limits = ConnectionLimits { linger: Duration::ZERO, drain: Duration::ZERO, ..ConnectionLimits::default() };
         let running = tokio::spawn(orchestrator::Api::new(parts).run(listener, limits, drain.clone()));
-        Served { api: Api { address, ..Api::of(guarded).await }, drain, running }
+        Served { api: Api::answered_at(guarded, &address).await, drain, running }
     }
 
     /// Ends it as SIGTERM does.

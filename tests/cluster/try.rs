@@ -28,6 +28,7 @@ mod node;
 mod part;
 mod pki;
 mod po;
+mod scanned;
 mod shared;
 mod try_api;
 mod try_by_hand;

@@ -33,5 +33,7 @@ mod part;
 #[path = "../cluster/pki.rs"]
 mod pki;
 mod python;
+#[path = "../cluster/scanned.rs"]
+mod scanned;
 #[path = "../cluster/shared.rs"]
 mod shared;

@@ -4,8 +4,6 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use flamewarden::install::{Certificates, Endpoint, Settings, manifests};
-use flamewarden::policy::PolicySet;
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -14,11 +12,14 @@ use tokio::sync::{Mutex, OnceCell, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use crate::advisories::advisories;
 use crate::caller::Refusal;
 use crate::control_plane::free_ports;
+use crate::flamewarden::realm::Realm;
 use crate::flamewarden::{
-    CONTROLLER, answers, apply, certificates, controller_recipe, settled, webhook_recipe, write_policies,
+    CONTROLLER, GATEWAY_IMAGE, MADE, answers, apply, controller_recipe, orchestrator, prepare_with, settled,
+    webhook_recipe, with_api, write_policies,
 };
 use crate::grype::{database, programs};
 use crate::image::Image;
+use crate::node::services;
 use crate::part::{Part, Recipe};
 use crate::registry::{Access, Registry};
 use crate::samples::{RELEASE, openssl};
@@ -30,6 +31,10 @@ pub(crate) struct Gate {
     pub(crate) registry: Registry,
     /// One for those who have its password.
     pub(crate) private: Registry,
+    /// What gateways run, by its digest.
+    pub(crate) gateway: String,
+    /// Where the REST API is answered.
+    pub(crate) api: String,
     pub(crate) webhook: Part,
     pub(crate) controller: Mutex<Part>,
     /// What the controller logs.
@@ -41,8 +46,12 @@ pub(crate) struct Gate {
 }
 
 /// The guarded namespaces; a test takes one for itself.
-pub(crate) const NAMESPACES: [&str; 8] =
-    ["gate-a", "gate-b", "gate-c", "gate-d", "gate-e", "gate-f", "gate-g", "gate-h"];
+pub(crate) const NAMESPACES: [&str; 10] =
+    ["gate-a", "gate-b", "gate-c", "gate-d", "gate-e", "gate-f", "gate-g", "gate-h", FLAME, MADE];
+/// A version of OpenSSL that none of the tests' databases knows a hole in.
+pub(crate) const SOUND: &str = "3.0.13-1";
+/// Where FLAME's own orchestrator makes analyses.
+pub(crate) const FLAME: &str = "gate-flame";
 /// Who makes gateways and has images scanned.
 pub(crate) const CREATOR: &str = "system:serviceaccount:gate-a:flame-po";
 
@@ -58,25 +67,23 @@ impl Gate {
         let (registry, private) = (Registry::start().await, Registry::with(Access::Private).await);
         let databases = database(&advisories(SignedDuration::from_hours(1)));
         let folder = cluster.plane.folder().join("gate");
-        let files = policy_files(&registry.host, &private.host);
-        write_policies(&folder.join("policies"), &files);
+        let gateway = registry.push("gateways/nginx", &debian("gateways/nginx", SOUND)).await;
+        let files = policy_files(&registry.host, &private.host, &gateway);
         for namespace in NAMESPACES {
             cluster.namespace_named(namespace).await;
         }
-        let ca = certificates(&folder.join("certificates"));
-        let ports = free_ports();
-        let endpoint = Endpoint::Url { base: format!("https://127.0.0.1:{}", ports[0]), ca_bundle: ca };
-        let (configurations, rest): (Vec<Value>, Vec<Value>) = printed(&files, endpoint)
-            .into_iter()
-            .partition(|object| object["kind"].as_str().unwrap().ends_with("WebhookConfiguration"));
-        apply(cluster, &rest).await;
-        let mut webhook = Part::start(webhook_recipe(cluster, &folder, ports));
-        let controller = Part::start(scanning(cluster, &folder, databases.path()));
-        answers(&mut webhook, ports[1]).await;
-        apply(cluster, &configurations).await;
+        let prepared = prepare_with(&folder, files);
+        apply(cluster, &prepared.rest).await;
+        let mut webhook = Part::start(webhook_recipe(cluster, &folder, prepared.ports));
+        services(cluster, MADE).await;
+        let [api] = free_ports();
+        let controller = Part::start(scanning(cluster, &folder, databases.path(), api));
+        answers(&mut webhook, prepared.ports[1]).await;
+        apply(cluster, &prepared.configurations).await;
         settled(&cluster.admin).await;
         let (log, controller, turn) = (controller.recipe().log.clone(), Mutex::new(controller), RwLock::default());
-        Gate { cluster, registry, private, webhook, controller, log, folder, databases, turn }
+        let api = format!("http://127.0.0.1:{api}");
+        Gate { cluster, registry, private, gateway, api, webhook, controller, log, folder, databases, turn }
     }
 
     /// For tests that are content with the policies as they are installed.
@@ -92,7 +99,7 @@ impl Gate {
         }
     }
 
-    /// For tests that want all to themselves: with this in the section `scan` of the analyses' profile.
+    /// For tests that want all to themselves: with this in the section `scan` of both profiles.
     pub(crate) async fn changed(&self, scan: &str) -> RwLockWriteGuard<'_, String> {
         let mut turn = self.turn.write().await;
         for file in ["wait", "other"] {
@@ -109,8 +116,12 @@ impl Gate {
         let logs = [&self.webhook.recipe().log, &self.log];
         let changes = |log: &PathBuf| fs::read_to_string(log).unwrap().matches("changed policies in force").count();
         let before = logs.map(changes);
-        let mut files = policy_files(&self.registry.host, &self.private.host);
-        files[0].1 = files[0].1.replace("    verdict: required\n", &format!("    verdict: required\n{scan}"));
+        let mut files = policy_files(&self.registry.host, &self.private.host, &self.gateway);
+        // What is more than the section `scan` is said of analyses alone.
+        let profiles = if scan.starts_with("    ") { 2 } else { 1 };
+        for (_, text) in &mut files[..profiles] {
+            *text = text.replace("    verdict: required\n", &format!("    verdict: required\n{scan}"));
+        }
         write_policies(&self.folder.join("policies"), &files);
         for (log, before) in logs.into_iter().zip(before) {
             wait_until("the changed policies are in force", PATIENCE, async || (changes(log) > before).then_some(()))
@@ -130,6 +141,11 @@ impl Gate {
         let file = self.databases.path().join("other");
         fs::write(&file, image).unwrap();
         file
+    }
+
+    /// Where Grype's database is.
+    pub(crate) fn databases(&self) -> &Path {
+        self.databases.path()
     }
 
     /// Replaces the database by one with other advisories.
@@ -231,7 +247,7 @@ impl Gate {
 }
 
 /// No other repository has the same bytes, which would be scanned already.
-fn debian(repository: &str, version: &str) -> Image {
+pub(crate) fn debian(repository: &str, version: &str) -> Image {
     debian_for("linux/amd64", repository, version)
 }
 
@@ -257,8 +273,8 @@ pub(crate) fn path(image: &str) -> String {
     format!("/apis/flamewarden.dev/v1alpha1/imagescans/sha256-{digits}")
 }
 
-/// The controller, with Grype.
-fn scanning(cluster: &Cluster, folder: &Path, databases: &Path) -> Recipe {
+/// The controller, with Grype and the REST API.
+fn scanning(cluster: &Cluster, folder: &Path, databases: &Path, api: u16) -> Recipe {
     let mut recipe = controller_recipe(cluster, folder, "policies", "gate");
     // Beside the databases, which Grype may read: that and little else.
     let (real, grype) = (databases.join("grype"), databases.join("grype.sh"));
@@ -275,6 +291,7 @@ fn scanning(cluster: &Cluster, folder: &Path, databases: &Path) -> Recipe {
         fs::set_permissions(program, fs::Permissions::from_mode(0o755)).unwrap();
     }
     recipe.arguments.extend([
+        format!("--api=127.0.0.1:{api}"),
         format!("--grype={}", grype.display()),
         format!("--grype-database={}", databases.display()),
         format!("--scan-folder={}", folder.join("scans").display()),
@@ -282,38 +299,24 @@ fn scanning(cluster: &Cluster, folder: &Path, databases: &Path) -> Recipe {
     recipe
 }
 
-/// The shipped profiles with verdicts asked for, and an installation with that registry.
-fn policy_files(registry: &str, private: &str) -> Vec<(String, String)> {
+/// The shipped profiles, an installation with those registries, and how analyses are made with that gateway.
+fn policy_files(registry: &str, private: &str, gateway: &str) -> Vec<(String, String)> {
     let shipped = |name: &str| fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("policies").join(name));
-    let asking = |name: &str| {
-        let text = shipped(name).unwrap();
-        if text.contains("verdict: required") { text } else { text + "  scan:\n    verdict: required\n" }
-    };
     let namespaces = NAMESPACES.map(|name| format!("{{name: {name}, tenancy: shared}}")).join(", ");
     let installation = format!(
         "apiVersion: flamewarden.dev/v1alpha1\nkind: Installation\nspec:\n  namespaces: [{namespaces}]\n\
          \x20 analysisRegistries: ['{registry}/node', '{private}/node']\n  gatewayImages: ['{registry}/gateways/']\n\
-         \x20 creators: ['{CREATOR}']\n---\n\
+         \x20 creators: ['{CREATOR}', 'system:serviceaccount:{FLAME}:flame-po']\n---\n\
          apiVersion: flamewarden.dev/v1alpha1\nkind: Scanner\nspec:\n  insecureRegistries: ['{registry}', '{private}']\n\
          \x20 timeoutSeconds: 60\n  tagSeconds: 6\n  administrators: [security]\n"
     );
-    vec![
-        ("flame-analysis.yaml".to_owned(), asking("flame-analysis.yaml")),
-        ("flame-gateway.yaml".to_owned(), asking("flame-gateway.yaml")),
+    let files = vec![
+        ("flame-analysis.yaml".to_owned(), shipped("flame-analysis.yaml").unwrap()),
+        ("flame-gateway.yaml".to_owned(), shipped("flame-gateway.yaml").unwrap()),
         ("installation.yaml".to_owned(), installation),
-    ]
-}
-
-fn printed(files: &[(String, String)], endpoint: Endpoint) -> Vec<Value> {
-    let policies = PolicySet::parse(files.iter().map(|(name, text)| (name.as_str(), text.as_str()))).unwrap();
-    let settings = Settings {
-        namespace: "flamewarden-system".to_owned(),
-        image: format!("registry.example/flamewarden@sha256:{}", "0".repeat(64)),
-        certificates: Certificates::Own,
-        endpoint,
-        files: files.iter().cloned().collect(),
-    };
-    manifests(&settings, &policies)
+        ("orchestrator.yaml".to_owned(), orchestrator().replace(GATEWAY_IMAGE, gateway)),
+    ];
+    with_api(files, &Realm::of_tests())
 }
 
 /// The user that Flamewarden's controller is.

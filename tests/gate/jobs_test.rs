@@ -6,8 +6,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use flamewarden::install::{Certificates, Endpoint, Settings, manifests};
 use flamewarden::model::Digest;
 use flamewarden::policy::PolicySet;
@@ -26,19 +24,17 @@ use crate::registry::{Access, PASSWORD, Registry, USER};
 use crate::samples::{RELEASE, openssl};
 use crate::sealed::Sealed;
 use crate::shared::{Cluster, cluster, run};
+use crate::workers::{DIGITS, Workers};
 
-/// Digits of a digest that stand in the name of its Job.
-const DIGITS: usize = 32;
 const NAMESPACE: &str = "flamewarden-jobs";
 const JOBS: &str = "/apis/batch/v1/namespaces/flamewarden-jobs/jobs";
-const PODS: &str = "/api/v1/namespaces/flamewarden-jobs/pods";
 const SECRETS: &str = "/api/v1/namespaces/flamewarden-jobs/secrets";
 
 struct Lab {
     cluster: &'static Cluster,
     registry: Registry,
     runner: Runner,
-    sealed: Sealed,
+    workers: Workers<'static>,
     _databases: TempDir,
 }
 
@@ -71,7 +67,8 @@ impl Lab {
         }));
         let registry_port = registry.host.rsplit_once(':').unwrap().1.parse().unwrap();
         let sealed = Sealed::with(&[registry_port, at.port()]);
-        Lab { cluster, registry, runner, sealed, _databases: databases }
+        let workers = Workers { cluster, namespace: NAMESPACE, image: IMAGE, sealed };
+        Lab { cluster, registry, runner, workers, _databases: databases }
     }
 
     fn errand(&self, digest: &str) -> Errand {
@@ -83,47 +80,6 @@ impl Lab {
             credential: Some(auths.to_string()),
             insecure: true,
         }
-    }
-
-    /// The Job that is made for a digest, once it is there.
-    async fn job(&self, digest: &str) -> Value {
-        let begins = format!("flamewarden-scan-{}-", &digest["sha256:".len()..][..DIGITS]);
-        let is_it = |job: &&Value| {
-            job["metadata"]["name"].as_str().is_some_and(|name| name.starts_with(&begins))
-                && job["spec"]["template"]["spec"]["containers"][0]["image"] == *IMAGE
-                && job["metadata"]["deletionTimestamp"].is_null()
-        };
-        self.cluster.read(JOBS, |list| list["items"].as_array()?.iter().find(is_it).cloned()).await
-    }
-
-    /// Does what a kubelet does with a worker's pod, in the sealed network, and reports its end.
-    async fn work(&self, name: &str) {
-        let pod = self.pod(name, |pod| pod["status"]["phase"] == "Running").await;
-        let secret = self.cluster.read(&format!("{SECRETS}/{name}"), |secret| Some(secret.clone())).await;
-        let folder = tempfile::tempdir().unwrap();
-        let order = STANDARD.decode(secret["data"]["order.json"].as_str().unwrap()).unwrap();
-        fs::write(folder.path().join("order.json"), order).unwrap();
-        let container = &pod["spec"]["containers"][0];
-        let words: Vec<&str> =
-            container["command"].as_array().unwrap().iter().map(|word| word.as_str().unwrap()).collect();
-        assert_eq!(words, ["/flamewarden", "scan-worker", "run", "--order=/order/order.json"]);
-        let mut command = Command::new(env!("CARGO_BIN_EXE_flamewarden"));
-        command.args(&words[1..3]).arg(format!("--order={}", folder.path().join("order.json").display()));
-        command.env_clear().env("TMPDIR", folder.path());
-        let done = self.sealed.run(command).await;
-        let said = String::from_utf8(done.stdout).unwrap();
-        assert_eq!(said.lines().count(), 1, "{said}");
-        let order: Value = serde_json::from_slice(&fs::read(folder.path().join("order.json")).unwrap()).unwrap();
-        for secret in [PASSWORD, order["deliver"]["port"]["nonce"].as_str().unwrap()] {
-            assert!(!said.contains(secret) && !String::from_utf8_lossy(&done.stderr).contains(secret), "{said}");
-        }
-        let pod = pod["metadata"]["name"].as_str().unwrap();
-        self.cluster.kubelet.end(NAMESPACE, pod, done.status.code().unwrap());
-    }
-
-    async fn pod(&self, job: &str, wanted: impl Fn(&Value) -> bool) -> Value {
-        let path = format!("{PODS}?labelSelector=batch.kubernetes.io%2Fjob-name%3D{job}");
-        self.cluster.read(&path, |list| list["items"].as_array()?.iter().find(|pod| wanted(pod)).cloned()).await
     }
 }
 
@@ -178,7 +134,7 @@ fn a_job_scans_an_image_in_a_sealed_network_and_leaves_nothing_behind() {
         let errand = lab.errand(&digest);
         let scanning = lab.runner.run(&errand);
         let beside = async {
-            let job = lab.job(&digest).await;
+            let job = lab.workers.job(&digest).await;
             stored(&job);
             let name = job["metadata"]["name"].as_str().unwrap().to_owned();
             for left in [left.as_str(), "flamewarden-scan-other"] {
@@ -190,7 +146,7 @@ fn a_job_scans_an_image_in_a_sealed_network_and_leaves_nothing_behind() {
                 (&json!(true), &json!("Job"))
             );
             lab.cluster.kubelet.order(NAMESPACE, Order::Run);
-            lab.work(&name).await;
+            lab.workers.work(&name).await;
             name
         };
         let (evidence, name) = tokio::join!(scanning, beside);
@@ -210,8 +166,8 @@ fn a_job_scans_an_image_in_a_sealed_network_and_leaves_nothing_behind() {
             command.args(["-c", &format!("exec 3<>/dev/tcp/127.0.0.1/{port}")]);
             command
         };
-        assert!(!lab.sealed.run(reach(port)).await.status.success(), "the API server");
-        assert!(lab.sealed.run(reach(lab.registry.host.rsplit_once(':').unwrap().1)).await.status.success());
+        assert!(!lab.workers.sealed.run(reach(port)).await.status.success(), "the API server");
+        assert!(lab.workers.sealed.run(reach(lab.registry.host.rsplit_once(':').unwrap().1)).await.status.success());
 
         nothing_is_brought(&lab).await;
     });
@@ -222,8 +178,8 @@ async fn nothing_is_brought(lab: &Lab) {
     let absent = Digest::of(b"absent").to_string();
     let errand = lab.errand(&absent);
     let beside = async {
-        let name = lab.job(&absent).await["metadata"]["name"].as_str().unwrap().to_owned();
-        lab.work(&name).await;
+        let name = lab.workers.job(&absent).await["metadata"]["name"].as_str().unwrap().to_owned();
+        lab.workers.work(&name).await;
         name
     };
     let (problem, name) = tokio::join!(lab.runner.run(&errand), beside);
@@ -231,8 +187,8 @@ async fn nothing_is_brought(lab: &Lab) {
     lab.cluster.gone(&format!("{JOBS}/{name}")).await;
     let waiting = tokio::time::timeout(Duration::from_secs(60), lab.runner.run(&errand));
     let beside = async {
-        let name = lab.job(&absent).await["metadata"]["name"].as_str().unwrap().to_owned();
-        lab.pod(&name, |_| true).await;
+        let name = lab.workers.job(&absent).await["metadata"]["name"].as_str().unwrap().to_owned();
+        lab.workers.pod(&name, |_| true).await;
         name
     };
     let name = tokio::select! {

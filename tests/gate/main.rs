@@ -15,6 +15,9 @@ mod advisories;
 mod caller;
 #[path = "../cluster/control_plane.rs"]
 mod control_plane;
+#[path = "../cluster/flame.rs"]
+mod flame;
+mod flame_test;
 #[path = "../cluster/flamewarden.rs"]
 mod flamewarden;
 mod gate;
@@ -26,14 +29,25 @@ mod image;
 mod jobs_test;
 #[path = "../cluster/kubelet.rs"]
 mod kubelet;
+#[path = "../cluster/node.rs"]
+mod node;
 #[path = "../cluster/part.rs"]
 mod part;
 #[path = "../cluster/pki.rs"]
 mod pki;
+#[path = "../cluster/po.rs"]
+mod po;
+#[path = "../cluster/recording.rs"]
+mod recording;
 #[path = "../grype/registry.rs"]
 mod registry;
 #[path = "../grype/samples.rs"]
 mod samples;
+#[path = "../cluster/scanned.rs"]
+mod scanned;
 mod sealed;
+mod served_jobs_test;
 #[path = "../cluster/shared.rs"]
 mod shared;
+mod time_test;
+mod workers;

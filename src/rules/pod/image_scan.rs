@@ -173,9 +173,7 @@ mod tests {
     }
 
     fn profile() -> Profile {
-        let mut profile = policies().analysis;
-        profile.scan.verdict = Want::Required;
-        profile
+        policies().analysis
     }
 
     /// 1 passes, 2 fails, 3 was too old at noon, 4 is excepted, 5 tells too little, 6 was judged by other limits.
@@ -302,7 +300,8 @@ mod tests {
         let json = parse(text.as_bytes()).unwrap();
         let pod = PodView::new(&json, FieldPath::default());
         let (asking, scans) = (profile(), Scans::default());
-        let not_asking = policies().analysis;
+        let mut not_asking = profile();
+        not_asking.scan.verdict = Want::Any;
         for (what, profile, scans, wanted) in [
             ("asked", &asking, ScanKnowledge::Known(&scans), 1),
             ("without a cluster", &asking, ScanKnowledge::OutOfReach, 0),

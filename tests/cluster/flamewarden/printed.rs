@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::program;
 use crate::part::Recipe;
@@ -27,11 +27,16 @@ pub(crate) struct Beside<'a> {
 /// Starts the program by a Deployment's own arguments.
 pub(crate) fn as_printed(deployment: &Value, beside: &Beside<'_>) -> Recipe {
     let container = &deployment["spec"]["template"]["spec"]["containers"][0];
-    let told = ["command", "env", "envFrom", "workingDir", "lifecycle"].map(|field| &container[field]);
-    assert_eq!(told, [&Value::Null; 5], "nothing but arguments is told to {}", beside.name);
+    let told = ["command", "envFrom", "workingDir", "lifecycle"].map(|field| &container[field]);
+    assert_eq!(told, [&Value::Null; 4], "nothing but arguments and its address is told to {}", beside.name);
+    let address = container["env"].as_array().map(|variables| {
+        assert_eq!(*variables, [json!({"name": "POD_IP", "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}})]);
+        ("POD_IP".to_owned(), "127.0.0.1".to_owned())
+    });
     let arguments = container["args"].as_array().unwrap().iter().map(|argument| argument.as_str().unwrap().to_owned());
     let mut arguments: Vec<String> = arguments.collect();
-    let mounted = names(&container["volumeMounts"]);
+    // Room that nobody tells the program of.
+    let mounted: Vec<&str> = names(&container["volumeMounts"]).into_iter().filter(|name| *name != "received").collect();
     assert_eq!(mounted, beside.volumes.iter().map(|(name, _)| *name).collect::<Vec<_>>(), "of {}", beside.name);
     for (name, folder) in beside.volumes {
         let path = named(&container["volumeMounts"], name)["mountPath"].as_str().unwrap();
@@ -45,10 +50,13 @@ pub(crate) fn as_printed(deployment: &Value, beside: &Beside<'_>) -> Recipe {
         name: beside.name.to_owned(),
         program: program(),
         arguments,
-        environment: vec![
+        environment: [
             ("HOSTNAME".to_owned(), beside.pod.to_owned()),
             ("KUBECONFIG".to_owned(), beside.kubeconfig.display().to_string()),
-        ],
+        ]
+        .into_iter()
+        .chain(address)
+        .collect(),
         log: beside.folder.join(format!("{}.log", beside.name)),
     }
 }
