@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -12,10 +13,12 @@ use tempfile::TempDir;
 
 use crate::bare::Work;
 use crate::reviews::POLICIES;
+use crate::scans;
 
-/// Policies and a certificate.
+/// Policies, a certificate, and who tells what has passed.
 pub(crate) struct Folder {
     pub(crate) folder: TempDir,
+    kubeconfig: PathBuf,
 }
 
 impl Folder {
@@ -25,7 +28,7 @@ impl Folder {
             fs::write(folder.path().join(name), text).unwrap();
         }
         renew_folder(folder.path(), &["127.0.0.1".to_owned()].into(), jiff::Timestamp::now()).unwrap();
-        Folder { folder }
+        Folder { folder, kubeconfig: scans::served() }
     }
 }
 
@@ -43,7 +46,8 @@ impl Child {
         let mut command = Command::new(env!("CARGO_BIN_EXE_flamewarden"));
         command.arg("serve").arg("--policies").arg(folder.folder.path());
         command.arg("--certificates").arg(folder.folder.path());
-        command.args(["--listen=127.0.0.1:0", "--probes=127.0.0.1:0", "--log-format=json"]).env_remove("KUBECONFIG");
+        command.args(["--listen=127.0.0.1:0", "--probes=127.0.0.1:0", "--log-format=json"]);
+        command.arg("--kubeconfig").arg(&folder.kubeconfig);
         Child::start(command)
     }
 

@@ -24,8 +24,12 @@ mod child;
 mod median;
 mod reviewer;
 mod reviews;
+mod scans;
 mod servers;
 
+#[path = "../../tests/serve/api_server.rs"]
+#[expect(dead_code, reason = "the file is of a test, which uses more")]
+mod api_server;
 #[cfg(feature = "cluster")]
 #[path = "../../tests/cluster/caller.rs"]
 mod caller;

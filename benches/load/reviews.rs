@@ -1,6 +1,7 @@
 //! Reviews of a wanted size: a pod as FLAME's orchestrator sends it, before and after it was mended.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
+use flamewarden::model::Digest;
 use flamewarden::policy::PolicySet;
 use flamewarden::webhook::{Side, answer_alone};
 use jiff::Timestamp;
@@ -12,14 +13,23 @@ pub(crate) const POLICIES: [(&str, &str); 3] = [
     ("installation.yaml", include_str!("../../tests/fixtures/installation.yaml")),
 ];
 
+/// What the reviewed pods run.
+const IMAGE: &str = "harbor.example/node/a:1";
+
+/// By tag 1 the first, and so on.
+pub(crate) fn image_digest(number: usize) -> Digest {
+    Digest::of(&number.to_be_bytes())
+}
+
 /// A pod that still has to be mended, filled up with environment.
 pub(crate) fn bare(size: usize) -> String {
-    sized(size, |variables| pod(variables).to_string())
+    sized(size, |variables| pod(variables, IMAGE).to_string())
 }
 
 /// The same pod as the mutating side leaves it.
 pub(crate) fn good(size: usize) -> String {
-    sized(size, |variables| mended(&pod(variables)).to_string())
+    let image = format!("{IMAGE}@{}", image_digest(0));
+    sized(size, |variables| mended(&pod(variables, &image)).to_string())
 }
 
 /// The text with about as many variables as fit into the size.
@@ -28,7 +38,7 @@ fn sized(size: usize, text: impl Fn(usize) -> String) -> String {
     text(size.saturating_sub(none) * 10 / (ten - none))
 }
 
-fn pod(variables: usize) -> Value {
+fn pod(variables: usize, image: &str) -> Value {
     let variables: Vec<Value> = (0..variables)
         .map(|n| json!({"name": format!("VARIABLE_{n}"), "value": format!("value {n} of a variable")}))
         .collect();
@@ -43,7 +53,7 @@ fn pod(variables: usize) -> Value {
                 "labels": {"component": "flame-analysis", "app": "analysis-a"},
                 "ownerReferences": [{"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "analysis-a-5d4f",
                     "uid": "06d4b2b0-4c0e-4d4c-8f4e-0d1f3b1c9a11", "controller": true, "blockOwnerDeletion": true}]},
-            "spec": {"containers": [{"name": "analysis-a", "image": "harbor.example/node/a:1", "env": variables}]}},
+            "spec": {"containers": [{"name": "analysis-a", "image": image, "env": variables}]}},
         "oldObject": null, "dryRun": false, "options": {"kind": "CreateOptions", "apiVersion": "meta.k8s.io/v1"}}})
 }
 
