@@ -60,7 +60,7 @@ fn with_cert_manager_its_certificate_is_served_and_its_authority_stays() {
         isolated_and_freed(&cluster, "renewed").await;
         assert_eq!(installed(&cluster), before);
         for (verb, group, resource, namespace, name) in [
-            ("create", "", "secrets", SYSTEM, ""),
+            ("patch", "", "secrets", SYSTEM, "flamewarden-webhook-tls"),
             ("get", "", "secrets", SYSTEM, "flamewarden-webhook-tls"),
             ("patch", ADMISSION, "validatingwebhookconfigurations", "", "flamewarden-pods"),
             ("list", "discovery.k8s.io", "endpointslices", SYSTEM, ""),
@@ -145,7 +145,16 @@ async fn rights(cluster: &ByService) {
         (CONTROLLER, "get", "", "secrets", SYSTEM, "flamewarden-authority", true),
         (CONTROLLER, "get", "", "secrets", SYSTEM, "other", false),
         (CONTROLLER, "list", "", "secrets", SYSTEM, "", false),
-        (CONTROLLER, "get", "", "secrets", ATTENDED, "flame-harbor-credentials", false),
+        // Pull secrets, of which nobody knows the names beforehand, for asking registries.
+        (CONTROLLER, "get", "", "secrets", ATTENDED, "flame-harbor-credentials", true),
+        (CONTROLLER, "get", "", "secrets", "default", "", false),
+        (CONTROLLER, "list", "", "secrets", ATTENDED, "", false),
+        (CONTROLLER, "patch", "", "secrets", ATTENDED, "flame-harbor-credentials", false),
+        // Jobs that scan, and the Secret with what each is to do.
+        (CONTROLLER, "create", "batch", "jobs", SYSTEM, "", true),
+        (CONTROLLER, "create", "batch", "jobs", ATTENDED, "", false),
+        (CONTROLLER, "create", "", "secrets", SYSTEM, "", true),
+        (CONTROLLER, "create", "", "secrets", ATTENDED, "", false),
         (CONTROLLER, "delete", ADMISSION, "validatingwebhookconfigurations", "", "flamewarden-pods", false),
         (CONTROLLER, "patch", ADMISSION, "validatingwebhookconfigurations", "", "flamewarden-pods", true),
         (CONTROLLER, "patch", ADMISSION, "validatingwebhookconfigurations", "", "others", false),

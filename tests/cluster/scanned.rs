@@ -24,6 +24,10 @@ const IMAGES: &[&str] = &[
     "busybox:1.37",
     GATEWAY_IMAGE,
     FLAMES,
+    // Of the REST API's callers and of Analyses by hand: as FLAME names images, by the analysis.
+    "harbor.example/node/0d8a1f2e-1c2b-4d3e-8f40-1a2b3c4d5e6f",
+    "harbor.example/node/1e9b2f3a-1c2b-4d3e-8f40-1a2b3c4d5e6f",
+    "harbor.example/node/5f2c1d4b-1c2b-4d3e-8f40-1a2b3c4d5e6f",
     STATISTICS,
     "harbor.example/node/image@sha256:0000000000000000000000000000000000000000000000000000000000000000",
     FAILING,

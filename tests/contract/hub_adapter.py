@@ -149,6 +149,10 @@ class Autostart:
         return make_request("delete", f"/po/delete/{analysis}", self.headers())[0]
 
 
+# Its image has passed (tests/cluster/scanned.rs).
+SCANNED = uuid.UUID("5f2c1d4b-1c2b-4d3e-8f40-1a2b3c4d5e6f")
+
+
 def props(analysis, project):
     """As it compiles them from what the Hub says of node and registry."""
     host, external_name = "harbor.example", "node"
@@ -185,7 +189,7 @@ def nothing_is_there(gateway, analysis):
 
 def a_life(gateway, autostart):
     """An analysis from its start by itself to its end, seen by a user."""
-    analysis, project = uuid.uuid4(), uuid.uuid4()
+    analysis, project = SCANNED, uuid.uuid4()
     one = props(analysis, project)
     nothing_is_there(gateway, analysis)
     assert autostart.status(analysis) == {}
