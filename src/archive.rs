@@ -1,7 +1,7 @@
-//! Edge: the archive: what analyses were and what they wrote, in SQLite or PostgreSQL.
+//! Edge: the archive: what analyses were and what they wrote, and large reports of scans, in SQLite or PostgreSQL.
 //!
 //! The leading controller writes how runs stand and what their pods wrote, every replica adds lines, any number read. No
-//! decision depends on what stands here. No password, no token and nothing else of a Secret has a place in it.
+//! decision depends on what stands here: a report counts only by the digest that stands elsewhere. No password, no token and nothing else of a Secret has a place in it.
 
 mod chunks;
 mod clean;
@@ -11,6 +11,7 @@ mod logs;
 mod migrations;
 mod place;
 mod problem;
+mod reports;
 mod runs;
 
 use std::time::Duration;
@@ -23,6 +24,7 @@ pub use clean::{clean_line, clean_log, short_line};
 pub use lines::LogLine;
 pub use logs::LogSource;
 pub use problem::ArchiveProblem;
+pub use reports::LONGEST_REPORT;
 pub use runs::RunRecord;
 
 use connections::{Connections, Step};

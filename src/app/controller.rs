@@ -88,9 +88,10 @@ pub(super) async fn start(
         recorder: recorder(),
         metrics: shared.metrics.clone(),
     };
-    loops.spawn(orchestration(settings, &guard, archive).run(stopped.clone()));
+    loops.spawn(orchestration(settings, &guard, archive.clone()).run(stopped.clone()));
     register(&mut loops, settings, &guard, recorder(), &stopped);
-    let beside = Beside { guard: &guard, recorder: recorder(), drain: &drain, stopped: &stopped, loops: &mut loops };
+    let beside =
+        Beside { guard: &guard, recorder: recorder(), archive, drain: &drain, stopped: &stopped, loops: &mut loops };
     scanner::scan(settings, beside).await?;
     loops.spawn(Guard::new(guard).run(stopped.clone(), synced));
     let endings = Endings { cluster: cluster.clone(), leadership: leadership.clone(), policies: policies.clone() };

@@ -11,6 +11,7 @@ use tokio::task::JoinSet;
 
 use super::bind;
 use super::controller::ControllerSettings;
+use crate::archive::Archive;
 use crate::cluster::Recorder;
 use crate::guard::GuardSettings;
 use crate::remote::Ways;
@@ -36,6 +37,7 @@ pub struct ScanTools {
 pub(super) struct Beside<'a> {
     pub(super) guard: &'a GuardSettings,
     pub(super) recorder: Arc<Recorder>,
+    pub(super) archive: Option<Arc<Archive>>,
     pub(super) drain: &'a Drain,
     pub(super) stopped: &'a watch::Receiver<bool>,
     pub(super) loops: &'a mut JoinSet<()>,
@@ -74,6 +76,7 @@ pub(super) async fn scan(settings: &ControllerSettings, beside: Beside<'_>) -> a
         scans: guard.scans.clone(),
         recorder: beside.recorder,
         runner: Arc::new(runner),
+        archive: beside.archive,
         ways: Ways::plain(REGISTRY),
         metrics: guard.metrics.clone(),
     });

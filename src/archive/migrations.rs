@@ -71,4 +71,5 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/1-runs.sql"),
     include_str!("migrations/2-logs.sql"),
     include_str!("migrations/3-lines.sql"),
+    include_str!("migrations/4-reports.sql"),
 ];

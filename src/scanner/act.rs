@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use super::plan::Step;
 use super::registries::Registries;
+use super::reports::Reports;
 use super::runner::Runner;
 use super::settle::Settler;
 use super::status::{self, Report};
@@ -30,6 +31,7 @@ pub(super) struct Actor {
     pub(super) settings: Arc<Scanner>,
     pub(super) registries: Arc<Registries>,
     pub(super) runner: Arc<Runner>,
+    pub(super) reports: Reports,
     pub(super) metrics: Arc<Metrics>,
     /// The platforms of the cluster's nodes.
     pub(super) platforms: BTreeSet<String>,
@@ -46,6 +48,10 @@ pub(super) enum Outcome {
     Settled,
     /// The report of this image is not at hand; it is to be scanned again.
     WithoutReport(Digest),
+    /// The archive has reports of these.
+    Reported(BTreeSet<Digest>),
+    /// It has none of this one any more.
+    Forgotten(Digest),
     /// It failed, and what is stored now says so.
     Failed(String, Option<Box<ImageScanObject>>),
 }
@@ -58,9 +64,11 @@ impl Actor {
             Step::Scan { scan, secrets } => self.scan(*scan, &secrets).await,
             Step::Judge { scan, secrets } => self.judge(*scan, &secrets).await,
             Step::Settle { pod, uid, .. } => self.settler.settle(&pod, &uid).await,
+            Step::Look => Ok(self.reported().await),
+            Step::Forget(digest) => Ok(self.forget(digest).await),
             Step::Remember(scan, new) => {
                 let remembering = status::remembering(scan.status.clone(), new);
-                self.write(&scan, &remembering, Report::AsItIs).await.map(|stored| Outcome::Stored(vec![stored]))
+                self.write(&scan, &remembering, &Report::AsItIs).await.map(|stored| Outcome::Stored(vec![stored]))
             }
         };
         done.unwrap_or_else(|problem| Outcome::Failed(whole(&problem), None))
@@ -131,7 +139,7 @@ impl Actor {
         if status == scan.status {
             return Ok(scan);
         }
-        self.write(&scan, &status, Report::AsItIs).await
+        self.write(&scan, &status, &Report::AsItIs).await
     }
 
     /// The first of these secrets' credentials that is for the image's registry.
@@ -153,6 +161,17 @@ impl Actor {
         Ok(None)
     }
 
+    async fn reported(&self) -> Outcome {
+        let Some(archive) = self.reports.archive() else { return Outcome::Reported(BTreeSet::new()) };
+        archive.reported().await.map_or_else(|problem| Outcome::Failed(whole(&problem), None), Outcome::Reported)
+    }
+
+    async fn forget(&self, digest: Digest) -> Outcome {
+        let Some(archive) = self.reports.archive() else { return Outcome::Forgotten(digest) };
+        let forgotten = archive.forget_report(digest).await;
+        forgotten.map_or_else(|problem| Outcome::Failed(whole(&problem), None), |()| Outcome::Forgotten(digest))
+    }
+
     pub(super) async fn read(&self, digest: Digest) -> Result<ImageScanObject, ClusterProblem> {
         let place = place(digest);
         let shape = || ClusterProblem::Shape(place.name.clone());
@@ -165,7 +184,7 @@ impl Actor {
         &self,
         scan: &ImageScanObject,
         status: &ImageScanStatus,
-        report: Report<'_>,
+        report: &Report,
     ) -> Result<ImageScanObject, ClusterProblem> {
         let place = place(scan.digest);
         let patch = status::patch(status, report);

@@ -10,6 +10,7 @@ use tracing::info;
 use super::act::{Actor, Outcome, UNKNOWN, place};
 use super::errand::{Errand, Evidence};
 use super::judge::{self, Found};
+use super::kept::Kept;
 use super::status::{self, Report};
 use crate::cluster::{ClusterProblem, Kind};
 use crate::facts::Place;
@@ -58,12 +59,13 @@ impl Actor {
                 let found = Found { subject: &subject, image: &image, evidence, attached: &attached };
                 let verdicts = judge::verdicts(&found, &self.policies, now);
                 let status = status::scanned(scan.status.clone(), evidence, verdicts, now);
-                Ok(Outcome::Stored(vec![self.write(&scan, &status, Report::Now(evidence)).await?]))
+                let report = Report::Now(self.reports.keep(digest, evidence).await);
+                Ok(Outcome::Stored(vec![self.write(&scan, &status, &report).await?]))
             }
             Err(problem) => {
                 let verdicts = judge::no_report(&problem, &self.policies);
                 let status = status::failed(scan.status.clone(), &problem, verdicts, now);
-                let stored = self.write(&scan, &status, Report::AsItIs).await?;
+                let stored = self.write(&scan, &status, &Report::AsItIs).await?;
                 Ok(Outcome::Failed(problem, Some(Box::new(stored))))
             }
         }
@@ -100,10 +102,8 @@ impl Actor {
     ) -> Result<Outcome, ClusterProblem> {
         let text = self.cluster.read(Kind::ImageScan, &place(scan.digest)).await?;
         let object = text.and_then(|text| serde_json::from_str::<Value>(&text).ok()).unwrap_or_default();
-        let report = object.pointer("/status/report").and_then(status::evidence);
-        let (Some(evidence), Ok(scan)) = (report, ImageScanObject::read(&object)) else {
-            return Ok(Outcome::WithoutReport(scan.digest));
-        };
+        let kept = Kept::read(object.pointer("/status/report"));
+        let Ok(scan) = ImageScanObject::read(&object) else { return Ok(Outcome::WithoutReport(scan.digest)) };
         let Ok(image) = ImageRef::parse(&scan.image) else { return Ok(Outcome::WithoutReport(scan.digest)) };
         let credential = self.credential(&image, secrets).await?;
         let attached = match self.attached(&image, scan.digest, credential.as_ref()).await {
@@ -112,10 +112,14 @@ impl Actor {
         };
         let platform = scan.status.platform.clone().filter(|platform| platform != UNKNOWN);
         let subject = Subject { digest: scan.digest.to_string(), platform };
-        let found = Found { subject: &subject, image: &image, evidence: Some(&evidence), attached: &attached };
         let now = Timestamp::now();
-        let status = status::judged(scan.status.clone(), judge::verdicts(&found, &self.policies, now), now);
-        Ok(Outcome::Stored(vec![self.write(&scan, &status, Report::AsItIs).await?]))
+        let verdicts = self.reports.look(scan.digest, kept, |evidence| {
+            let found = Found { subject: &subject, image: &image, evidence: Some(evidence), attached: &attached };
+            judge::verdicts(&found, &self.policies, now)
+        });
+        let Some(verdicts) = verdicts.await else { return Ok(Outcome::WithoutReport(scan.digest)) };
+        let status = status::judged(scan.status.clone(), verdicts, now);
+        Ok(Outcome::Stored(vec![self.write(&scan, &status, &Report::AsItIs).await?]))
     }
 }
 

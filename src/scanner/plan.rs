@@ -47,6 +47,10 @@ pub(super) enum Step {
     },
     /// Remember whose pods have run it.
     Remember(Box<ImageScanObject>, BTreeSet<String>),
+    /// See which images the archive has reports of.
+    Look,
+    /// Have the archive forget the report of an image that nothing else is known of any more.
+    Forget(Digest),
 }
 
 /// What a step is about: one at a time of each.
@@ -58,6 +62,8 @@ pub(super) enum Task {
     Image(Digest),
     /// A pod that waits is let go.
     Pod(Place),
+    /// It is seen what the archive has.
+    Archive,
 }
 
 /// What is known besides, by the process alone.
@@ -75,6 +81,22 @@ pub(super) struct Memory {
     pub(super) without_report: BTreeSet<Digest>,
     /// What was told of pods that wait, by uid: the answers on their images then.
     pub(super) told: BTreeMap<String, Vec<ScanOutcome>>,
+    /// Whether it was seen what the archive has.
+    pub(super) archive: Seen,
+    /// Images that the archive may have reports of.
+    pub(super) reported: BTreeSet<Digest>,
+}
+
+/// Whether it was seen what the archive has.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Seen {
+    /// There is none.
+    #[default]
+    Nowhere,
+    /// Not yet.
+    NotYet,
+    /// It was; what came since is known.
+    Whole,
 }
 
 /// What is being done.
@@ -93,6 +115,8 @@ impl Step {
             Step::LookUp { name, .. } => Task::Name(name.clone()),
             Step::Settle { pod, .. } => Task::Pod(pod.clone()),
             Step::Scan { scan, .. } | Step::Judge { scan, .. } | Step::Remember(scan, _) => Task::Image(scan.digest),
+            Step::Forget(digest) => Task::Image(*digest),
+            Step::Look => Task::Archive,
         }
     }
 
@@ -137,7 +161,15 @@ pub(super) fn plan(known: &Known, scans: &Scans, memory: &Memory, policies: &Pol
     };
     steps.retain(is_free);
     let scans = due.into_iter().map(|(_, step)| step).filter(is_free).take(free);
-    steps.into_iter().chain(scans).collect()
+    // Nobody waits for what is tidied up.
+    steps.into_iter().chain(scans).chain(tidying(known, memory).filter(is_free)).collect()
+}
+
+/// Reports in the archive go when nothing else is known of their images any more.
+fn tidying(known: &Known, memory: &Memory) -> impl Iterator<Item = Step> {
+    let look = (memory.archive == Seen::NotYet).then_some(Step::Look);
+    let gone = memory.reported.iter().filter(|digest| !known.scans().contains_key(digest));
+    look.into_iter().chain(gone.copied().map(Step::Forget))
 }
 
 /// A pod that waits is looked at when all its images may run, and when the answers on them are others than were told.

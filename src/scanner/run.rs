@@ -16,11 +16,13 @@ use tracing::{debug, warn};
 
 use super::act::{Actor, Outcome};
 use super::known::Known;
-use super::plan::{Memory, Step, Task, plan};
+use super::plan::{Memory, Seen, Step, Task, plan};
 use super::registries::Registries;
+use super::reports::Reports;
 use super::runner::Runner;
 use super::settle::Settler;
 use super::watches::Watches;
+use crate::archive::Archive;
 use crate::cluster::{Cluster, ClusterProblem, Kind, Leadership, Recorder};
 use crate::facts::ScanMemory;
 use crate::model::Backoff;
@@ -43,6 +45,8 @@ pub struct ScannerSettings {
     pub recorder: Arc<Recorder>,
     /// Who makes scans.
     pub runner: Arc<Runner>,
+    /// Keeps reports that are too large for an object, where there is one.
+    pub archive: Option<Arc<Archive>>,
     /// How registries are reached.
     pub ways: Ways,
     /// Counts.
@@ -59,6 +63,7 @@ struct Session {
     settings: ScannerSettings,
     policies: Arc<PolicySet>,
     registries: Arc<Registries>,
+    reports: Reports,
     watches: Watches,
     known: Known,
     memory: Memory,
@@ -93,13 +98,15 @@ impl Session {
         policies.scanner.as_ref()?;
         let registries = Registries::new(&settings.ways, &policies);
         let registries = registries.inspect_err(|problem| warn!(problem = %whole(problem), "no registry can be asked"));
+        let archive = if settings.archive.is_some() { Seen::NotYet } else { Seen::Nowhere };
         Some(Session {
+            reports: Reports::new(settings.archive.clone()),
             registries: Arc::new(registries.ok()?),
             watches: Watches::of(&settings.cluster, &policies),
             settings: settings.clone(),
             policies,
             known: Known::default(),
-            memory: Memory::default(),
+            memory: Memory { archive, ..Memory::default() },
             steps: JoinSet::new(),
         })
     }
@@ -162,6 +169,7 @@ impl Session {
             settings: Arc::new(settings.clone()),
             registries: self.registries.clone(),
             runner: self.settings.runner.clone(),
+            reports: self.reports.clone(),
             metrics: self.settings.metrics.clone(),
             platforms: self.memory.platforms.clone(),
         };
@@ -184,6 +192,12 @@ impl Session {
 
     fn finish(&mut self, task: Task, outcome: Outcome) {
         self.memory.busy.remove(&task);
+        if let Task::Image(digest) = &task
+            && self.memory.archive != Seen::Nowhere
+        {
+            // Perhaps, and perhaps only in part: what ends without being written leaves its report behind.
+            self.memory.reported.insert(*digest);
+        }
         let stored = match outcome {
             Outcome::Stored(stored) => {
                 if let Task::Image(digest) = &task {
@@ -203,6 +217,17 @@ impl Session {
             }
             Outcome::WithoutReport(digest) => {
                 self.memory.without_report.insert(digest);
+                Vec::new()
+            }
+            Outcome::Reported(digests) => {
+                self.memory.rests.remove(&task);
+                self.memory.archive = Seen::Whole;
+                self.memory.reported.extend(digests);
+                Vec::new()
+            }
+            Outcome::Forgotten(digest) => {
+                self.memory.rests.remove(&task);
+                self.memory.reported.remove(&digest);
                 Vec::new()
             }
             Outcome::Failed(problem, stored) => {

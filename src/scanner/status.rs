@@ -1,22 +1,14 @@
 //! The status of an `ImageScan` as it is written: what of it is known now, and what is no longer.
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::errand::Evidence;
+use super::kept::Kept;
 use crate::model::{Condition, ImageScanStatus, PolicyVerdict, ScanOutcome, Tag};
-use crate::scan::{self, Census};
 
 /// The condition that says whether there is a report.
 const SCANNED: &str = "Scanned";
-
-/// What verdicts are made from, as it is stored.
-#[derive(Serialize, Deserialize)]
-struct Kept {
-    report: scan::Report,
-    packages: Census,
-}
 
 /// The status after a scan.
 pub(super) fn scanned(
@@ -80,40 +72,26 @@ pub(super) fn remembering(mut status: ImageScanStatus, new: impl IntoIterator<It
 }
 
 /// What becomes of the stored report.
-#[derive(Clone, Copy)]
-pub(super) enum Report<'a> {
+#[derive(Debug)]
+pub(super) enum Report {
     /// It stays.
     AsItIs,
-    /// This takes its place, or nothing does.
-    Now(Option<&'a Evidence>),
+    /// This takes its place.
+    Now(Kept),
 }
 
 /// A merge patch that makes a stored status this one; what it says nothing of goes.
-pub(super) fn patch(status: &ImageScanStatus, report: Report<'_>) -> Value {
+pub(super) fn patch(status: &ImageScanStatus, report: &Report) -> Value {
     let mut patch = serde_json::to_value(status).unwrap_or_default();
     if let Some(fields) = patch.as_object_mut() {
         for field in FIELDS {
             fields.entry(*field).or_insert(Value::Null);
         }
-        if let Report::Now(evidence) = report {
-            fields.insert("report".to_owned(), evidence.and_then(stored).unwrap_or(Value::Null));
+        if let Report::Now(kept) = report {
+            fields.insert("report".to_owned(), kept.patch());
         }
     }
     patch
-}
-
-/// What a later judgement needs; none where it is too large for an object.
-pub(super) fn stored(evidence: &Evidence) -> Option<Value> {
-    let Evidence { report, census } = evidence.clone();
-    let text = serde_json::to_string(&Kept { report, packages: census }).ok()?;
-    // A text, since an object of so many parts would be a burden to everybody who reads it.
-    (text.len() <= REPORT).then(|| json!({"text": text}))
-}
-
-/// What was stored.
-pub(super) fn evidence(report: &Value) -> Option<Evidence> {
-    let Kept { report, packages } = serde_json::from_str(report.get("text")?.as_str()?).ok()?;
-    Some(Evidence { report, census: packages })
 }
 
 /// What a condition says.
@@ -153,5 +131,3 @@ const MESSAGE: usize = 1024;
 /// As the schema has them.
 const TAGS: usize = 64;
 const OWNERS: usize = 64;
-/// With what else is stored of an object far below what etcd takes; some 1,500 matches.
-const REPORT: usize = 256 << 10;

@@ -8,6 +8,7 @@ mod database;
 mod forms;
 mod log_bounds;
 mod outage;
+mod reports;
 mod sqlite;
 mod sqlite_only;
 

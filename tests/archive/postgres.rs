@@ -21,6 +21,7 @@ mod part;
 mod pki;
 mod postgres_only;
 mod postgres_server;
+mod reports;
 
 /// Where the tests' archives are.
 pub(crate) use postgres_server::Server;

@@ -39,6 +39,8 @@ pub(crate) struct Gate {
     pub(crate) controller: Mutex<Part>,
     /// What the controller logs.
     log: PathBuf,
+    /// The controller's archive.
+    pub(crate) archive: PathBuf,
     folder: PathBuf,
     databases: TempDir,
     /// What the section `scan` says more than usual.
@@ -82,8 +84,8 @@ impl Gate {
         apply(cluster, &prepared.configurations).await;
         settled(&cluster.admin).await;
         let (log, controller, turn) = (controller.recipe().log.clone(), Mutex::new(controller), RwLock::default());
-        let api = format!("http://127.0.0.1:{api}");
-        Gate { cluster, registry, private, gateway, api, webhook, controller, log, folder, databases, turn }
+        let (api, archive) = (format!("http://127.0.0.1:{api}"), folder.join("archive-gate/archive.db"));
+        Gate { cluster, registry, private, gateway, api, webhook, controller, log, archive, folder, databases, turn }
     }
 
     /// For tests that are content with the policies as they are installed.

@@ -11,6 +11,7 @@
 
 #[path = "../grype/advisories.rs"]
 mod advisories;
+mod archive_test;
 #[path = "../cluster/caller.rs"]
 mod caller;
 #[path = "../cluster/control_plane.rs"]

@@ -88,6 +88,8 @@ fn planned(changes: Vec<Change>, memory: &Memory) -> Vec<String> {
             Step::Judge { scan, .. } => format!("judge {}", number(&scan.digest)),
             Step::Settle { pod, .. } => format!("settle {}", pod.name),
             Step::Remember(scan, uids) => format!("remember {} {uids:?}", number(&scan.digest)),
+            Step::Look => "look into the archive".to_owned(),
+            Step::Forget(digest) => format!("forget {}", number(digest)),
         })
         .collect()
 }
@@ -215,5 +217,21 @@ fn whose_pods_ran_it_is_remembered_while_it_passes() {
         ("nobody knows", Some("n"), judged("inconclusive", &json!({})), vec![]),
     ] {
         assert_eq!(planned(vec![pinned(1, node), scan(1, &status)], &memory()), want, "{what}");
+    }
+}
+
+#[test]
+fn the_archive_forgets_reports_of_images_that_nothing_else_is_known_of() {
+    let of = |number: u8| Digest::parse(&format!("sha256:{}", digits(number))).unwrap();
+    let known = || vec![scan(1, &judged("pass", &json!({})))];
+    let reported = |archive| Memory { archive, reported: [of(1), of(2)].into(), ..memory() };
+    let busy = Memory { busy: [(Task::Image(of(2)), Doing::Other)].into(), ..reported(Seen::Whole) };
+    for (what, memory, want) in [
+        ("no archive", memory(), vec![]),
+        ("one that nobody has looked into", reported(Seen::NotYet), vec!["look into the archive", "forget 02"]),
+        ("one that was looked into", reported(Seen::Whole), vec!["forget 02"]),
+        ("it is being written", busy, vec![]),
+    ] {
+        assert_eq!(planned(known(), &memory), want, "{what}");
     }
 }
