@@ -20,6 +20,7 @@ mod run;
 mod runner;
 mod settle;
 mod status;
+mod unused;
 mod uses;
 mod wanted;
 mod watches;

@@ -89,6 +89,7 @@ fn status() -> Value {
                 "type": "array", "maxItems": 64, "items": text(64, "A uid."),
                 "description": "Controllers of pods that have run it before it failed.",
             },
+            "unusedSince": time("Since when no object asks for it. What the controller made itself goes after a while."),
             "failures": {"type": "integer", "format": "int32", "minimum": 0, "description": "Attempts that failed since the last report."},
             "report": {
                 "type": "object", "x-kubernetes-preserve-unknown-fields": true,

@@ -1,5 +1,7 @@
 //! The custom resource `ImageScan`: what is known of the image of one digest.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -41,6 +43,9 @@ pub struct ImageScanStatus {
     /// Whose pods have run it before it failed: uids of the pods' controllers.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub ran_by: Vec<String>,
+    /// Since when no object asks for it: noted of what the controller has made itself, which goes after a while.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unused_since: Option<Timestamp>,
     /// How many attempts to scan it have failed since one has not.
     #[serde(skip_serializing_if = "is_zero")]
     pub failures: u32,
@@ -101,6 +106,8 @@ pub struct ImageScanObject {
     pub resource_version: String,
     /// When it was made.
     pub created: Option<Timestamp>,
+    /// Who keeps it, by the label `app.kubernetes.io/managed-by`.
+    pub managed_by: Option<String>,
     /// Where the image stands.
     pub image: String,
     /// What is known of it.
@@ -125,10 +132,11 @@ impl ImageScanObject {
     /// Its name is not made from a digest, or a field is not of its type. Its schema should have kept it out.
     pub fn read(object: &serde_json::Value) -> Result<Self, ImageScanProblem> {
         let stored = Stored::deserialize(object).map_err(|problem| ImageScanProblem::Shape(problem.to_string()))?;
-        let Metadata { name, uid, resource_version, creation_timestamp } = stored.metadata;
+        let Metadata { name, uid, resource_version, creation_timestamp, mut labels } = stored.metadata;
         let digest = Self::digest_of(&name).ok_or(ImageScanProblem::Name(name))?;
         let (created, image) = (creation_timestamp, stored.spec.image);
-        Ok(ImageScanObject { digest, uid, resource_version, created, image, status: stored.status })
+        let managed_by = labels.remove("app.kubernetes.io/managed-by");
+        Ok(ImageScanObject { digest, uid, resource_version, created, managed_by, image, status: stored.status })
     }
 }
 
@@ -149,6 +157,8 @@ struct Metadata {
     #[serde(default)]
     resource_version: String,
     creation_timestamp: Option<Timestamp>,
+    #[serde(default)]
+    labels: BTreeMap<String, String>,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over references")]

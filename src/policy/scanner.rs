@@ -28,6 +28,9 @@ pub struct Scanner {
     /// After how long an image that is still used is scanned again.
     #[serde(deserialize_with = "hours")]
     pub rescan_hours: u16,
+    /// After how many days without any use an ImageScan is deleted that the controller has made itself.
+    #[serde(deserialize_with = "days")]
+    pub keep_days: u16,
     /// How long a tag is believed to stand for what it stood for when it was looked up.
     #[serde(deserialize_with = "seconds")]
     pub tag_seconds: u32,
@@ -50,6 +53,7 @@ impl Default for Scanner {
             memory: Quantity::gibibytes(2),
             disk: Quantity::gibibytes(16),
             rescan_hours: 24,
+            keep_days: 30,
             tag_seconds: 5 * 60,
             insecure_registries: Vec::new(),
             administrators: BTreeSet::new(),
@@ -91,6 +95,13 @@ fn hours<'de, D: Deserializer<'de>>(from: D) -> Result<u16, D::Error> {
     }
 }
 
+fn days<'de, D: Deserializer<'de>>(from: D) -> Result<u16, D::Error> {
+    match u16::deserialize(from)? {
+        days @ 1..=3650 => Ok(days),
+        days => Err(D::Error::custom(format!("{days} days are out of reach; write 1 to 3650"))),
+    }
+}
+
 fn hosts<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<String>, D::Error> {
     let hosts = Vec::<String>::deserialize(from)?;
     match hosts.iter().find_map(|host| Some((host, registry_problem(host)?))) {
@@ -116,7 +127,7 @@ mod tests {
     fn what_is_left_out_is_as_documented_and_what_cannot_be_meant_is_refused() {
         let shipped = read("{}").unwrap();
         let times = (shipped.timeout_seconds, shipped.rescan_hours, shipped.tag_seconds);
-        assert_eq!((shipped.concurrency, times), (2, (900, 24, 300)));
+        assert_eq!((shipped.concurrency, times, shipped.keep_days), (2, (900, 24, 300), 30));
         assert_eq!((shipped.memory.whole(), shipped.disk.whole()), (2 << 30, 16 << 30));
         for (text, want) in [
             ("concurrency: 0", "0 scans at a time are out of reach; write 1 to 64"),
@@ -125,6 +136,7 @@ mod tests {
             ("rescanHours: 721", "721 hours are out of reach; write 1 to 720"),
             ("memory: 0", "a scan needs some"),
             ("disk: plenty", "plenty"),
+            ("keepDays: 0", "0 days are out of reach; write 1 to 3650"),
             ("concurency: 1", "unknown field `concurency`"),
         ] {
             assert!(read(text).is_err_and(|problem| problem.contains(want)), "{text}: {:?}", read(text));

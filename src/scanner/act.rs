@@ -8,6 +8,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
+use tracing::info;
 
 use super::plan::Step;
 use super::registries::Registries;
@@ -17,6 +18,7 @@ use super::settle::Settler;
 use super::status::{self, Report};
 use crate::cluster::{Cluster, ClusterProblem, Kind};
 use crate::facts::Place;
+use crate::isolation::MANAGED_BY;
 use crate::model::{Digest, ImageRef, ImageScanObject, ImageScanStatus, PlatformManifest, Tag, parse};
 use crate::policy::{PolicySet, Scanner};
 use crate::registry::{Credential, Resolved};
@@ -48,6 +50,8 @@ pub(super) enum Outcome {
     Settled,
     /// The report of this image is not at hand; it is to be scanned again.
     WithoutReport(Digest),
+    /// What is known of this image is deleted.
+    Discarded(Digest),
     /// The archive has reports of these.
     Reported(BTreeSet<Digest>),
     /// It has none of this one any more.
@@ -64,6 +68,11 @@ impl Actor {
             Step::Scan { scan, secrets } => self.scan(*scan, &secrets).await,
             Step::Judge { scan, secrets } => self.judge(*scan, &secrets).await,
             Step::Settle { pod, uid, .. } => self.settler.settle(&pod, &uid).await,
+            Step::Note(scan, since) => {
+                let status = ImageScanStatus { unused_since: since, ..scan.status.clone() };
+                self.write(&scan, &status, &Report::AsItIs).await.map(|stored| Outcome::Stored(vec![stored]))
+            }
+            Step::Discard(scan) => self.discard(&scan).await,
             Step::Look => Ok(self.reported().await),
             Step::Forget(digest) => Ok(self.forget(digest).await),
             Step::Remember(scan, new) => {
@@ -123,7 +132,7 @@ impl Actor {
         let place = place(digest);
         let object = json!({
             "apiVersion": "flamewarden.dev/v1alpha1", "kind": "ImageScan",
-            "metadata": {"name": place.name, "labels": {"app.kubernetes.io/managed-by": "flamewarden"}},
+            "metadata": {"name": place.name, "labels": {"app.kubernetes.io/managed-by": MANAGED_BY}},
             "spec": {"image": format!("{repository}@{digest}")},
         });
         match self.cluster.store(Kind::ImageScan, &place, &object).await {
@@ -159,6 +168,14 @@ impl Actor {
             }
         }
         Ok(None)
+    }
+
+    /// Nothing but the version that nobody uses: it may be used by now.
+    async fn discard(&self, scan: &ImageScanObject) -> Result<Outcome, ClusterProblem> {
+        let place = place(scan.digest);
+        self.cluster.delete_version(Kind::ImageScan, &place, &scan.uid, &scan.resource_version).await?;
+        info!(image = scan.image, since = ?scan.status.unused_since, "an ImageScan that nobody uses is deleted");
+        Ok(Outcome::Discarded(scan.digest))
     }
 
     async fn reported(&self) -> Outcome {
@@ -232,6 +249,7 @@ pub(super) const KEPT: crate::model::Keep = &[
     &["metadata", "uid"],
     &["metadata", "resourceVersion"],
     &["metadata", "creationTimestamp"],
+    &["metadata", "labels", "app.kubernetes.io/managed-by"],
     &["spec"],
     &["status", "platform"],
     &["status", "manifests"],
@@ -241,6 +259,7 @@ pub(super) const KEPT: crate::model::Keep = &[
     &["status", "databaseBuilt"],
     &["status", "failedSince"],
     &["status", "ranBy"],
+    &["status", "unusedSince"],
     &["status", "failures"],
     &["status", "conditions"],
 ];

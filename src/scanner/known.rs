@@ -97,6 +97,11 @@ impl Known {
         self.scans.insert(scan.digest, scan);
     }
 
+    /// Takes in that an object was deleted by a step.
+    pub(super) fn discard(&mut self, digest: Digest) {
+        self.scans.remove(&digest);
+    }
+
     /// Whether these lists were all seen whole.
     pub(super) fn has_seen(&self, lists: &BTreeSet<(Kind, String)>) -> bool {
         lists.is_subset(&self.listed)

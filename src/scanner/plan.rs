@@ -6,6 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::judge::profiles;
 use super::known::{Known, Tags};
+use super::unused::{is_own, unused, used};
 use super::uses::Held;
 use super::wanted::{Wanted, wanted};
 use crate::facts::{Place, Scans};
@@ -47,6 +48,10 @@ pub(super) enum Step {
     },
     /// Remember whose pods have run it.
     Remember(Box<ImageScanObject>, BTreeSet<String>),
+    /// Note since when nobody uses it, or that somebody does.
+    Note(Box<ImageScanObject>, Option<Timestamp>),
+    /// Delete what nobody has used for long.
+    Discard(Box<ImageScanObject>),
     /// See which images the archive has reports of.
     Look,
     /// Have the archive forget the report of an image that nothing else is known of any more.
@@ -114,7 +119,8 @@ impl Step {
         match self {
             Step::LookUp { name, .. } => Task::Name(name.clone()),
             Step::Settle { pod, .. } => Task::Pod(pod.clone()),
-            Step::Scan { scan, .. } | Step::Judge { scan, .. } | Step::Remember(scan, _) => Task::Image(scan.digest),
+            Step::Scan { scan, .. } | Step::Judge { scan, .. } => Task::Image(scan.digest),
+            Step::Remember(scan, _) | Step::Note(scan, _) | Step::Discard(scan) => Task::Image(scan.digest),
             Step::Forget(digest) => Task::Image(*digest),
             Step::Look => Task::Archive,
         }
@@ -129,40 +135,31 @@ impl Step {
 /// All that is to be done at `now`, the most urgent first.
 pub(super) fn plan(known: &Known, scans: &Scans, memory: &Memory, policies: &PolicySet, now: Timestamp) -> Vec<Step> {
     let Some(settings) = &policies.scanner else { return Vec::new() };
-    let tags = known.tags(now);
-    let wanted = wanted(known, policies, &tags);
-    let view = View { known, memory, settings, tags, now };
-    let mut steps: Vec<Step> = wanted.names.iter().filter_map(|(name, secrets)| view.look_up(name, secrets)).collect();
+    let view = View::of(known, memory, (settings, policies), now);
+    let names = view.wanted.names.iter();
+    let mut steps: Vec<Step> = names.filter_map(|(name, secrets)| view.look_up(name, secrets)).collect();
     steps.extend(known.held().iter().filter_map(|(place, held)| settle(place, held, scans, memory, now)));
-    let hashes: BTreeSet<PolicyHash> = profiles(policies).into_keys().collect();
-    let newest = known.scans().values().filter_map(|scan| Some((scan.status.database_built?, scan.status.scanned_at?)));
-    let newest = newest.max();
-    let mut due = Vec::new();
-    for (digest, scan) in known.scans() {
-        if !scan.status.manifests.is_empty() {
-            steps.extend(view.remember(scan, &wanted));
-            continue;
-        }
-        let secrets = || wanted.images.get(digest).cloned().unwrap_or_default();
-        if view.is_due(scan, wanted.images.contains_key(digest), newest) {
-            // First what nobody has looked at yet.
-            due.push((scan.status.scanned_at, Step::Scan { scan: Box::new(scan.clone()), secrets: secrets() }));
-        } else if view.is_to_judge(scan, &hashes) {
-            steps.push(Step::Judge { scan: Box::new(scan.clone()), secrets: secrets() });
-        } else {
-            steps.extend(view.remember(scan, &wanted));
+    let (mut due, mut idle) = (Vec::new(), Vec::new());
+    for scan in known.scans().values() {
+        match view.step(scan) {
+            Some(step @ Step::Scan { .. }) => due.push((scan.status.scanned_at, step)),
+            Some(step @ Step::Discard(_)) => idle.push(step),
+            other => steps.extend(other),
         }
     }
+    // First what nobody has looked at yet.
     due.sort_by_key(|(taken, _)| *taken);
+    // Nobody waits for what is tidied up.
+    idle.extend(tidying(known, memory));
     let under_way = memory.busy.values().filter(|doing| **doing == Doing::Scan).count();
     let free = usize::from(settings.concurrency).saturating_sub(under_way);
     let is_free = |step: &Step| {
         !memory.busy.contains_key(&step.task()) && memory.rests.get(&step.task()).is_none_or(|(until, _)| *until <= now)
     };
     steps.retain(is_free);
-    let scans = due.into_iter().map(|(_, step)| step).filter(is_free).take(free);
-    // Nobody waits for what is tidied up.
-    steps.into_iter().chain(scans).chain(tidying(known, memory).filter(is_free)).collect()
+    steps.extend(due.into_iter().map(|(_, step)| step).filter(is_free).take(free));
+    steps.extend(idle.into_iter().filter(is_free).take(ROUND));
+    steps
 }
 
 /// Reports in the archive go when nothing else is known of their images any more.
@@ -186,11 +183,60 @@ struct View<'a> {
     known: &'a Known,
     memory: &'a Memory,
     settings: &'a Scanner,
+    policies: &'a PolicySet,
+    wanted: Wanted,
+    /// The images that are not there for nothing.
+    used: BTreeSet<Digest>,
+    /// The limits that count.
+    hashes: BTreeSet<PolicyHash>,
+    /// The newest database that a report came from, and when that was taken.
+    newest: Option<(Timestamp, Timestamp)>,
     tags: Tags<'a>,
     now: Timestamp,
 }
 
-impl View<'_> {
+impl<'a> View<'a> {
+    fn of(
+        known: &'a Known,
+        memory: &'a Memory,
+        (settings, policies): (&'a Scanner, &'a PolicySet),
+        now: Timestamp,
+    ) -> Self {
+        let tags = known.tags(now);
+        let wanted = wanted(known, policies, &tags);
+        let report = |scan: &ImageScanObject| Some((scan.status.database_built?, scan.status.scanned_at?));
+        View {
+            used: used(known, &wanted.asked, now),
+            hashes: profiles(policies).into_keys().collect(),
+            newest: known.scans().values().filter_map(report).max(),
+            tags,
+            known,
+            memory,
+            settings,
+            policies,
+            wanted,
+            now,
+        }
+    }
+
+    /// What is to be done about one image.
+    fn step(&self, scan: &ImageScanObject) -> Option<Step> {
+        let unused = unused(scan, &self.used, (self.settings, self.policies), self.now);
+        if matches!(unused, Some(Step::Discard(_))) {
+            return unused;
+        }
+        let secrets = || self.wanted.images.get(&scan.digest).cloned().unwrap_or_default();
+        if scan.status.manifests.is_empty() {
+            if self.is_due(scan) {
+                return Some(Step::Scan { scan: Box::new(scan.clone()), secrets: secrets() });
+            }
+            if self.is_to_judge(scan) {
+                return Some(Step::Judge { scan: Box::new(scan.clone()), secrets: secrets() });
+            }
+        }
+        self.remember(scan).or(unused)
+    }
+
     /// Asks for what a name stands for, where that is not known, or not for much longer.
     fn look_up(&self, name: &str, secrets: &BTreeSet<Place>) -> Option<Step> {
         let is_known = match digest_of(name) {
@@ -204,7 +250,8 @@ impl View<'_> {
         if scan.status.manifests.is_empty() {
             return scan.status.platform.is_some();
         }
-        self.memory.looked_up_for.get(&scan.digest) == Some(&self.memory.platforms)
+        let are_there = scan.status.manifests.iter().all(|part| self.known.scans().contains_key(&part.digest));
+        are_there && self.memory.looked_up_for.get(&scan.digest) == Some(&self.memory.platforms)
     }
 
     /// Asked again when a third of the time is left.
@@ -214,35 +261,34 @@ impl View<'_> {
         believed.is_some_and(|(until, scan)| self.now + third < *until && self.is_looked_up(scan))
     }
 
-    /// Whether a scan is to be made.
-    ///
-    /// `newest` is the newest database that a report came from, and when that was taken: a later report from an older one
-    /// says that it is gone again.
-    fn is_due(&self, scan: &ImageScanObject, is_wanted: bool, newest: Option<(Timestamp, Timestamp)>) -> bool {
+    /// Whether a scan is to be made. Where a later report came from an older database, the newest one is gone again.
+    fn is_due(&self, scan: &ImageScanObject) -> bool {
         let status = &scan.status;
-        let Some(taken) = status.scanned_at else { return self.is_looked_up(scan) };
+        let is_idle = is_own(scan) && !self.used.contains(&scan.digest);
+        let Some(taken) = status.scanned_at else { return !is_idle && self.is_looked_up(scan) };
         let hours = SignedDuration::from_hours(self.settings.rescan_hours.into());
         let is_newer = |(built, when): (Timestamp, Timestamp)| status.database_built < Some(built) && taken < when;
-        let is_old = self.now.duration_since(taken) >= hours || newest.is_some_and(is_newer);
+        let is_old = self.now.duration_since(taken) >= hours || self.newest.is_some_and(is_newer);
         let is_stale = status.verdicts.iter().any(|one| one.verdict.outcome == ScanOutcome::Stale);
         let lacks_report = self.memory.without_report.contains(&scan.digest);
-        lacks_report || is_wanted && (is_old || is_stale)
+        let is_wanted = self.wanted.images.contains_key(&scan.digest);
+        !is_idle && lacks_report || is_wanted && (is_old || is_stale)
     }
 
     /// Whether a verdict is missing or has come to its end.
-    fn is_to_judge(&self, scan: &ImageScanObject, hashes: &BTreeSet<PolicyHash>) -> bool {
-        if scan.status.scanned_at.is_none() {
+    fn is_to_judge(&self, scan: &ImageScanObject) -> bool {
+        if scan.status.scanned_at.is_none() || self.memory.without_report.contains(&scan.digest) {
             return false;
         }
         let verdicts = &scan.status.verdicts;
         let is_missing = |hash: &PolicyHash| verdicts.iter().all(|one| one.policy != *hash);
         let has_ended = verdicts.iter().any(|one| one.verdict.until.is_some_and(|until| until <= self.now));
-        hashes.iter().any(is_missing) || has_ended
+        self.hashes.iter().any(is_missing) || has_ended
     }
 
     /// Whose pods run it and are not known to, as long as nothing in it fails.
-    fn remember(&self, scan: &ImageScanObject, wanted: &Wanted) -> Option<Step> {
-        let run = wanted.ran_by.get(&scan.digest)?;
+    fn remember(&self, scan: &ImageScanObject) -> Option<Step> {
+        let run = self.wanted.ran_by.get(&scan.digest)?;
         let of = |digest: &Digest| self.known.scans().get(digest);
         let mut parts = scan.status.manifests.iter().filter_map(|one| of(&one.digest)).chain([scan]);
         if parts.any(|part| part.status.failed_since.is_some()) || !self.admits(scan) {
@@ -260,6 +306,9 @@ impl View<'_> {
             || !parts.is_empty() && parts.iter().all(|part| self.known.scans().get(&part.digest).is_some_and(passes))
     }
 }
+
+/// How much is tidied up at once: nothing else waits for long.
+const ROUND: usize = 4;
 
 /// The digest of a name that ends with one.
 pub(super) fn digest_of(name: &str) -> Option<Digest> {

@@ -219,6 +219,11 @@ impl Session {
                 self.memory.without_report.insert(digest);
                 Vec::new()
             }
+            Outcome::Discarded(digest) => {
+                self.memory.rests.remove(&task);
+                self.known.discard(digest);
+                Vec::new()
+            }
             Outcome::Reported(digests) => {
                 self.memory.rests.remove(&task);
                 self.memory.archive = Seen::Whole;

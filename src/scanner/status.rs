@@ -124,6 +124,7 @@ const FIELDS: &[&str] = &[
     "databaseBuilt",
     "failedSince",
     "ranBy",
+    "unusedSince",
     "failures",
     "conditions",
 ];

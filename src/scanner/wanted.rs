@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::known::{Known, Tags};
 use super::plan::digest_of;
+use super::unused::is_own;
 use crate::facts::Place;
 use crate::model::{Digest, ImageRef};
 use crate::policy::PolicySet;
@@ -13,13 +14,15 @@ use crate::policy::PolicySet;
 pub(super) struct Wanted {
     /// Canonical names, with the pull secrets by which each can be had.
     pub(super) names: BTreeMap<String, BTreeSet<Place>>,
+    /// Those of them that objects or settings ask for.
+    pub(super) asked: BTreeSet<String>,
     /// Digests of manifests and indexes, likewise.
     pub(super) images: BTreeMap<Digest, BTreeSet<Place>>,
     /// Whose pods run a digest.
     pub(super) ran_by: BTreeMap<Digest, BTreeSet<String>>,
 }
 
-/// What objects ask to run, what the orchestrator's settings name, and of what is stored whatever was not scanned yet.
+/// What objects ask to run, what the orchestrator's settings name, and what others want to have scanned and was not yet.
 pub(super) fn wanted(known: &Known, policies: &PolicySet, tags: &Tags<'_>) -> Wanted {
     let mut wanted = Wanted::default();
     for used in known.uses() {
@@ -34,9 +37,10 @@ pub(super) fn wanted(known: &Known, policies: &PolicySet, tags: &Tags<'_>) -> Wa
             wanted.names.entry(name).or_default().extend(secrets);
         }
     }
+    wanted.asked = wanted.names.keys().cloned().collect();
     let unseen =
         known.scans().values().filter(|scan| scan.status.scanned_at.is_none() && scan.status.manifests.is_empty());
-    for name in unseen.filter_map(|scan| canonical(&scan.image, policies)) {
+    for name in unseen.filter(|scan| !is_own(scan)).filter_map(|scan| canonical(&scan.image, policies)) {
         wanted.names.entry(name).or_default();
     }
     for (name, secrets) in &wanted.names {

@@ -51,4 +51,5 @@ mod served_jobs_test;
 #[path = "../cluster/shared.rs"]
 mod shared;
 mod time_test;
+mod unused_test;
 mod workers;

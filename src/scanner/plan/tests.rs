@@ -88,6 +88,11 @@ fn planned(changes: Vec<Change>, memory: &Memory) -> Vec<String> {
             Step::Judge { scan, .. } => format!("judge {}", number(&scan.digest)),
             Step::Settle { pod, .. } => format!("settle {}", pod.name),
             Step::Remember(scan, uids) => format!("remember {} {uids:?}", number(&scan.digest)),
+            Step::Note(scan, since) => match since {
+                Some(at) => format!("note {} unused since {at}", number(&scan.digest)),
+                None => format!("note {} used", number(&scan.digest)),
+            },
+            Step::Discard(scan) => format!("discard {}", number(&scan.digest)),
             Step::Look => "look into the archive".to_owned(),
             Step::Forget(digest) => format!("forget {}", number(digest)),
         })
@@ -165,6 +170,8 @@ fn other_limits_and_the_end_of_a_verdict_lead_to_another() {
     let without =
         Memory { without_report: [Digest::parse(&format!("sha256:{}", digits(1))).unwrap()].into(), ..memory() };
     assert_eq!(planned(vec![scan(1, &other)], &without), ["scan 01 with 0"], "no report to judge by");
+    other["unusedSince"] = json!(NOW);
+    assert_eq!(planned(vec![own(1, &other)], &without), [""; 0], "nor anybody who asks for it");
 }
 
 #[test]
@@ -234,4 +241,70 @@ fn the_archive_forgets_reports_of_images_that_nothing_else_is_known_of() {
     ] {
         assert_eq!(planned(known(), &memory), want, "{what}");
     }
+}
+
+/// A stored scan that the controller has made itself.
+fn own(number: u8, status: &Value) -> Change {
+    let Change::Seen(place, mut object) = scan(number, status) else { unreachable!() };
+    object["metadata"]["labels"] = json!({"app.kubernetes.io/managed-by": "flamewarden"});
+    Change::Seen(place, object)
+}
+
+#[test]
+fn what_nobody_uses_goes_after_a_while_if_the_controller_made_it_itself() {
+    let since = |at: &str| judged("pass", &json!({"unusedSince": at}));
+    let (long, not_yet) = (since("2026-10-23T12:00:00Z"), since("2026-10-23T12:00:01Z"));
+    let failed = |at: &str| judged("fail", &json!({"unusedSince": "2026-10-23T12:00:00Z", "failedSince": at}));
+    let tagged = |until: &str| {
+        judged("pass", &json!({"tags": [{"name": "harbor.example/node/a:1", "until": format!("2026-11-22T{until}Z")}]}))
+    };
+    let by_tag = || pod("harbor.example/node/a:1", None);
+    let bare = json!({"platform": "linux/amd64", "unusedSince": NOW});
+    let looks = "look up harbor.example/node/a:1";
+    for (what, changes, want) in [
+        ("just now", vec![own(1, &judged("pass", &json!({})))], vec!["note 01 unused since 2026-11-22T12:00:00Z"]),
+        ("for a while", vec![own(1, &not_yet)], vec![]),
+        ("for long", vec![own(1, &long)], vec!["discard 01"]),
+        ("for long, made by somebody else", vec![scan(1, &long)], vec![]),
+        ("again", vec![own(1, &long), pinned(1, None)], vec!["note 01 used"]),
+        ("used", vec![own(1, &judged("pass", &json!({}))), pinned(1, None)], vec![]),
+        ("in its time of grace", vec![own(1, &failed("2026-11-19T12:00:01Z"))], vec![]),
+        ("after it", vec![own(1, &failed("2026-11-19T12:00:00Z"))], vec!["discard 01"]),
+        ("by a tag", vec![own(1, &tagged("12:04:00")), by_tag()], vec![]),
+        ("by a tag that cannot be looked up", vec![own(1, &tagged("11:00:01")), by_tag()], vec![looks]),
+        (
+            "by one that was another's for long",
+            vec![own(1, &tagged("11:00:00")), by_tag()],
+            vec![looks, "note 01 unused since 2026-11-22T12:00:00Z"],
+        ),
+        ("never looked up", vec![own(1, &json!({"unusedSince": NOW}))], vec![]),
+        ("never scanned", vec![own(1, &bare)], vec![]),
+        ("asked for again", vec![own(1, &bare), pinned(1, None)], vec!["scan 01 with 1"]),
+    ] {
+        assert_eq!(planned(changes, &memory()), want, "{what}");
+    }
+}
+
+#[test]
+fn manifests_are_used_as_long_as_their_index_is_or_somebody_wants_it() {
+    let part = judged("pass", &json!({"unusedSince": "2026-10-01T00:00:00Z"}));
+    let index = json!({"manifests": [{"digest": format!("sha256:{}", digits(2)), "platform": "linux/amd64"}],
+        "unusedSince": "2026-10-01T00:00:00Z"});
+    let digest = Digest::parse(&format!("sha256:{}", digits(1))).unwrap();
+    let looked = || Memory { looked_up_for: [(digest, ["linux/amd64".to_owned()].into())].into(), ..memory() };
+    for (what, changes, want) in [
+        ("neither", vec![own(1, &index), own(2, &part)], vec!["discard 01", "discard 02"]),
+        ("used", vec![own(1, &index), own(2, &part), pinned(1, None)], vec!["note 01 used", "note 02 used"]),
+        ("somebody's", vec![scan(1, &index), own(2, &part)], vec!["note 02 used"]),
+        ("a part of it is gone", vec![scan(1, &index), pinned(1, None)], vec!["look up 01"]),
+    ] {
+        assert_eq!(planned(changes, &looked()), want, "{what}");
+    }
+}
+
+#[test]
+fn only_so_much_is_tidied_up_at_once() {
+    let long = judged("pass", &json!({"unusedSince": "2026-10-01T00:00:00Z"}));
+    let scans: Vec<Change> = (1..=20).map(|number| own(number, &long)).collect();
+    assert_eq!(planned(scans, &memory()), ["discard 01", "discard 02", "discard 03", "discard 04"]);
 }
