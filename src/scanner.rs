@@ -9,6 +9,7 @@ mod jobs;
 mod judge;
 mod kept;
 mod known;
+mod lookups;
 mod order;
 mod outcome;
 mod plan;

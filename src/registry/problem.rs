@@ -130,6 +130,16 @@ pub enum Shown {
 }
 
 impl RegistryProblem {
+    /// The same in words for whoever asks for the image: without what happened between us and the registry.
+    pub fn told(&self) -> String {
+        match self {
+            RegistryProblem::Remote { host, .. } => {
+                format!("{host} does not answer; see that it runs, and that Flamewarden's controller may reach it")
+            }
+            other => other.to_string(),
+        }
+    }
+
     /// Whether the same may be answered a moment later.
     pub fn may_pass(&self) -> bool {
         match self {

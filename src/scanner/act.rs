@@ -56,6 +56,8 @@ pub(super) enum Outcome {
     Reported(BTreeSet<Digest>),
     /// It has none of this one any more.
     Forgotten(Digest),
+    /// A name could not be looked up: why, for the log, and in words for those who ask for the image.
+    NotLookedUp(String, String),
     /// It failed, and what is stored now says so.
     Failed(String, Option<Box<ImageScanObject>>),
 }
@@ -68,6 +70,10 @@ impl Actor {
             Step::Scan { scan, secrets } => self.scan(*scan, &secrets).await,
             Step::Judge { scan, secrets } => self.judge(*scan, &secrets).await,
             Step::Settle { pod, uid, .. } => self.settler.settle(&pod, &uid).await,
+            Step::Tell { asker, name, reason } => {
+                self.settler.tell_of_lookup(&asker, &name, &reason).await;
+                Ok(Outcome::Settled)
+            }
             Step::Note(scan, since) => {
                 let status = ImageScanStatus { unused_since: since, ..scan.status.clone() };
                 self.write(&scan, &status, &Report::AsItIs).await.map(|stored| Outcome::Stored(vec![stored]))
@@ -85,12 +91,12 @@ impl Actor {
 
     async fn look_up(&self, name: &str, secrets: &BTreeSet<Place>) -> Result<Outcome, ClusterProblem> {
         let Ok(image) = ImageRef::parse(name) else {
-            return Ok(Outcome::Failed(format!("`{name}` is no image"), None));
+            return Ok(not_looked_up(format!("`{name}` is no image")));
         };
         let credential = self.credential(&image, secrets).await?;
         let resolved = match self.registries.of(&image, &self.settings).resolve(&image, credential.as_ref()).await {
             Ok(resolved) => resolved,
-            Err(problem) => return Ok(Outcome::Failed(whole(&problem), None)),
+            Err(problem) => return Ok(Outcome::NotLookedUp(whole(&problem), problem.told())),
         };
         let repository = format!("{}/{}", image.host, image.path());
         let tag = image.digest.is_none().then(|| Tag { name: name.to_owned(), until: self.believed_until() });
@@ -103,7 +109,7 @@ impl Actor {
                 let (fitting, others): (Vec<PlatformManifest>, Vec<PlatformManifest>) =
                     manifests.into_iter().partition(|one| runs_on(&one.platform, &self.platforms));
                 if fitting.is_empty() {
-                    return Ok(Outcome::Failed(no_platform(&others, &self.platforms), None));
+                    return Ok(not_looked_up(no_platform(&others, &self.platforms)));
                 }
                 let mut stored = Vec::new();
                 for one in &fitting {
@@ -235,10 +241,19 @@ fn runs_on(platform: &str, nodes: &BTreeSet<String>) -> bool {
     [architecture, known].into_iter().any(|architecture| nodes.contains(&format!("{os}/{architecture}")))
 }
 
+/// Where the log says nothing that whoever asks may not read.
+fn not_looked_up(problem: String) -> Outcome {
+    Outcome::NotLookedUp(problem.clone(), problem)
+}
+
 fn no_platform(given: &[PlatformManifest], nodes: &BTreeSet<String>) -> String {
     let given: Vec<&str> = given.iter().map(|one| one.platform.as_str()).collect();
     let nodes: Vec<&str> = nodes.iter().map(String::as_str).collect();
-    format!("the image is for {}, and the cluster's nodes are {}", given.join(", "), nodes.join(", "))
+    format!(
+        "the image is for {}, and the cluster's nodes are {}; push it for one of these",
+        given.join(", "),
+        nodes.join(", ")
+    )
 }
 
 /// The platform of an image that says nothing of it.

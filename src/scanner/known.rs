@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::uses::{Held, Use, held, uses};
+use super::lookups::Asker;
+use super::uses::{Held, Use, held, owner, uses};
 use crate::cluster::{Change, Kind};
 use crate::facts::Place;
 use crate::model::{Digest, ImageScanObject};
@@ -14,10 +15,18 @@ use crate::policy::PolicySet;
 /// What tags are believed to stand for, and until when.
 pub(super) type Tags<'a> = BTreeMap<&'a str, Vec<(Timestamp, &'a ImageScanObject)>>;
 
+/// An object that asks for images.
+#[derive(Debug)]
+struct Asking {
+    uses: Vec<Use>,
+    /// Its uid, where people look at it: whatever nobody controls, and pods that wait.
+    shown: Option<String>,
+}
+
 /// All that is known from watches.
 #[derive(Debug, Default)]
 pub(super) struct Known {
-    uses: BTreeMap<(Kind, Place), Vec<Use>>,
+    uses: BTreeMap<(Kind, Place), Asking>,
     held: BTreeMap<Place, Held>,
     scans: BTreeMap<Digest, ImageScanObject>,
     /// What was seen of lists that have begun; what is missing at their end is gone.
@@ -50,16 +59,20 @@ impl Known {
 
     fn put(&mut self, kind: Kind, place: Place, object: &Value, policies: &PolicySet) {
         if kind != Kind::ImageScan {
-            let used = uses(kind, &place.namespace, object, policies);
-            match held(kind, object, policies) {
+            let uses = uses(kind, &place.namespace, object, policies);
+            let held = held(kind, object, policies);
+            let is_shown = held.is_some() || owner(object).is_none();
+            let uid = object.pointer("/metadata/uid").and_then(Value::as_str).filter(|_| is_shown);
+            let asking = Asking { uses, shown: uid.map(str::to_owned) };
+            match held {
                 Some(held) => self.held.insert(place.clone(), held),
                 None if kind == Kind::Pod => self.held.remove(&place),
                 None => None,
             };
-            if used.is_empty() {
+            if asking.uses.is_empty() {
                 self.uses.remove(&(kind, place));
             } else {
-                self.uses.insert((kind, place), used);
+                self.uses.insert((kind, place), asking);
             }
             return;
         }
@@ -114,7 +127,15 @@ impl Known {
 
     /// The images that objects ask to run.
     pub(super) fn uses(&self) -> impl Iterator<Item = &Use> {
-        self.uses.values().flatten()
+        self.uses.values().flat_map(|asking| &asking.uses)
+    }
+
+    /// The objects that ask for images and that people look at, with these images.
+    pub(super) fn askers(&self) -> impl Iterator<Item = (Asker, &[Use])> {
+        self.uses.iter().filter_map(|((kind, place), asking)| {
+            let uid = asking.shown.clone()?;
+            Some((Asker { kind: *kind, place: place.clone(), uid }, asking.uses.as_slice()))
+        })
     }
 
     /// What tags are believed to stand for at `now`, the longest believed last.

@@ -6,6 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::judge::profiles;
 use super::known::{Known, Tags};
+use super::lookups::{Asker, Failing, untold};
 use super::unused::{is_own, unused, used};
 use super::uses::Held;
 use super::wanted::{Wanted, wanted};
@@ -46,6 +47,15 @@ pub(super) enum Step {
         /// The answers on its images.
         answers: Vec<ScanOutcome>,
     },
+    /// Tell an object that an image that it asks for cannot be looked up.
+    Tell {
+        /// The object.
+        asker: Asker,
+        /// The image's canonical name.
+        name: String,
+        /// Why, and what to do.
+        reason: String,
+    },
     /// Remember whose pods have run it.
     Remember(Box<ImageScanObject>, BTreeSet<String>),
     /// Note since when nobody uses it, or that somebody does.
@@ -69,6 +79,8 @@ pub(super) enum Task {
     Pod(Place),
     /// It is seen what the archive has.
     Archive,
+    /// An object, by uid, is told of a name.
+    Telling(String, String),
 }
 
 /// What is known besides, by the process alone.
@@ -84,6 +96,8 @@ pub(super) struct Memory {
     pub(super) looked_up_for: BTreeMap<Digest, BTreeSet<String>>,
     /// Images whose report is not at hand any more.
     pub(super) without_report: BTreeSet<Digest>,
+    /// Names that could not be looked up when that was last tried.
+    pub(super) failing: BTreeMap<String, Failing>,
     /// What was told of pods that wait, by uid: the answers on their images then.
     pub(super) told: BTreeMap<String, Vec<ScanOutcome>>,
     /// Whether it was seen what the archive has.
@@ -123,6 +137,7 @@ impl Step {
             Step::Remember(scan, _) | Step::Note(scan, _) | Step::Discard(scan) => Task::Image(scan.digest),
             Step::Forget(digest) => Task::Image(*digest),
             Step::Look => Task::Archive,
+            Step::Tell { asker, name, .. } => Task::Telling(asker.uid.clone(), name.clone()),
         }
     }
 
@@ -139,6 +154,7 @@ pub(super) fn plan(known: &Known, scans: &Scans, memory: &Memory, policies: &Pol
     let names = view.wanted.names.iter();
     let mut steps: Vec<Step> = names.filter_map(|(name, secrets)| view.look_up(name, secrets)).collect();
     steps.extend(known.held().iter().filter_map(|(place, held)| settle(place, held, scans, memory, now)));
+    steps.extend(untold(known, &memory.failing, policies));
     let (mut due, mut idle) = (Vec::new(), Vec::new());
     for scan in known.scans().values() {
         match view.step(scan) {

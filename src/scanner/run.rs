@@ -16,6 +16,7 @@ use tracing::{debug, warn};
 
 use super::act::{Actor, Outcome};
 use super::known::Known;
+use super::lookups;
 use super::plan::{Memory, Seen, Step, Task, plan};
 use super::registries::Registries;
 use super::reports::Reports;
@@ -152,6 +153,7 @@ impl Session {
         let Some(settings) = &self.policies.scanner else { return };
         let there: BTreeSet<&String> = self.known.held().values().map(|held| &held.uid).collect();
         self.memory.told.retain(|uid, _| there.contains(uid));
+        lookups::keep_asked(&mut self.memory.failing, &self.known, &self.policies);
         let knows = self.known.has_seen(self.watches.lists()) && !self.memory.platforms.is_empty();
         if !knows || !self.settings.leadership.holds() {
             return;
@@ -184,6 +186,11 @@ impl Session {
             if let Step::Settle { uid, answers, .. } = &step {
                 self.memory.told.insert(uid.clone(), answers.clone());
             }
+            if let Step::Tell { asker, name, .. } = &step
+                && let Some(failing) = self.memory.failing.get_mut(name)
+            {
+                failing.told.insert(asker.uid.clone());
+            }
             let (task, actor) = (step.task(), actor.clone());
             self.memory.busy.insert(task.clone(), step.doing());
             self.steps.spawn(async move { (task, to_its_end(actor, step).await) });
@@ -192,6 +199,9 @@ impl Session {
 
     fn finish(&mut self, task: Task, outcome: Outcome) {
         self.memory.busy.remove(&task);
+        if let (Task::Name(name), Outcome::Stored(_) | Outcome::LookedUp(..)) = (&task, &outcome) {
+            self.memory.failing.remove(name);
+        }
         if let Task::Image(digest) = &task
             && self.memory.archive != Seen::Nowhere
         {
@@ -235,17 +245,29 @@ impl Session {
                 self.memory.reported.remove(&digest);
                 Vec::new()
             }
+            Outcome::NotLookedUp(problem, reason) => {
+                if let Task::Name(name) = &task {
+                    lookups::failed(&mut self.memory.failing, name, reason);
+                }
+                self.rest(task, &problem);
+                Vec::new()
+            }
             Outcome::Failed(problem, stored) => {
-                let failures = self.memory.rests.get(&task).map_or(0, |(_, failures)| *failures) + 1;
-                // The webhook may hear of a verdict a moment later.
-                let backoff = if matches!(task, Task::Pod(_)) { SOON } else { BACKOFF };
-                let pause = SignedDuration::try_from(backoff.after(failures)).unwrap_or(SignedDuration::ZERO);
-                warn!(?task, problem, failures, "what is known of an image's scan stays as it is");
-                self.memory.rests.insert(task, (Timestamp::now() + pause, failures));
+                self.rest(task, &problem);
                 stored.map(|scan| *scan).into_iter().collect()
             }
         };
         stored.into_iter().for_each(|scan| self.known.store(scan));
+    }
+
+    /// Has what failed rest for a while, the longer the more often it has.
+    fn rest(&mut self, task: Task, problem: &str) {
+        let failures = self.memory.rests.get(&task).map_or(0, |(_, failures)| *failures) + 1;
+        // The webhook may hear of a verdict a moment later.
+        let backoff = if matches!(task, Task::Pod(_)) { SOON } else { BACKOFF };
+        let pause = SignedDuration::try_from(backoff.after(failures)).unwrap_or(SignedDuration::ZERO);
+        warn!(?task, problem, failures, "what is known of an image's scan stays as it is");
+        self.memory.rests.insert(task, (Timestamp::now() + pause, failures));
     }
 }
 

@@ -9,6 +9,7 @@ use serde_json::json;
 use tracing::{info, warn};
 
 use super::act::Outcome;
+use super::lookups::{self, Asker};
 use crate::cluster::{Cluster, ClusterProblem, Event, Kind, Often, Recorder};
 use crate::facts::{Place, ScanMemory};
 use crate::model::labels::SCAN_GATE;
@@ -67,13 +68,21 @@ impl Settler {
         self.cluster.apply_status(Kind::Pod, place, &object).await?;
         let about = Reference { api_version, kind: kind.to_owned(), name: place.name.clone(), uid: uid.to_owned() };
         let (reason, action, key) = ("ScanHeld", "LiftGate", Timestamp::now().to_string());
-        let event = Event { namespace: place.namespace.clone(), about, reason, action, note, key };
-        if self.recorder.admits(&event, Often::Seldom)
-            && let Err(problem) = self.recorder.write(&event).await
-        {
-            warn!(namespace = place.namespace, %problem, "event not written");
-        }
+        self.record(&Event { namespace: place.namespace.clone(), about, reason, action, note, key }).await;
         Ok(())
+    }
+
+    /// By an Event, at the object that asks for the image.
+    pub(super) async fn tell_of_lookup(&self, asker: &Asker, name: &str, reason: &str) {
+        self.record(&lookups::event(asker, name, reason)).await;
+    }
+
+    async fn record(&self, event: &Event) {
+        if self.recorder.admits(event, Often::Seldom)
+            && let Err(problem) = self.recorder.write(event).await
+        {
+            warn!(namespace = event.namespace, %problem, "event not written");
+        }
     }
 }
 

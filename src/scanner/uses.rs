@@ -23,7 +23,16 @@ pub(super) struct Use {
 
 /// The kinds of objects that ask for images, with those of their members that are looked at.
 pub(super) const WATCHED: &[(Kind, Keep)] = &[
-    (Kind::Analysis, &[&["metadata", "name"], &["metadata", "namespace"], &["metadata", "resourceVersion"], &["spec"]]),
+    (
+        Kind::Analysis,
+        &[
+            &["metadata", "name"],
+            &["metadata", "namespace"],
+            &["metadata", "resourceVersion"],
+            &["metadata", "uid"],
+            &["spec"],
+        ],
+    ),
     (Kind::Pod, POD),
     (Kind::Deployment, TEMPLATE),
     (Kind::StatefulSet, TEMPLATE),
@@ -126,8 +135,8 @@ fn analysis(namespace: &str, object: &Value) -> Option<Use> {
     Some(Use { image: analysis.spec.image, secrets: [secret].into(), ran_by: None })
 }
 
-/// The uid of the controller among a pod's owners.
-fn owner(object: &Value) -> Option<String> {
+/// The uid of the controller among an object's owners.
+pub(super) fn owner(object: &Value) -> Option<String> {
     let owners = object.pointer("/metadata/ownerReferences")?.as_array()?;
     let owner = owners.iter().find(|owner| owner.get("controller").and_then(Value::as_bool) == Some(true))?;
     owner.get("uid")?.as_str().map(str::to_owned)

@@ -66,7 +66,7 @@ fn own_images(policies: &PolicySet) -> Vec<(String, BTreeSet<Place>)> {
 }
 
 /// The name under which an image is looked up; none where it may not run anyway.
-fn canonical(image: &str, policies: &PolicySet) -> Option<String> {
+pub(super) fn canonical(image: &str, policies: &PolicySet) -> Option<String> {
     let image = ImageRef::parse(image).ok()?;
     let installation = &policies.installation;
     let mut listed = installation.gateway_images.iter().chain(&installation.sidecar_images);

@@ -30,6 +30,7 @@ mod image;
 mod jobs_test;
 #[path = "../cluster/kubelet.rs"]
 mod kubelet;
+mod lookup_test;
 #[path = "../cluster/node.rs"]
 mod node;
 #[path = "../cluster/part.rs"]

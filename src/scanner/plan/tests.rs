@@ -93,6 +93,7 @@ fn planned(changes: Vec<Change>, memory: &Memory) -> Vec<String> {
                 None => format!("note {} used", number(&scan.digest)),
             },
             Step::Discard(scan) => format!("discard {}", number(&scan.digest)),
+            Step::Tell { asker, reason, .. } => format!("tell {} {reason}", asker.place.name),
             Step::Look => "look into the archive".to_owned(),
             Step::Forget(digest) => format!("forget {}", number(digest)),
         })
