@@ -5,6 +5,7 @@ mod challenge;
 mod client;
 mod credential;
 mod grype;
+mod host_pattern;
 mod manifest;
 mod problem;
 mod reach;

@@ -7,6 +7,7 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::json;
 
+use super::host_pattern;
 use crate::model::{ImageRef, Json, Secret, parse};
 
 /// Who reads images of one registry, or below one of its paths.
@@ -18,9 +19,10 @@ pub struct Credential {
 }
 
 impl Credential {
-    /// The entry of a pull secret's `.dockerconfigjson` that a kubelet would show for this image first: the one for the
-    /// longest path, written as `host`, `host:port`, `host/path` or with `https://` before and `/v1/` or `/v2/` after the
-    /// host. Patterns such as `*.example` are not followed, and tokens of identity providers are not used.
+    /// The entry of a pull secret's `.dockerconfigjson` that a kubelet would show for this image first: the one for its
+    /// host before those for patterns such as `*.example`, then the one for the longest path; written as `host`,
+    /// `host:port`, `host/path` or with `https://` before and `/v1/` or `/v2/` after the host. Tokens of identity providers
+    /// are not used.
     pub fn from_dockerconfigjson(bytes: &[u8], image: &ImageRef<'_>) -> Option<Self> {
         let config = parse(bytes).ok()?;
         let entries = config.get("auths")?.entries();
@@ -59,14 +61,17 @@ impl fmt::Debug for Credential {
     }
 }
 
-/// How well a key fits an image, if it does: the longer its path the better, and better without a scheme.
-fn fit(key: &str, image: &ImageRef<'_>) -> Option<(usize, bool)> {
+/// How well a key fits an image, if it does: best is its host, of patterns the last by its letters, as kubelets sort them;
+/// then the longer its path the better, and better without a scheme.
+fn fit<'k>(key: &'k str, image: &ImageRef<'_>) -> Option<(bool, &'k str, usize, bool)> {
     let bare = ["https://", "http://"].iter().find_map(|scheme| key.strip_prefix(scheme));
     let (host, path) = bare.unwrap_or(key).split_once('/').unwrap_or((bare.unwrap_or(key), ""));
     let path = ["v1", "v2"].iter().find_map(|version| after(path, version)).unwrap_or(path).trim_matches('/');
     let is_host = host == image.host || (image.host == "docker.io" && host == "index.docker.io");
+    let is_like = host.contains('*') && host_pattern::fits(host, image.host);
     let is_above = path.is_empty() || after(&image.path(), path).is_some();
-    (is_host && is_above).then_some((path.len(), bare.is_none()))
+    let pattern = if is_host { "" } else { host };
+    ((is_host || is_like) && is_above).then_some((is_host, pattern, path.len(), bare.is_none()))
 }
 
 /// What of a path is left after its first components.
@@ -127,9 +132,50 @@ mod tests {
             ("versioned.example/a", Some("a:version 1")),
             ("versioned.example/node/a", Some("a:version 2")),
             ("nginx", Some("hub:open:sesame")),
-            ("a.pattern.example/a", None),
+            ("a.pattern.example/a", Some("a:pattern")),
+            ("pattern.example/a", None),
         ] {
             assert_eq!(read(auths, image).as_deref(), want, "{image}");
+        }
+    }
+
+    /// The example of Kubernetes' documentation.
+    #[test]
+    fn patterns_of_hosts_are_followed_as_kubelets_follow_them() {
+        let auths = r#"{
+            "my-registry.example/images": {"username": "a", "password": "host"},
+            "*.my-registry.example/images": {"username": "a", "password": "pattern"}
+        }"#;
+        for (image, want) in [
+            ("my-registry.example/images", Some("a:host")),
+            ("my-registry.example/images/my-image", Some("a:host")),
+            ("my-registry.example/images/another-image", Some("a:host")),
+            ("sub.my-registry.example/images/my-image", Some("a:pattern")),
+            ("a.sub.my-registry.example/images/my-image", None),
+            ("a.b.sub.my-registry.example/images/my-image", None),
+            ("sub.my-registry.example/others/my-image", None),
+        ] {
+            assert_eq!(read(auths, image).as_deref(), want, "{image}");
+        }
+    }
+
+    #[test]
+    fn of_several_entries_the_one_that_a_kubelet_shows_first_is_taken() {
+        let auths = r#"{
+            "*.example.org": {"username": "a", "password": "any"},
+            "h*.example.org": {"username": "a", "password": "some"},
+            "h*.example.org/node": {"username": "a", "password": "path"},
+            "harbor.example.org": {"username": "a", "password": "host"},
+            "*.example.org:5000": {"username": "a", "password": "port"}
+        }"#;
+        for (image, want) in [
+            ("harbor.example.org/node/a", "a:host"),
+            ("hub.example.org/node/a", "a:path"),
+            ("hub.example.org/a", "a:some"),
+            ("other.example.org/node/a", "a:any"),
+            ("harbor.example.org:5000/node/a", "a:port"),
+        ] {
+            assert_eq!(read(auths, image).as_deref(), Some(want), "{image}");
         }
     }
 
