@@ -3,13 +3,16 @@
 //! The child is this program as `scan-worker`, which watches over Grype and ends whatever that started. It ends when
 //! its standard input closes, and so with this process, however that ends.
 
+use std::fs;
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::process::{ExitStatus, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use jiff::Timestamp;
 use rustix::process::{Pid, Signal, kill_process_group};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -57,6 +60,16 @@ impl Child {
     pub fn new(settings: ChildSettings) -> io::Result<Self> {
         let place = Workplace::open(&settings.folder)?;
         Ok(Child { settings, place })
+    }
+
+    /// Since when the database is the one that it is, by the last change of its file: what brings a new one may give it
+    /// the time of its making, but cannot choose this.
+    pub(super) fn renewed(&self) -> Option<Timestamp> {
+        let changed = |schema: &str| {
+            let file = self.settings.databases.join(schema).join("vulnerability.db");
+            Timestamp::from_second(fs::metadata(file).ok()?.ctime()).ok()
+        };
+        SCHEMAS.into_iter().filter_map(changed).max()
     }
 
     /// Makes one scan.
@@ -146,3 +159,6 @@ fn broken(problem: JoinError) -> ScanProblem {
 /// How long a worker may take to end what it started.
 const GOODBYE: Duration = Duration::from_secs(10);
 const LONGEST: u64 = 4096;
+
+/// Below the folder of Grype's databases, each version of their schema has its own.
+const SCHEMAS: [&str; 2] = ["5", "6"];

@@ -104,6 +104,8 @@ pub(super) struct Memory {
     pub(super) archive: Seen,
     /// Images that the archive may have reports of.
     pub(super) reported: BTreeSet<Digest>,
+    /// Since when the database is the one that it is, where that can be told without a scan.
+    pub(super) renewed: Option<Timestamp>,
 }
 
 /// Whether it was seen what the archive has.
@@ -284,7 +286,8 @@ impl<'a> View<'a> {
         let Some(taken) = status.scanned_at else { return !is_idle && self.is_looked_up(scan) };
         let hours = SignedDuration::from_hours(self.settings.rescan_hours.into());
         let is_newer = |(built, when): (Timestamp, Timestamp)| status.database_built < Some(built) && taken < when;
-        let is_old = self.now.duration_since(taken) >= hours || self.newest.is_some_and(is_newer);
+        let is_former = self.memory.renewed.is_some_and(|renewed| taken < renewed);
+        let is_old = self.now.duration_since(taken) >= hours || is_former || self.newest.is_some_and(is_newer);
         let is_stale = status.verdicts.iter().any(|one| one.verdict.outcome == ScanOutcome::Stale);
         let lacks_report = self.memory.without_report.contains(&scan.digest);
         let is_wanted = self.wanted.images.contains_key(&scan.digest);

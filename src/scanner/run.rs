@@ -68,6 +68,8 @@ struct Session {
     watches: Watches,
     known: Known,
     memory: Memory,
+    /// As the runner told it last.
+    renewed: Option<Timestamp>,
     steps: JoinSet<(Task, Outcome)>,
 }
 
@@ -108,6 +110,7 @@ impl Session {
             policies,
             known: Known::default(),
             memory: Memory { archive, ..Memory::default() },
+            renewed: None,
             steps: JoinSet::new(),
         })
     }
@@ -176,6 +179,12 @@ impl Session {
             platforms: self.memory.platforms.clone(),
         };
         let now = Timestamp::now();
+        let renewed = self.settings.runner.renewed();
+        if renewed != self.renewed {
+            self.renewed = renewed;
+            // By a clock that is ahead of this one, everything would be scanned again until this one is there too.
+            self.memory.renewed = renewed.map(|renewed| renewed.min(now));
+        }
         let steps = plan(&self.known, &self.settings.scans.read(), &self.memory, &self.policies, now);
         for step in steps {
             // Others are begun when these have ended.

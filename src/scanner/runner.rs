@@ -1,5 +1,7 @@
 //! Edge: who makes a scan: a child process, or a Job in the cluster.
 
+use jiff::Timestamp;
+
 use super::{Child, Errand, Evidence, Jobs, ScanProblem};
 
 /// Who makes scans.
@@ -11,6 +13,14 @@ pub enum Runner {
 }
 
 impl Runner {
+    /// Since when the database is the one that it is; none where only a scan tells.
+    pub(super) fn renewed(&self) -> Option<Timestamp> {
+        match self {
+            Runner::Child(child) => child.renewed(),
+            Runner::Jobs(_) => None,
+        }
+    }
+
     /// Has an image scanned, and takes what was brought. Whoever stops waiting stops the scan.
     ///
     /// # Errors

@@ -150,6 +150,11 @@ fn what_is_used_is_scanned_again_and_what_is_not_is_left_as_it_is() {
     ] {
         assert_eq!(planned(changes, &memory()), want, "{what}");
     }
+    for (renewed, want) in [("09:59:59", vec![]), ("10:00:00", vec![]), ("10:00:01", vec!["scan 01 with 1"])] {
+        let memory = Memory { renewed: Some(format!("2026-11-22T{renewed}Z").parse().unwrap()), ..memory() };
+        assert_eq!(planned(vec![pinned(1, None), scan(1, &before)], &memory), want, "{renewed}");
+        assert_eq!(planned(vec![scan(1, &before)], &memory), [""; 0], "not used");
+    }
 }
 
 #[test]
