@@ -14,6 +14,7 @@ mod profile;
 mod public_key;
 mod quantity;
 mod reach;
+mod registry_authorities;
 mod scan;
 mod scanner;
 mod set;
@@ -40,6 +41,7 @@ pub use profile::{
 };
 pub use public_key::{KeyProblem, PublicKey};
 pub use quantity::Quantity;
+pub use registry_authorities::RegistryAuthorities;
 pub use scan::{FailOn, MaximumAge, OnUnknown, ScanException, ScanPolicy, Unknowns, WithoutPackages};
 pub use scanner::Scanner;
 pub use set::{ALSO, PolicyProblem, PolicySet};

@@ -146,25 +146,16 @@ impl RemoteProblem {
 impl Remote {
     /// Connections by these ways.
     pub fn new(ways: &Ways) -> Result<Self, RemoteProblem> {
-        // `no_proxy` comes first: it forgets all proxies named before it.
-        let mut builder = Client::builder()
-            .no_proxy()
-            .redirect(Policy::none())
-            .referer(false)
-            .timeout(ways.patience)
-            .user_agent(concat!("flamewarden/", env!("CARGO_PKG_VERSION")));
-        if let Some(file) = &ways.authorities {
-            builder = trusting(builder, file)?;
-        }
-        let direct = NoProxy::from_string(&ways.direct.join(","));
-        if let Some(proxy) = &ways.http_proxy {
-            let proxy = Proxy::http(proxy.reveal()).map_err(|_| RemoteProblem::Proxy)?;
-            builder = builder.proxy(proxy.no_proxy(direct.clone()));
-        }
-        if let Some(proxy) = &ways.https_proxy {
-            let proxy = Proxy::https(proxy.reveal()).map_err(|_| RemoteProblem::Proxy)?;
-            builder = builder.proxy(proxy.no_proxy(direct));
-        }
+        Remote::of(builder(ways)?)
+    }
+
+    /// The same, believing these authorities (PEM) too.
+    pub fn trusting(ways: &Ways, authorities: &str) -> Result<Self, RemoteProblem> {
+        let certificates = certificates(authorities.as_bytes()).map_err(RemoteProblem::Setup)?;
+        Remote::of(builder(ways)?.tls_certs_merge(certificates))
+    }
+
+    fn of(builder: ClientBuilder) -> Result<Self, RemoteProblem> {
         let client = builder.build().map_err(|cause| RemoteProblem::Setup(told(cause)))?;
         Ok(Remote { client })
     }
@@ -286,14 +277,39 @@ fn json(request: RequestBuilder, value: &Value) -> RequestBuilder {
     request.header("content-type", "application/json").body(value.to_string())
 }
 
+fn builder(ways: &Ways) -> Result<ClientBuilder, RemoteProblem> {
+    // `no_proxy` comes first: it forgets all proxies named before it.
+    let mut builder = Client::builder()
+        .no_proxy()
+        .redirect(Policy::none())
+        .referer(false)
+        .timeout(ways.patience)
+        .user_agent(concat!("flamewarden/", env!("CARGO_PKG_VERSION")));
+    if let Some(file) = &ways.authorities {
+        builder = trusting(builder, file)?;
+    }
+    let direct = NoProxy::from_string(&ways.direct.join(","));
+    if let Some(proxy) = &ways.http_proxy {
+        let proxy = Proxy::http(proxy.reveal()).map_err(|_| RemoteProblem::Proxy)?;
+        builder = builder.proxy(proxy.no_proxy(direct.clone()));
+    }
+    if let Some(proxy) = &ways.https_proxy {
+        let proxy = Proxy::https(proxy.reveal()).map_err(|_| RemoteProblem::Proxy)?;
+        builder = builder.proxy(proxy.no_proxy(direct));
+    }
+    Ok(builder)
+}
+
 fn trusting(builder: ClientBuilder, file: &Path) -> Result<ClientBuilder, RemoteProblem> {
     let text = fs::read(file).map_err(|source| RemoteProblem::Authorities { path: file.to_owned(), source })?;
-    let unusable = |reason: String| RemoteProblem::NoCertificates { path: file.to_owned(), reason };
-    let certificates = Certificate::from_pem_bundle(&text).map_err(|cause| unusable(told(cause)))?;
-    if certificates.is_empty() {
-        return Err(unusable("there is none in it".to_owned()));
-    }
-    Ok(builder.tls_certs_merge(certificates))
+    let unusable = |reason| RemoteProblem::NoCertificates { path: file.to_owned(), reason };
+    Ok(builder.tls_certs_merge(certificates(&text).map_err(unusable)?))
+}
+
+/// What stands in PEM, or what is wrong with that.
+fn certificates(text: &[u8]) -> Result<Vec<Certificate>, String> {
+    let certificates = Certificate::from_pem_bundle(text).map_err(told)?;
+    if certificates.is_empty() { Err("there is none in it".to_owned()) } else { Ok(certificates) }
 }
 
 fn unanswered(cause: reqwest::Error) -> RemoteProblem {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error};
 
-use super::{Quantity, Worker, checked};
+use super::{Quantity, RegistryAuthorities, Worker, checked};
 use crate::model::registry_problem;
 
 /// How images are scanned. Written as `kind: Scanner`; without it, as its defaults say where a profile asks for verdicts.
@@ -37,6 +37,8 @@ pub struct Scanner {
     /// Registries without TLS, as hosts with ports.
     #[serde(deserialize_with = "hosts")]
     pub insecure_registries: Vec<String>,
+    /// Registries whose certificates are signed by authorities that the machine does not know.
+    pub registries: Vec<RegistryAuthorities>,
     /// Who may have images scanned by making ImageScans, besides the creators: user names.
     #[serde(deserialize_with = "checked::users")]
     pub administrators: BTreeSet<String>,
@@ -56,6 +58,7 @@ impl Default for Scanner {
             keep_days: 30,
             tag_seconds: 5 * 60,
             insecure_registries: Vec::new(),
+            registries: Vec::new(),
             administrators: BTreeSet::new(),
             worker: None,
         }
@@ -66,6 +69,27 @@ impl Scanner {
     /// Whether a registry has no TLS.
     pub fn is_insecure(&self, host: &str) -> bool {
         self.insecure_registries.iter().any(|insecure| insecure == host)
+    }
+
+    /// The certificates of a registry's own authorities, in PEM, where it has some.
+    pub fn authorities(&self, host: &str) -> Option<&str> {
+        self.registries.iter().find(|registry| registry.host == host).map(|registry| registry.authorities.as_str())
+    }
+
+    /// What its fields say against each other.
+    pub(super) fn problem(&self) -> Option<String> {
+        let mut hosts = BTreeSet::new();
+        let twice = self.registries.iter().find(|registry| !hosts.insert(&registry.host));
+        if let Some(RegistryAuthorities { host, .. }) = twice {
+            return Some(format!("scanner: registries names `{host}` twice; write all its authorities in one entry"));
+        }
+        let insecure = self.registries.iter().find(|registry| self.is_insecure(&registry.host));
+        insecure.map(|RegistryAuthorities { host, .. }| {
+            format!(
+                "scanner: `{host}` is one of insecureRegistries, which have no certificates; leave it out there or in \
+                 registries"
+            )
+        })
     }
 
     /// How long a scan may take.
@@ -136,10 +160,29 @@ mod tests {
             ("rescanHours: 721", "721 hours are out of reach; write 1 to 720"),
             ("memory: 0", "a scan needs some"),
             ("disk: plenty", "plenty"),
+            ("registries: [{host: harbor.example.org}]", "missing field `authorities`"),
+            ("registries: [{host: h.example, authorities: x}]", "write certificates in PEM"),
             ("keepDays: 0", "0 days are out of reach; write 1 to 3650"),
             ("concurency: 1", "unknown field `concurency`"),
         ] {
             assert!(read(text).is_err_and(|problem| problem.contains(want)), "{text}: {:?}", read(text));
+        }
+    }
+
+    #[test]
+    fn what_a_registry_s_entries_say_against_each_other_is_told() {
+        let named = |hosts: &[&str], insecure: &str| {
+            let entry = |host: &&str| RegistryAuthorities { host: (*host).to_owned(), authorities: String::new() };
+            let (registries, insecure_registries) = (hosts.iter().map(entry).collect(), vec![insecure.to_owned()]);
+            Scanner { registries, insecure_registries, ..Scanner::default() }.problem().unwrap_or_default()
+        };
+        for (hosts, insecure, want) in [
+            (&["a.example", "a.example:5000"][..], "b.example", ""),
+            (&["a.example", "a.example"], "b.example", "names `a.example` twice"),
+            (&["a.example"], "a.example", "`a.example` is one of insecureRegistries"),
+        ] {
+            let problem = named(hosts, insecure);
+            assert!(problem.contains(want) && problem.is_empty() == want.is_empty(), "{hosts:?}: {problem}");
         }
     }
 }

@@ -200,7 +200,8 @@ impl PolicySet {
         if let Some((file, reason)) = self.profiles().iter().find_map(problem) {
             return Err(PolicyProblem::Document { file, reason });
         }
-        let problem = self.installation.problem().or_else(|| self.orchestrator_problem());
+        let scanner = || self.scanner.as_ref().and_then(Scanner::problem);
+        let problem = self.installation.problem().or_else(scanner).or_else(|| self.orchestrator_problem());
         problem.map_or(Ok(self), |problem| Err(PolicyProblem::Set(problem)))
     }
 

@@ -51,6 +51,14 @@ impl Registry {
         Ok(Registry { remote: Remote::new(ways)?, transport, reach, patience })
     }
 
+    /// The same for a registry whose certificate these authorities (PEM) have signed, if not one that the machine knows.
+    ///
+    /// # Errors
+    /// The ways or the authorities cannot be used.
+    pub fn trusting(ways: &Ways, authorities: &str, reach: Reach, patience: Duration) -> Result<Self, RemoteProblem> {
+        Ok(Registry { remote: Remote::trusting(ways, authorities)?, transport: Transport::Tls, reach, patience })
+    }
+
     /// The same with another reach; connections are shared.
     pub fn reaching(&self, reach: Reach) -> Self {
         Registry { reach, ..self.clone() }

@@ -79,7 +79,10 @@ pub enum RegistryProblem {
         reason: &'static str,
     },
     /// Encryption.
-    #[error("cannot speak TLS with {host}: {reason}; registries need a certificate of a known authority")]
+    #[error(
+        "cannot speak TLS with {host}: {reason}; registries need a certificate of an authority that is known here, or named \
+         in `registries` of the document of kind Scanner"
+    )]
     Tls {
         /// Who was asked.
         host: String,

@@ -16,6 +16,8 @@ pub struct Errand {
     pub platform: Option<String>,
     /// The registry's one credential, as a `.dockerconfigjson` with that entry alone.
     pub credential: Option<String>,
+    /// The registry's own authorities, in PEM.
+    pub authorities: Option<String>,
     /// Whether the registry is spoken to without TLS.
     pub insecure: bool,
 }

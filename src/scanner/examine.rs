@@ -44,6 +44,7 @@ impl Actor {
                         digest,
                         platform,
                         credential: credential.map(|credential| credential.to_dockerconfigjson().reveal().to_owned()),
+                        authorities: self.settings.authorities(image.host).map(str::to_owned),
                         insecure: self.settings.is_insecure(image.host),
                     };
                     self.fetch(&errand).await.map(|evidence| (attached, Some(evidence)))

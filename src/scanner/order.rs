@@ -19,6 +19,9 @@ pub struct Order {
     pub platform: Option<String>,
     /// The registry's one credential, as a `.dockerconfigjson`.
     pub credential: Option<String>,
+    /// The registry's own authorities, in PEM.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub authorities: Option<String>,
     /// Whether the registry is spoken to without TLS.
     pub insecure: bool,
     /// Grype, or its name on the search path.
@@ -87,6 +90,7 @@ impl Order {
             image: errand.image(),
             platform: errand.platform.clone(),
             credential: errand.credential.clone(),
+            authorities: errand.authorities.clone(),
             insecure: errand.insecure,
             grype: tools.grype,
             databases: tools.databases,

@@ -1,4 +1,6 @@
-//! Edge: the clients that ask registries: one with TLS, one for those that have none.
+//! Edge: the clients that ask registries: with TLS, believing whom each registry's settings say; one for those without.
+
+use std::collections::BTreeMap;
 
 use super::act::REGISTRY;
 use crate::model::ImageRef;
@@ -10,6 +12,8 @@ use crate::remote::{RemoteProblem, Ways};
 #[derive(Debug)]
 pub(super) struct Registries {
     with_tls: Registry,
+    /// For those with authorities of their own, by host.
+    trusting: BTreeMap<String, Registry>,
     without: Registry,
 }
 
@@ -20,11 +24,23 @@ impl Registries {
         let images = installation.gateway_images.iter().chain(&installation.sidecar_images).cloned().collect();
         let reach = Reach { registries: installation.analysis_registries.clone(), images, ..Reach::default() };
         let client = |transport| Registry::new(ways, transport, reach.clone(), REGISTRY);
-        Ok(Registries { with_tls: client(Transport::Tls)?, without: client(Transport::Plain)? })
+        let own = policies.scanner.iter().flat_map(|scanner| &scanner.registries);
+        let trusting = own.map(|registry| {
+            let client = Registry::trusting(ways, &registry.authorities, reach.clone(), REGISTRY)?;
+            Ok((registry.host.clone(), client))
+        });
+        Ok(Registries {
+            trusting: trusting.collect::<Result<_, RemoteProblem>>()?,
+            with_tls: client(Transport::Tls)?,
+            without: client(Transport::Plain)?,
+        })
     }
 
     /// The client for an image's registry.
     pub(super) fn of(&self, image: &ImageRef<'_>, settings: &Scanner) -> &Registry {
-        if settings.is_insecure(image.host) { &self.without } else { &self.with_tls }
+        if settings.is_insecure(image.host) {
+            return &self.without;
+        }
+        self.trusting.get(image.host).unwrap_or(&self.with_tls)
     }
 }

@@ -7,7 +7,7 @@ mod processes;
 
 use std::env;
 use std::ffi::OsString;
-use std::fs::{DirBuilder, OpenOptions};
+use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
@@ -61,6 +61,12 @@ fn grype(order: &Order, folder: &Path) -> io::Result<Grype> {
         file.write_all(credential.as_bytes())?;
     }
     let mut environment = order.environment.clone();
+    if let Some(certificates) = &order.authorities {
+        let file = folder.join("authorities.pem");
+        fs::write(&file, certificates)?;
+        // Besides those of the machine. A file that Grype cannot read ends it.
+        environment.push(("GRYPE_REGISTRY_CA_CERT".to_owned(), file.display().to_string()));
+    }
     environment.push(("DOCKER_CONFIG".to_owned(), docker.display().to_string()));
     // The collector works harder below the bound, instead of growing into it.
     environment.push(("GOMEMLIMIT".to_owned(), (order.bounds.memory / 10 * 9).to_string()));

@@ -31,6 +31,8 @@ pub(crate) struct Gate {
     pub(crate) registry: Registry,
     /// One for those who have its password.
     pub(crate) private: Registry,
+    /// One with TLS, by an authority that nobody knows.
+    pub(crate) secure: Registry,
     /// What gateways run, by its digest.
     pub(crate) gateway: String,
     /// Where the REST API is answered.
@@ -67,10 +69,11 @@ impl Gate {
     async fn start() -> Gate {
         let cluster = cluster().await;
         let (registry, private) = (Registry::start().await, Registry::with(Access::Private).await);
+        let secure = Registry::with_tls().await;
         let databases = database(&advisories(SignedDuration::from_hours(1)));
         let folder = cluster.plane.folder().join("gate");
         let gateway = registry.push("gateways/nginx", &debian("gateways/nginx", SOUND)).await;
-        let files = policy_files(&registry.host, &private.host, &gateway);
+        let files = policy_files([&registry, &private, &secure], &gateway);
         for namespace in NAMESPACES {
             cluster.namespace_named(namespace).await;
         }
@@ -85,7 +88,21 @@ impl Gate {
         settled(&cluster.admin).await;
         let (log, controller, turn) = (controller.recipe().log.clone(), Mutex::new(controller), RwLock::default());
         let (api, archive) = (format!("http://127.0.0.1:{api}"), folder.join("archive-gate/archive.db"));
-        Gate { cluster, registry, private, gateway, api, webhook, controller, log, archive, folder, databases, turn }
+        Gate {
+            cluster,
+            registry,
+            private,
+            secure,
+            gateway,
+            api,
+            webhook,
+            controller,
+            log,
+            archive,
+            folder,
+            databases,
+            turn,
+        }
     }
 
     /// For tests that are content with the policies as they are installed.
@@ -118,7 +135,7 @@ impl Gate {
         let logs = [&self.webhook.recipe().log, &self.log];
         let changes = |log: &PathBuf| fs::read_to_string(log).unwrap().matches("changed policies in force").count();
         let before = logs.map(changes);
-        let mut files = policy_files(&self.registry.host, &self.private.host, &self.gateway);
+        let mut files = policy_files([&self.registry, &self.private, &self.secure], &self.gateway);
         // What is more than the section `scan` is said of analyses alone.
         let profiles = if scan.starts_with("    ") { 2 } else { 1 };
         for (_, text) in &mut files[..profiles] {
@@ -302,14 +319,17 @@ fn scanning(cluster: &Cluster, folder: &Path, databases: &Path, api: u16) -> Rec
 }
 
 /// The shipped profiles, an installation with those registries, and how analyses are made with that gateway.
-fn policy_files(registry: &str, private: &str, gateway: &str) -> Vec<(String, String)> {
+fn policy_files(registries: [&Registry; 3], gateway: &str) -> Vec<(String, String)> {
+    let [registry, private, secure] = registries.map(|registry| registry.host.as_str());
+    let authorities = json!(registries[2].authority);
     let shipped = |name: &str| fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("policies").join(name));
     let namespaces = NAMESPACES.map(|name| format!("{{name: {name}, tenancy: shared}}")).join(", ");
     let installation = format!(
         "apiVersion: flamewarden.dev/v1alpha1\nkind: Installation\nspec:\n  namespaces: [{namespaces}]\n\
-         \x20 analysisRegistries: ['{registry}/node', '{private}/node']\n  gatewayImages: ['{registry}/gateways/']\n\
+         \x20 analysisRegistries: ['{registry}/node', '{private}/node', '{secure}/node']\n  gatewayImages: ['{registry}/gateways/']\n\
          \x20 creators: ['{CREATOR}', 'system:serviceaccount:{FLAME}:flame-po']\n---\n\
          apiVersion: flamewarden.dev/v1alpha1\nkind: Scanner\nspec:\n  insecureRegistries: ['{registry}', '{private}']\n\
+         \x20 registries: [{{host: '{secure}', authorities: {authorities}}}]\n\
          \x20 timeoutSeconds: 60\n  tagSeconds: 6\n  administrators: [security]\n"
     );
     let files = vec![

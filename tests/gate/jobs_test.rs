@@ -78,6 +78,7 @@ impl Lab {
             digest: Digest::parse(digest).unwrap(),
             platform: Some("linux/amd64".to_owned()),
             credential: Some(auths.to_string()),
+            authorities: None,
             insecure: true,
         }
     }

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::gate::{Gate, gate};
+use crate::gate::{Gate, debian, gate};
 use crate::shared::run;
 
 #[test]
@@ -23,6 +23,20 @@ fn a_workload_is_told_once_why_its_image_cannot_be_looked_up() {
             let begins = format!("Flamewarden cannot find out what {image} is, so no pod runs with it: ");
             assert!(note.starts_with(&begins) && note.contains(why), "{note}");
         }
+    });
+}
+
+#[test]
+fn a_registry_with_an_authority_of_its_own_is_asked_and_scanned_by_that() {
+    run(async {
+        let gate = gate().await;
+        let _unchanged = gate.unchanged().await;
+        let image = debian("secure", "3.0.12-1");
+        let by_digest = gate.secure.push("node/secure", &image).await;
+        let by_tag = gate.secure.tag("node/secure", "1", &image.manifest).await;
+        gate.deployment("gate-a", "secure", &by_tag).await.unwrap();
+        gate.judged(&by_digest, "pass").await;
+        gate.runs("gate-a", "secure").await;
     });
 }
 

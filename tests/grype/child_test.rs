@@ -19,6 +19,7 @@ use tempfile::TempDir;
 use crate::advisories::advisories;
 use crate::image::Image;
 use crate::lab::{database, programs};
+use crate::pki::Authority;
 use crate::registry::{Access, PASSWORD, Registry, USER};
 use crate::samples::{RELEASE, openssl};
 
@@ -74,6 +75,7 @@ fn errand(registry: &str, image: &Image, credential: Option<&str>) -> Errand {
         digest: Digest::parse(&image.manifest.digest()).unwrap(),
         platform: Some("linux/amd64".to_owned()),
         credential: credential.map(str::to_owned),
+        authorities: None,
         insecure: true,
     }
 }
@@ -98,6 +100,25 @@ async fn a_child_brings_the_report_of_the_image_and_leaves_nothing_behind() {
     let verdict = flamewarden::scan::assess(&evidence.report, Some(&evidence.census), Some(&subject), &policy, now);
     assert_eq!(verdict.outcome, flamewarden::model::ScanOutcome::Pass, "{verdict:?}");
     assert_eq!(place.left(), 0);
+}
+
+#[tokio::test]
+async fn a_registry_with_an_authority_of_its_own_is_believed_by_that_alone() {
+    let registry = Registry::with_tls().await;
+    let databases = database(&advisories(SignedDuration::from_hours(1)));
+    let image = image();
+    registry.push("team/app", &image).await;
+    let place = Place::new(&programs().join("grype"), databases.path(), "{}");
+    let others = Authority::new("another").certificate;
+    let both = format!("{others}{}", registry.authority.as_ref().unwrap());
+    for (authorities, is_believed) in [(None, false), (Some(others), false), (Some(both), true)] {
+        let errand = Errand { authorities, insecure: false, ..errand(&registry.host, &image, None) };
+        match place.runner.run(&errand).await {
+            Ok(evidence) => assert!(is_believed && evidence.report.digest() == Some(image.manifest.digest().as_str())),
+            Err(ScanProblem::Grype(told)) => assert!(!is_believed && told.contains("certificate"), "{told}"),
+            Err(other) => panic!("{other:?}"),
+        }
+    }
 }
 
 #[tokio::test]
@@ -283,6 +304,7 @@ async fn nothing_outlives_a_controller_or_a_worker_that_is_killed() {
             image: "registry.example/team/app@sha256:0".to_owned(),
             platform: None,
             credential: None,
+            authorities: None,
             insecure: false,
             grype: stand_in.program(),
             databases: "/nowhere".into(),

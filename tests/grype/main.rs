@@ -16,6 +16,9 @@ mod lab;
 #[path = "../cluster/part.rs"]
 #[expect(dead_code, reason = "the file is of another target, which uses more")]
 mod part;
+#[path = "../cluster/pki.rs"]
+#[expect(dead_code, reason = "users by certificate are the cluster's")]
+mod pki;
 mod registry;
 mod reports_test;
 mod resolve_test;

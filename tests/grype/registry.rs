@@ -3,16 +3,19 @@
 use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
-use reqwest::{Method, RequestBuilder};
+use reqwest::{Certificate, Method, RequestBuilder};
 use tempfile::TempDir;
 
 use crate::image::{Content, Image};
 use crate::part::{Part, Recipe, write_file};
+use crate::pki::Authority;
 
 /// A running registry that holds what was pushed to it.
 pub(crate) struct Registry {
     /// Host and port, as image names have it.
     pub(crate) host: String,
+    /// Who signed its certificate, PEM, where it has one.
+    pub(crate) authority: Option<String>,
     client: reqwest::Client,
     access: Access,
     part: Part,
@@ -35,6 +38,15 @@ impl Registry {
 
     /// The same for those who may.
     pub(crate) async fn with(access: Access) -> Registry {
+        Registry::launch(access, None).await
+    }
+
+    /// One for everybody with TLS, by an authority of its own.
+    pub(crate) async fn with_tls() -> Registry {
+        Registry::launch(Access::Open, Some(Authority::new("registry"))).await
+    }
+
+    async fn launch(access: Access, authority: Option<Authority>) -> Registry {
         let folder = tempfile::Builder::new().prefix("flamewarden-registry.").tempdir().unwrap();
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let host = format!("127.0.0.1:{port}");
@@ -45,10 +57,18 @@ impl Registry {
             Access::Open => String::new(),
             Access::Private => format!("auth: {{htpasswd: {{realm: tests, path: {}}}}}\n", users.display()),
         };
+        let tls = authority.as_ref().map(|authority| {
+            let (leaf, certificate, key) =
+                (authority.serving(&["127.0.0.1"]), folder.path().join("crt"), folder.path().join("key"));
+            write_file(&certificate, &leaf.certificate);
+            write_file(&key, &leaf.key);
+            format!(", tls: {{certificate: {}, key: {}}}", certificate.display(), key.display())
+        });
+        let tls = tls.unwrap_or_default();
         write_file(
             &settings,
             &format!(
-                "version: 0.1\nlog: {{level: warn}}\nstorage: {{filesystem: {{rootdirectory: {}}}}}\nhttp: {{addr: '{host}'}}\n{users}",
+                "version: 0.1\nlog: {{level: warn}}\nstorage: {{filesystem: {{rootdirectory: {}}}}}\nhttp: {{addr: '{host}'{tls}}}\n{users}",
                 storage.display()
             ),
         );
@@ -59,7 +79,10 @@ impl Registry {
             environment: Vec::new(),
             log: folder.path().join("log"),
         });
-        let mut registry = Registry { host, client: reqwest::Client::new(), access, part, _folder: folder };
+        let authority = authority.map(|authority| authority.certificate);
+        let trusted = authority.iter().map(|pem| Certificate::from_pem(pem.as_bytes()).unwrap());
+        let client = reqwest::Client::builder().tls_certs_merge(trusted).build().unwrap();
+        let mut registry = Registry { host, authority, client, access, part, _folder: folder };
         registry.answers().await;
         registry
     }
@@ -86,19 +109,23 @@ impl Registry {
     }
 
     async fn put_manifest(&self, repository: &str, reference: &str, manifest: &Content) {
-        let url = format!("http://{}/v2/{repository}/manifests/{reference}", self.host);
+        let url = format!("{}/v2/{repository}/manifests/{reference}", self.url());
         let pushed = self.ask(Method::PUT, &url).header("Content-Type", manifest.media_type);
         let answer = pushed.body(manifest.bytes.clone()).send().await.unwrap();
         assert_eq!(answer.status(), 201, "{}", answer.text().await.unwrap());
     }
 
     async fn push_blob(&self, repository: &str, blob: &Content) {
-        let url = format!("http://{}/v2/{repository}/blobs/uploads/", self.host);
+        let url = format!("{}/v2/{repository}/blobs/uploads/", self.url());
         let begun = self.ask(Method::POST, &url).send().await.unwrap();
         let place = begun.headers()["location"].to_str().unwrap().to_owned();
         let url = format!("{place}{}digest={}", if place.contains('?') { '&' } else { '?' }, blob.digest());
         let answer = self.ask(Method::PUT, &url).body(blob.bytes.clone()).send().await.unwrap();
         assert_eq!(answer.status(), 201, "{}", answer.text().await.unwrap());
+    }
+
+    fn url(&self) -> String {
+        format!("{}://{}", if self.authority.is_some() { "https" } else { "http" }, self.host)
     }
 
     fn ask(&self, method: Method, url: &str) -> RequestBuilder {
@@ -111,7 +138,7 @@ impl Registry {
 
     async fn answers(&mut self) {
         let begun = Instant::now();
-        while self.client.get(format!("http://{}/v2/", self.host)).send().await.is_err() {
+        while self.client.get(format!("{}/v2/", self.url())).send().await.is_err() {
             let ended = self.part.ended();
             let problem = format!("ended {ended:?}, after {:?}; {}", begun.elapsed(), self.part.log_tail());
             assert!(ended.is_none() && begun.elapsed() < PATIENCE, "docker-registry does not answer: {problem}");

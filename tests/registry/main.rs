@@ -9,3 +9,6 @@ mod attached;
 mod believed;
 mod reach;
 mod stand_in;
+#[path = "../hub/tls.rs"]
+mod tls;
+mod trusted;

@@ -8,12 +8,15 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::response::Response;
+use axum::serve::Listener;
 use flamewarden::model::{Digest, ImageRef};
 use flamewarden::registry::{Credential, Reach, Registry, RegistryProblem, Resolved, Transport};
 use flamewarden::remote::Ways;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
+
+use crate::tls::Tls;
 
 /// One question: path with query, and what was shown.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,6 +46,21 @@ impl StandIn {
     pub(crate) async fn start(answer: impl Fn(&Asked) -> Response + Send + Sync + 'static) -> StandIn {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let host = listener.local_addr().unwrap().to_string();
+        StandIn::at(listener, host, answer)
+    }
+
+    /// With a certificate, and who signed that.
+    pub(crate) async fn with_tls(answer: impl Fn(&Asked) -> Response + Send + Sync + 'static) -> (StandIn, String) {
+        let (tls, authority) = Tls::listen().await;
+        let host = format!("localhost:{}", tls.listener.local_addr().unwrap().port());
+        (StandIn::at(tls, host, answer), authority)
+    }
+
+    fn at<L>(listener: L, host: String, answer: impl Fn(&Asked) -> Response + Send + Sync + 'static) -> StandIn
+    where
+        L: Listener,
+        L::Addr: std::fmt::Debug,
+    {
         let inner = Arc::new(Inner { answer: Box::new(answer), asked: Mutex::default() });
         let router = Router::new().fallback(handle).with_state(Arc::clone(&inner));
         let server = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
