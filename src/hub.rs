@@ -1,4 +1,5 @@
-//! The edge towards FLAME's Hub: how analyses are doing is told there, and how they are doing elsewhere is read.
+//! The edge towards FLAME's Hub: how analyses are doing is told there, and how they are doing elsewhere and what was built
+//! of them is read.
 
 mod client;
 mod login;

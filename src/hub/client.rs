@@ -9,7 +9,7 @@ use tokio::sync::Mutex;
 use uuid::Uuid;
 
 use super::login::Login;
-use super::representation::{AnalysisNode, Node, Page, object, written};
+use super::representation::{AnalysisNode, BuiltNode, Node, Page, object, written};
 use super::{Doing, HubAccount, HubProblem, ProcessStatus};
 use crate::model::{AnalysisId, Secret};
 use crate::policy::FieldNames;
@@ -56,6 +56,27 @@ impl Hub {
             return Ok(own.id);
         }
         // Perhaps it is the node's id that is wrong: the Hub may have said it wrongly, or have made the node anew.
+        self.forget_node(node).await;
+        Err(HubProblem::NoAnalysis(analysis))
+    }
+
+    /// The hash of the image that the Hub has built of an analysis in which this node takes part; none where nothing was
+    /// built yet. It is asked for along with this node's part: the analysis itself may be in a realm that the node does not
+    /// see.
+    ///
+    /// # Errors
+    /// The Hub does not say; or it knows no such part.
+    pub async fn build_hash(&self, analysis: AnalysisId) -> Result<Option<String>, HubProblem> {
+        let node = self.node().await?;
+        let (id, own) = (analysis.to_string(), node.to_string());
+        let filter = [("analysis_id", id.as_str()), ("node_id", own.as_str())];
+        let parts: Vec<BuiltNode> =
+            self.list(Doing::FindBuild(analysis), "analysis-nodes", &filter, Some("analysis")).await?;
+        // A Hub that does not know a filter gives everybody's.
+        let own = parts.into_iter().filter(|part| part.node == node).filter_map(|part| part.built);
+        if let Some(built) = own.into_iter().find(|built| built.analysis == analysis) {
+            return Ok(built.hash);
+        }
         self.forget_node(node).await;
         Err(HubProblem::NoAnalysis(analysis))
     }
@@ -112,7 +133,7 @@ impl Hub {
         if let Some(node) = *known {
             return Ok(node);
         }
-        let nodes: Vec<Node> = self.list(Doing::FindNode, "nodes", &[("client_id", &self.login.client)]).await?;
+        let nodes: Vec<Node> = self.list(Doing::FindNode, "nodes", &[("client_id", &self.login.client)], None).await?;
         let own = nodes.into_iter().find(|node| node.client.as_ref() == Some(&self.login.client));
         Ok(*known.insert(own.ok_or(HubProblem::NoNode)?.id))
     }
@@ -128,16 +149,17 @@ impl Hub {
     async fn parts(&self, analysis: AnalysisId, more: &[(&str, &str)]) -> Result<Vec<AnalysisNode>, HubProblem> {
         let id = analysis.to_string();
         let filter = [&[("analysis_id", id.as_str())], more].concat();
-        let parts: Vec<AnalysisNode> = self.list(Doing::FindParts(analysis), "analysis-nodes", &filter).await?;
+        let parts: Vec<AnalysisNode> = self.list(Doing::FindParts(analysis), "analysis-nodes", &filter, None).await?;
         Ok(parts.into_iter().filter(|part| part.analysis == analysis).collect())
     }
 
-    /// All resources that a filter lets through, page by page.
+    /// All resources that a filter lets through, page by page, with one that they belong to where it is named.
     async fn list<T: DeserializeOwned>(
         &self,
         doing: Doing,
         resource: &str,
         filter: &[(&str, &str)],
+        with: Option<&str>,
     ) -> Result<Vec<T>, HubProblem> {
         let mut found = Vec::new();
         for number in 0..PAGES {
@@ -150,6 +172,7 @@ impl Hub {
                     .iter()
                     .map(|(name, value)| (format!("filter[{}]", written(name, self.names)), (*value).to_owned())),
             );
+            query.extend(with.map(|name| ("include".to_owned(), name.to_owned())));
             let query: Vec<(&str, &str)> = query.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
             let address = self.core.below(&[resource]).with(&query);
             let answer = self.ask(doing, Method::GET, address, Content::Nothing).await?;

@@ -17,6 +17,8 @@ pub enum Doing {
     FindNode,
     /// This node's part in an analysis, and others'.
     FindParts(AnalysisId),
+    /// What the Hub has built of an analysis.
+    FindBuild(AnalysisId),
     /// How this node's part is doing.
     Tell(AnalysisId),
     /// A line for people.
@@ -123,6 +125,7 @@ impl fmt::Display for Doing {
             Doing::LogIn => to.write_str("log in to the Hub"),
             Doing::FindNode => to.write_str("find this node in the Hub"),
             Doing::FindParts(id) => write!(to, "find the nodes of analysis {id} in the Hub"),
+            Doing::FindBuild(id) => write!(to, "find what the Hub has built of analysis {id}"),
             Doing::Tell(id) => write!(to, "tell the Hub how analysis {id} is doing"),
             Doing::Log(id) => write!(to, "log a line of analysis {id} in the Hub"),
         }

@@ -123,6 +123,25 @@ pub(super) struct AnalysisNode {
     pub(super) status: Option<ProcessStatus>,
 }
 
+/// One analysis on one node, with the analysis itself.
+#[derive(Debug, Deserialize)]
+pub(super) struct BuiltNode {
+    #[serde(alias = "node_id", rename = "nodeId", deserialize_with = "uuid")]
+    pub(super) node: Uuid,
+    #[serde(default, rename = "analysis")]
+    pub(super) built: Option<Built>,
+}
+
+/// What the Hub has built of an analysis.
+#[derive(Debug, Deserialize)]
+pub(super) struct Built {
+    #[serde(rename = "id", deserialize_with = "analysis")]
+    pub(super) analysis: AnalysisId,
+    /// None where nothing was built yet.
+    #[serde(default, alias = "build_hash", rename = "buildHash")]
+    pub(super) hash: Option<String>,
+}
+
 fn uuid<'de, D: Deserializer<'de>>(from: D) -> Result<Uuid, D::Error> {
     Uuid::parse_str(&String::deserialize(from)?).map_err(D::Error::custom)
 }
@@ -184,6 +203,17 @@ mod tests {
             );
             assert_eq!(node.status, Some(ProcessStatus::Executing));
         }
+        for text in [
+            format!(r#"{{"nodeId": "{id}", "analysis": {{"id": "{id}", "buildHash": "sha256:1", "x": 1}}}}"#),
+            format!(r#"{{"node_id": "{id}", "analysis": {{"id": "{id}", "build_hash": "sha256:1"}}}}"#),
+        ] {
+            let node: BuiltNode = serde_json::from_str(&text).unwrap();
+            let built = node.built.unwrap();
+            assert_eq!((node.node.to_string(), built.analysis.to_string()), (id.into(), id.into()));
+            assert_eq!(built.hash.as_deref(), Some("sha256:1"));
+        }
+        let bare: BuiltNode = serde_json::from_str(&format!(r#"{{"nodeId": "{id}", "analysis": null}}"#)).unwrap();
+        assert!(bare.built.is_none());
         for (status, want) in [("null", None), (r#""stuck""#, None), (r#""failed""#, Some(ProcessStatus::Failed))] {
             let text =
                 format!(r#"{{"id": "{id}", "analysisId": "{id}", "nodeId": "{id}", "executionStatus": {status}}}"#);

@@ -93,3 +93,45 @@ async fn a_client_without_a_node_is_told_so() {
     hub.node_is(Some(NODE));
     assert!(edge.part(ANALYSIS.parse().unwrap()).await.is_ok(), "what was not found is looked for again");
 }
+
+#[tokio::test]
+async fn the_hash_of_what_was_built_is_asked_for_along_with_this_node_s_part() {
+    for names in [FieldNames::Camel, FieldNames::Snake] {
+        let hub = Hub::start(names).await;
+        let another = "44444444-0000-4000-8000-000000000002";
+        for (analysis, node) in [(another, NODE), (ANALYSIS, OTHER_NODE), (ANALYSIS, NODE)] {
+            hub.part(analysis, node, None);
+        }
+        hub.built(another, Some("sha256:2"));
+        hub.built(ANALYSIS, None);
+        let edge = edge(&hub);
+        let id = ANALYSIS.parse().unwrap();
+        assert_eq!(edge.build_hash(id).await.unwrap(), None, "not built yet");
+        hub.built(ANALYSIS, Some("sha256:1"));
+        assert_eq!(edge.build_hash(id).await.unwrap(), Some("sha256:1".to_owned()));
+        let last = hub.asked().pop().unwrap();
+        let (analysis, node) = match names {
+            FieldNames::Camel => ("filter[analysisId]", "filter[nodeId]"),
+            FieldNames::Snake => ("filter[analysis_id]", "filter[node_id]"),
+        };
+        let asked = [(analysis, ANALYSIS), (node, NODE), ("include", "analysis")];
+        assert!(asked.iter().all(|(name, value)| last.query.get(*name).is_some_and(|said| said == value)), "{last:?}");
+        assert_eq!((last.method.as_str(), last.path.as_str()), ("GET", "/analysis-nodes"));
+    }
+}
+
+#[tokio::test]
+async fn nobody_else_s_hash_is_taken_for_that_of_an_analysis() {
+    // It knows none of the filters, and gives everybody's.
+    let hub = Hub::start(FieldNames::Snake).await;
+    let edge = named(&hub, &Ways::plain(Duration::from_secs(60)), FieldNames::Camel);
+    let (id, another) = (ANALYSIS.parse().unwrap(), "44444444-0000-4000-8000-000000000002");
+    hub.part(another, NODE, None);
+    hub.part(ANALYSIS, OTHER_NODE, None);
+    hub.built(another, Some("sha256:2"));
+    hub.built(ANALYSIS, Some("sha256:1"));
+    let told = edge.build_hash(id).await.unwrap_err();
+    assert_eq!(told.to_string(), format!("the Hub knows no analysis {ANALYSIS} on this node"));
+    hub.part(ANALYSIS, NODE, None);
+    assert_eq!(edge.build_hash(id).await.unwrap(), Some("sha256:1".to_owned()));
+}

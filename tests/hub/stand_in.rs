@@ -78,6 +78,8 @@ struct Known {
     /// Which node it says that is ours.
     node: Option<&'static str>,
     parts: Vec<Part>,
+    /// The hashes of what it has built, by analysis; none where it has built nothing yet.
+    built: BTreeMap<String, Option<String>>,
     logs: Vec<Value>,
     asked: Vec<Asked>,
 }
@@ -103,6 +105,7 @@ impl Hub {
             lifetime: 3600,
             node: Some(NODE),
             parts: Vec::new(),
+            built: BTreeMap::new(),
             logs: Vec::new(),
             asked: Vec::new(),
         };
@@ -140,6 +143,13 @@ impl Hub {
             });
         });
         id
+    }
+
+    /// What it says from now on that it has built of an analysis.
+    pub(crate) fn built(&self, analysis: &str, hash: Option<&str>) {
+        self.state.send_modify(|known| {
+            known.built.insert(analysis.to_owned(), hash.map(str::to_owned));
+        });
     }
 
     /// What goes wrong from now on.
@@ -262,7 +272,7 @@ impl Known {
         let part = asked.path.strip_prefix("/analysis-nodes/");
         match (asked.method.as_str(), asked.path.as_str(), part) {
             ("GET", "/nodes", _) => (200, self.list(asked, self.nodes())),
-            ("GET", "/analysis-nodes", _) => (200, self.list(asked, self.parts.iter().map(Part::json).collect())),
+            ("GET", "/analysis-nodes", _) => (200, self.list(asked, self.parts(asked))),
             ("POST", "/analysis-node-logs", _) => self.log(&asked.body),
             ("POST", _, Some(part)) => self.tell(part, &asked.body),
             _ => (404, refusal(404, "there is no such route")),
@@ -292,6 +302,23 @@ impl Known {
                 })
             })
             .collect()
+    }
+
+    /// All parts, each with its analysis where that is asked for and known.
+    fn parts(&self, asked: &Asked) -> Vec<Value> {
+        let with = asked.query.get("include").is_some_and(|all| all.split(',').any(|one| one == "analysis"));
+        let part = |part: &Part| {
+            let mut json = part.json();
+            if let Some(hash) = self.built.get(&part.analysis).filter(|_| with) {
+                let analysis = json!({
+                    "id": part.analysis, "name": "analysis", "build_status": "executed", "build_hash": hash,
+                    "build_os": "linux", "realm_id": REALM, "created_at": TIME, "updated_at": TIME,
+                });
+                json["analysis"] = renamed(analysis, self.names);
+            }
+            json
+        };
+        self.parts.iter().map(part).collect()
     }
 
     /// A page of what the filters let through. One that is not known lets all through, as the Hub's do.
