@@ -28,6 +28,7 @@ mod visits;
 mod watches;
 
 pub use api::{Api, ApiParts};
+pub use hub::hub;
 pub use outside::OutsideFiles;
 pub use run::Orchestration;
 pub use settings::OrchestratorSettings;

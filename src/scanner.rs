@@ -1,9 +1,11 @@
 //! The scanner: finds the images that are to run, has each scanned, and writes down what may run.
 
 mod act;
+mod approvals;
 mod child;
 mod errand;
 mod examine;
+mod indexes;
 mod job;
 mod jobs;
 mod judge;
@@ -11,6 +13,7 @@ mod kept;
 mod known;
 mod lookups;
 mod order;
+mod others;
 mod outcome;
 mod plan;
 mod port;
@@ -28,6 +31,7 @@ mod watches;
 mod worker;
 mod workplace;
 
+pub use approvals::HubSource;
 pub use child::{Child, ChildSettings};
 pub use errand::{Errand, Evidence};
 pub use jobs::{Jobs, JobsSettings};

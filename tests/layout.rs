@@ -71,6 +71,7 @@ const SCANNER: &[&str] = &[
     "cluster",
     "archive",
     "serve",
+    "hub",
     "registry",
 ];
 const APP: &[&str] = &[

@@ -68,6 +68,26 @@ fn the_examples_of_an_installation_and_an_orchestrator_go_together() {
     assert!(read(&listed).unwrap().orchestrator.is_some_and(|settings| settings.api.is_some()));
 }
 
+/// Unknown is never yes: a hash that nobody is asked for would let nothing run.
+#[test]
+fn a_content_hash_needs_a_hub_that_is_asked_for_it() {
+    let asking = ANALYSIS.replace("    verdict: required\n", "    verdict: required\n    contentHash: hub\n");
+    let installation = include_str!("../policies/installation.yaml.example");
+    let listed = installation.replace("\"nginx:1.29.8\"", "registry.example.org/nginxinc/");
+    let orchestrator = include_str!("../policies/orchestrator.yaml.example");
+    let with_hub = format!("{orchestrator}\n  hub: {{core: 'https://core', auth: 'https://auth', client: node}}\n");
+    let needs = "policies: profile flame-analysis: scan.contentHash: hub needs the Hub that is asked; name it in the section \
+                 `hub` of a document of kind Orchestrator";
+    let profiles = [("a.yaml", asking.as_str()), ("g.yaml", GATEWAY), ("i.yaml", &listed)];
+    for (orchestrator, want) in
+        [(None, Some(needs)), (Some(orchestrator), Some(needs)), (Some(with_hub.as_str()), None)]
+    {
+        let files = profiles.into_iter().chain(orchestrator.map(|text| ("o.yaml", text)));
+        let problem = PolicySet::parse(files).err().map(|problem| problem.to_string());
+        assert_eq!(problem.as_deref(), want);
+    }
+}
+
 #[test]
 fn a_profile_that_nobody_could_keep_to_is_refused() {
     for (from, to, says) in [

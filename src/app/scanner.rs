@@ -14,8 +14,9 @@ use super::controller::ControllerSettings;
 use crate::archive::Archive;
 use crate::cluster::Recorder;
 use crate::guard::GuardSettings;
+use crate::orchestrator::{self, OutsideFiles};
 use crate::remote::Ways;
-use crate::scanner::{Child, ChildSettings, Jobs, JobsSettings, Port, Runner, ScannerSettings, Scanning};
+use crate::scanner::{Child, ChildSettings, HubSource, Jobs, JobsSettings, Port, Runner, ScannerSettings, Scanning};
 use crate::serve::Drain;
 
 /// What scanning images takes.
@@ -78,10 +79,16 @@ pub(super) async fn scan(settings: &ControllerSettings, beside: Beside<'_>) -> a
         runner: Arc::new(runner),
         archive: beside.archive,
         ways: Ways::plain(REGISTRY),
+        hub: hub(settings.files.clone()),
         metrics: guard.metrics.clone(),
     });
     beside.loops.spawn(scanning.run(beside.stopped.clone()));
     Ok(())
+}
+
+/// The Hub that the orchestrator tells of analyses is the one that has built them.
+fn hub(files: OutsideFiles) -> HubSource {
+    Arc::new(move |policies| orchestrator::hub(policies, &files))
 }
 
 fn child(tools: &ScanTools, databases: PathBuf, guard: &GuardSettings) -> anyhow::Result<Child> {

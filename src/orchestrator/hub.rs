@@ -23,7 +23,7 @@ use super::outside::{OutsideFiles, OutsideProblem};
 use crate::cluster::Leadership;
 use crate::hub::{Hub, HubAccount, HubProblem, Outcome};
 use crate::model::{AnalysisId, Backoff};
-use crate::policy::{HubSettings, Orchestrator, WaySettings};
+use crate::policy::{HubSettings, Orchestrator, PolicySet, WaySettings};
 use crate::remote::{Address, Remote, Ways};
 use crate::telemetry::{Metrics, whole};
 
@@ -218,6 +218,16 @@ impl Shared {
             _ => info!("the Hub answers again"),
         }
     }
+}
+
+/// The Hub that the policies name, for others who ask it something.
+///
+/// # Errors
+/// They name none, or what its settings count on is missing; in words for people.
+pub fn hub(policies: &PolicySet, files: &OutsideFiles) -> Result<Hub, String> {
+    let named = policies.orchestrator.as_ref().and_then(|settings| Some((settings.hub.as_ref()?, &settings.ways)));
+    let (hub, ways) = named.ok_or_else(|| "no document of kind Orchestrator has a section `hub`".to_owned())?;
+    edge(hub, ways, files).map_err(|problem| whole(&problem))
 }
 
 /// The Hub as the settings say, with the client's secret from its file.

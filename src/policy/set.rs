@@ -202,6 +202,7 @@ impl PolicySet {
         }
         let scanner = || self.scanner.as_ref().and_then(Scanner::problem);
         let problem = self.installation.problem().or_else(scanner).or_else(|| self.orchestrator_problem());
+        let problem = problem.or_else(|| self.hub_problem());
         problem.map_or(Ok(self), |problem| Err(PolicyProblem::Set(problem)))
     }
 
@@ -211,6 +212,19 @@ impl PolicySet {
             self.scanner.get_or_insert_default();
         }
         self
+    }
+
+    /// What would be asked of nobody.
+    fn hub_problem(&self) -> Option<String> {
+        let asking = self.profiles().into_iter().find(|profile| profile.scan.content_hash.is_some())?;
+        let hub = self.orchestrator.as_ref().and_then(|orchestrator| orchestrator.hub.as_ref());
+        hub.is_none().then(|| {
+            format!(
+                "profile {}: scan.contentHash: hub needs the Hub that is asked; name it in the section `hub` of a document of \
+                 kind Orchestrator",
+                asking.name
+            )
+        })
     }
 
     /// What would let the orchestrator make what the webhook then refuses.

@@ -64,12 +64,11 @@ pub enum ContentHash {
 impl ScanPolicy {
     /// What is asked for and would not be looked at.
     pub(super) fn problem(&self) -> Option<String> {
-        if self.content_hash.is_some() {
-            return Some(
-                "`contentHash` is not looked at yet, so that nothing would come of it; leave it out".to_owned(),
-            );
-        }
-        let asked = [("attestations", self.attestations.is_some()), ("imageSignature", self.image_signature.is_some())];
+        let asked = [
+            ("attestations", self.attestations.is_some()),
+            ("imageSignature", self.image_signature.is_some()),
+            ("contentHash", self.content_hash.is_some()),
+        ];
         let (field, _) = asked.into_iter().find(|(_, is_asked)| *is_asked && self.verdict != Want::Required)?;
         Some(format!("`{field}` is looked at only where a verdict is asked for; write `verdict: required` beside it"))
     }
@@ -216,16 +215,13 @@ mod tests {
 
     #[test]
     fn what_is_asked_for_is_asked_for_along_with_a_verdict() {
-        for text in [section("attestations", "ci", ""), section("imageSignature", "ci", "")] {
+        let content = "verdict: required\ncontentHash: hub\n".to_owned();
+        for text in [section("attestations", "ci", ""), section("imageSignature", "ci", ""), content] {
             assert_eq!(read(&text).unwrap().problem(), None, "{text}");
             let problem = read(&text.replace("required", "any")).unwrap().problem();
             assert!(problem.is_some_and(|problem| problem.contains("write `verdict: required`")), "{text}");
         }
         assert_eq!(read("{}").unwrap().problem(), None);
-        for verdict in ["required", "any"] {
-            let problem = read(&format!("verdict: {verdict}\ncontentHash: hub\n")).unwrap().problem();
-            assert!(problem.is_some_and(|problem| problem.contains("`contentHash` is not looked at yet")), "{verdict}");
-        }
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use tokio::time::timeout;
 
 use super::client::Registry;
-use super::manifest::{self, Manifest, Parts};
+use super::manifest::{self, Described, Manifest, Parts};
 use super::visit::{Visit, Wanted};
 use super::{Credential, RegistryProblem};
 use crate::model::{Digest, ImageRef};
@@ -37,6 +37,23 @@ impl Registry {
         let late = || RegistryProblem::Late { what: format!("what is attached to {image}") };
         timeout(self.patience, visit.attached(digest)).await.unwrap_or_else(|_| Err(late()))
     }
+
+    /// What is attached to an index in an image's repository, if that index names this manifest as an image: its bytes
+    /// are had by its digest and read for that. None where it does not, or where there is no such index.
+    ///
+    /// # Errors
+    /// As [`Registry::attached`].
+    pub async fn attached_to_index(
+        &self,
+        image: &ImageRef<'_>,
+        index: Digest,
+        manifest: Digest,
+        credential: Option<&Credential>,
+    ) -> Result<Option<Vec<Attached>>, RegistryProblem> {
+        let mut visit = Visit::of(self, image, credential)?;
+        let late = || RegistryProblem::Late { what: format!("what is attached to the index {index} of {image}") };
+        timeout(self.patience, visit.attached_to_index(index, manifest)).await.unwrap_or_else(|_| Err(late()))
+    }
 }
 
 impl Visit<'_> {
@@ -62,6 +79,20 @@ impl Visit<'_> {
             }
         }
         Ok(attached)
+    }
+
+    async fn attached_to_index(
+        &mut self,
+        index: Digest,
+        manifest: Digest,
+    ) -> Result<Option<Vec<Attached>>, RegistryProblem> {
+        let entries = match self.manifest("", Some(index)).await {
+            Ok((_, Manifest::Index(entries))) => entries,
+            Ok((_, Manifest::Image(_))) | Err(RegistryProblem::NotFound { .. }) => return Ok(None),
+            Err(problem) => return Err(problem),
+        };
+        let names_it = |entry: &Described| entry.digest == manifest && entry.is_manifest() && !entry.is_attestation();
+        if entries.iter().any(names_it) { self.attached(index).await.map(Some) } else { Ok(None) }
     }
 
     /// The manifests of all that is attached.

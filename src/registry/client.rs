@@ -10,7 +10,7 @@ use super::reach::Reach;
 use super::visit::{Visit, Wanted, checked};
 use super::{Credential, RegistryProblem};
 use crate::model::{Digest, ImageRef, PlatformManifest};
-use crate::remote::{Remote, RemoteProblem, Ways};
+use crate::remote::{Answer, Remote, RemoteProblem, Ways};
 use crate::telemetry::printable;
 
 /// Asks registries, those within its reach alone.
@@ -78,6 +78,22 @@ impl Registry {
         timeout(self.patience, visit.resolve(image)).await.unwrap_or_else(|_| Err(late()))
     }
 
+    /// The bytes of a manifest of an image's repository, by its digest.
+    ///
+    /// # Errors
+    /// The registry may not be asked, did not answer, or answered something else.
+    pub async fn manifest(
+        &self,
+        image: &ImageRef<'_>,
+        digest: Digest,
+        credential: Option<&Credential>,
+    ) -> Result<Vec<u8>, RegistryProblem> {
+        let mut visit = Visit::of(self, image, credential)?;
+        let late = || RegistryProblem::Late { what: format!("{}/{}@{digest}", image.host, image.path()) };
+        let answer = timeout(self.patience, visit.answered("", Some(digest))).await.unwrap_or_else(|_| Err(late()));
+        answer.map(|(_, answer)| answer.bytes().to_vec())
+    }
+
     /// Content of an image's repository by its digest, of at most so many bytes.
     ///
     /// # Errors
@@ -117,8 +133,22 @@ impl Visit<'_> {
         tag: &str,
         pinned: Option<Digest>,
     ) -> Result<(Digest, Manifest), RegistryProblem> {
+        let (digest, answer) = self.answered(tag, pinned).await?;
+        let content_type = answer.header("content-type").unwrap_or_default();
+        let what = self.named(tag, pinned);
+        let form = |reason| RegistryProblem::Form { what, reason };
+        Ok((digest, manifest::read(answer.bytes(), content_type).map_err(form)?))
+    }
+
+    fn named(&self, tag: &str, pinned: Option<Digest>) -> String {
+        let name = self.name();
+        pinned.map_or_else(|| format!("{name}:{tag}"), |digest| format!("{name}@{digest}"))
+    }
+
+    /// The same as it came, with its digest.
+    async fn answered(&mut self, tag: &str, pinned: Option<Digest>) -> Result<(Digest, Answer), RegistryProblem> {
         let reference = pinned.map_or_else(|| tag.to_owned(), |digest| digest.to_string());
-        let what = format!("{}{}{reference}", self.name(), if pinned.is_some() { '@' } else { ':' });
+        let what = self.named(tag, pinned);
         let wanted = Wanted {
             what: what.clone(),
             path: &["manifests", &reference],
@@ -133,9 +163,7 @@ impl Visit<'_> {
                 return Err(RegistryProblem::Mismatch { what, said: printable(said).into_owned(), found: digest });
             }
         }
-        let content_type = answer.header("content-type").unwrap_or_default();
-        let form = |reason| RegistryProblem::Form { what, reason };
-        Ok((digest, manifest::read(answer.bytes(), content_type).map_err(form)?))
+        Ok((digest, answer))
     }
 
     /// The images of an index that a node may choose from.

@@ -9,10 +9,34 @@
 //! bytes, and both can be told from the manifest.
 
 use serde::Deserialize;
-use uuid::Uuid;
 
 use super::statement::shortened;
-use crate::model::{Digest, ImageRef};
+use super::trust::withheld;
+use crate::model::{AnalysisId, Digest, ImageRef, ScanOutcome, Verdict};
+
+/// Whether the Hub approved an image's content.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Approval {
+    /// It did.
+    Given,
+    /// It approved something else.
+    Refuted(String),
+    /// It did not say.
+    Unknown(String),
+}
+
+impl Approval {
+    /// The verdict with it: what was not approved does not run, whatever scans say; and where nobody knows, only what fails
+    /// anyway is known.
+    pub fn verdict(&self, verdict: Verdict) -> Verdict {
+        match self {
+            Approval::Given => verdict,
+            Approval::Refuted(reason) => withheld(Some(verdict), vec![reason.clone()]),
+            Approval::Unknown(_) if verdict.outcome == ScanOutcome::Fail => verdict,
+            Approval::Unknown(reason) => Verdict::new(ScanOutcome::Inconclusive, vec![reason.clone()], None),
+        }
+    }
+}
 
 /// Why an image's content is not what the Hub approved.
 #[derive(Debug, thiserror::Error)]
@@ -63,11 +87,11 @@ pub fn approved_content(hash: &str, digest: Digest, manifest: &[u8]) -> Result<(
 
 /// Which of the Hub's analyses an image is of: the Hub pushes it to each node's project under the analysis' id
 /// (`analysis-distributor/handlers/execute`).
-pub fn hub_analysis(image: &ImageRef<'_>) -> Option<Uuid> {
+pub fn hub_analysis(image: &ImageRef<'_>) -> Option<AnalysisId> {
     let path = image.path();
     let (_, last) = path.rsplit_once('/')?;
     // Other ways to write one are not the Hub's.
-    Uuid::try_parse(last).ok().filter(|id| id.to_string() == last)
+    last.parse().ok().filter(|id: &AnalysisId| id.to_string() == last)
 }
 
 #[derive(Deserialize)]
@@ -117,6 +141,30 @@ mod tests {
         ] {
             let told = told(hash, digest, manifest);
             assert!(told.as_ref().is_err_and(|problem| problem.contains(want)), "{want}: {told:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_approved_does_not_run_and_what_nobody_knows_is_inconclusive() {
+        let verdict = |outcome, grounds: &[&str]| {
+            Verdict::new(outcome, grounds.iter().map(|&ground| ground.to_owned()).collect(), None)
+        };
+        let graceless = |grounds: &[&str]| Verdict { graceless: true, ..verdict(ScanOutcome::Fail, grounds) };
+        let (other, silent) = (Approval::Refuted("other".to_owned()), Approval::Unknown("silent".to_owned()));
+        let (pass, fail) = (verdict(ScanOutcome::Pass, &[]), verdict(ScanOutcome::Fail, &["CVE-1"]));
+        let (stale, unknown) = (verdict(ScanOutcome::Stale, &["old"]), verdict(ScanOutcome::Inconclusive, &["silent"]));
+        for (approval, before, want) in [
+            (&Approval::Given, &pass, &pass),
+            (&Approval::Given, &fail, &fail),
+            (&Approval::Given, &stale, &stale),
+            (&other, &pass, &graceless(&["other"])),
+            (&other, &fail, &graceless(&["other", "CVE-1"])),
+            (&silent, &pass, &unknown),
+            (&silent, &verdict(ScanOutcome::Excepted, &["CVE-1"]), &unknown),
+            (&silent, &stale, &unknown),
+            (&silent, &fail, &fail),
+        ] {
+            assert_eq!(&approval.verdict(before.clone()), want, "{approval:?} {before:?}");
         }
     }
 

@@ -10,6 +10,15 @@ use super::trust::{Attachment, MOST_ATTACHED, joined};
 use crate::model::ImageRef;
 use crate::policy::{ImageSignature, SignedFor, SignerKey};
 
+/// What is attached to an image's manifest, or to an index that names that manifest by its bytes.
+#[derive(Debug, Clone, Copy)]
+pub struct Beside<'a> {
+    /// The digest of that manifest or index.
+    pub digest: &'a str,
+    /// What is attached to it.
+    pub attached: &'a [Attachment<'a>],
+}
+
 /// Whether an image is signed as its profile asks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Signature {
@@ -21,32 +30,32 @@ pub enum Signature {
     Missing(Vec<String>),
 }
 
-/// Who of those that a profile names signed the bytes with that digest for that image's repository.
-pub fn signed(
-    attached: &[Attachment<'_>],
-    digest: &str,
-    image: &ImageRef<'_>,
-    wanted: Option<&ImageSignature>,
-) -> Signature {
+/// Who of those that a profile names signed an image's bytes for its repository: its manifest, which comes first, or an
+/// index in which it is. That the index names the manifest is the caller's to know, from the index's own bytes: whoever
+/// signed these signed the digests in them.
+pub fn signed(places: &[Beside<'_>], image: &ImageRef<'_>, wanted: Option<&ImageSignature>) -> Signature {
     let Some(wanted) = wanted else { return Signature::NotAsked };
     let mut others = Vec::new();
-    for one in attached.iter().take(MOST_ATTACHED) {
-        let read = match one.media_type {
-            SIMPLE => Some(simple(one, digest, image, wanted).map_err(|problem| problem.to_string())),
-            _ => bundled(one, digest, wanted),
-        };
-        match read {
-            Some(Ok(by)) => return Signature::By(by.name.clone()),
-            Some(Err(problem)) => others.push(problem),
-            None => {}
+    for Beside { digest, attached } in places {
+        for one in attached.iter().take(MOST_ATTACHED) {
+            let read = match one.media_type {
+                SIMPLE => Some(simple(one, digest, image, wanted).map_err(|problem| problem.to_string())),
+                _ => bundled(one, digest, wanted),
+            };
+            match read {
+                Some(Ok(by)) => return Signature::By(by.name.clone()),
+                Some(Err(problem)) => others.push(problem),
+                None => {}
+            }
         }
     }
     let names: Vec<String> = wanted.keys.iter().map(|key| format!("`{}`", key.name)).collect();
     let whose = if names.len() == 1 { "" } else { "one of " };
+    let over: Vec<&str> = places.iter().map(|place| place.digest).collect();
     let sought = format!(
-        "the image has no signature by {whose}{} over {digest}; have it signed (`cosign sign --key …`), which takes no new \
-         image",
-        names.join(", ")
+        "the image has no signature by {whose}{} over {}; have it signed (`cosign sign --key …`), which takes no new image",
+        names.join(", "),
+        over.join(" or the index "),
     );
     Signature::Missing([sought].into_iter().chain(joined(others)).collect())
 }

@@ -8,7 +8,7 @@ use super::assess::Subject;
 use super::attested::{Attested, gravest, judged};
 use super::census::Census;
 use super::predicate::Listed;
-use super::signature::{Signature, signed};
+use super::signature::{Beside, Signature, signed};
 use super::statement::Statement;
 use crate::model::{ImageRef, ScanOutcome, Verdict};
 use crate::policy::{ScanPolicy, SignerKey};
@@ -35,22 +35,25 @@ pub struct Trust {
     pub passed_over: Vec<String>,
 }
 
-/// What is believed of what is attached to the image of `subject`, which is pulled as `image`.
+/// What is believed of what is attached to the image of `subject`, which is pulled as `image`, and to indexes that name
+/// it by their bytes. What is attested of an index says nothing of the one image in it.
 pub fn trust(
-    attached: &[Attachment<'_>],
+    places: &[Beside<'_>],
     subject: &Subject,
     image: &ImageRef<'_>,
     policy: &ScanPolicy,
     now: Timestamp,
 ) -> Trust {
     let keys = policy.attestations.as_ref().map(|section| section.keys.as_slice()).unwrap_or_default();
+    let own = places.iter().find(|place| place.digest == subject.digest);
+    let attached = own.map(|place| place.attached).unwrap_or_default();
     let (attested, mut passed_over) = attested(attached, keys, subject, policy, now);
     if attached.len() > MOST_ATTACHED {
         passed_over.push(format!("{} are attached, of which the first {MOST_ATTACHED} are looked at", attached.len()));
     }
     Trust {
         attested,
-        signature: signed(attached, &subject.digest, image, policy.image_signature.as_ref()),
+        signature: signed(places, image, policy.image_signature.as_ref()),
         passed_over: joined(passed_over),
     }
 }
@@ -61,12 +64,31 @@ impl Trust {
     /// An attested scan counts like one's own: if either fails, the image does. What is not signed as asked does not run,
     /// whatever scans say.
     pub fn verdict(&self, own: Option<Verdict>) -> Option<Verdict> {
-        let attested = self.attested.as_ref().map(|attested| attested.verdict.clone());
-        let verdict = gravest(own.into_iter().chain(attested));
+        let verdict = self.by_scans(own);
         match &self.signature {
             Signature::NotAsked | Signature::By(_) => verdict,
             Signature::Missing(reasons) => Some(withheld(verdict, reasons.clone())),
         }
+    }
+
+    /// What scans say, one's own and the attested one, whoever has signed the image.
+    pub fn by_scans(&self, own: Option<Verdict>) -> Option<Verdict> {
+        let attested = self.attested.as_ref().map(|attested| attested.verdict.clone());
+        gravest(own.into_iter().chain(attested)).map(|verdict| self.explained(verdict))
+    }
+
+    /// Where nobody knows, why what others have attested does not help.
+    fn explained(&self, mut verdict: Verdict) -> Verdict {
+        let is_known = matches!(verdict.outcome, ScanOutcome::Pass | ScanOutcome::Excepted | ScanOutcome::Fail);
+        if is_known || self.passed_over.is_empty() {
+            return verdict;
+        }
+        if verdict.grounds.len() < Verdict::MOST_GROUNDS {
+            verdict.grounds.push(format!("what is attached as a scan does not count: {}", self.passed_over.join("; ")));
+        } else {
+            verdict.more += 1;
+        }
+        verdict
     }
 
     /// Whether the attested scan makes one's own unnecessary.

@@ -10,6 +10,8 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use tracing::info;
 
+use super::approvals::Approvals;
+use super::others::Heard;
 use super::plan::Step;
 use super::registries::Registries;
 use super::reports::Reports;
@@ -32,6 +34,7 @@ pub(super) struct Actor {
     pub(super) policies: Arc<PolicySet>,
     pub(super) settings: Arc<Scanner>,
     pub(super) registries: Arc<Registries>,
+    pub(super) approvals: Arc<Approvals>,
     pub(super) runner: Arc<Runner>,
     pub(super) reports: Reports,
     pub(super) metrics: Arc<Metrics>,
@@ -46,6 +49,10 @@ pub(super) enum Outcome {
     Stored(Vec<ImageScanObject>),
     /// An index was looked up for the platforms that there are, and these are stored now.
     LookedUp(Digest, Vec<ImageScanObject>),
+    /// Its verdicts are stored now, and they come of this.
+    Judged(Box<ImageScanObject>, Heard),
+    /// The verdicts on this image are what they were: others say what they said.
+    NothingNew(Digest, Heard),
     /// A pod was let go, or told why not.
     Settled,
     /// The report of this image is not at hand; it is to be scanned again.
@@ -67,8 +74,8 @@ impl Actor {
     pub(super) async fn act(&self, step: Step) -> Outcome {
         let done = match step {
             Step::LookUp { name, secrets } => self.look_up(&name, &secrets).await,
-            Step::Scan { scan, secrets } => self.scan(*scan, &secrets).await,
-            Step::Judge { scan, secrets } => self.judge(*scan, &secrets).await,
+            Step::Scan { scan, secrets, indexes } => self.scan(*scan, &secrets, indexes).await,
+            Step::Judge { scan, secrets, indexes, heard } => self.judge(*scan, &secrets, indexes, heard).await,
             Step::Settle { pod, uid, .. } => self.settler.settle(&pod, &uid).await,
             Step::Tell { asker, name, reason } => {
                 self.settler.tell_of_lookup(&asker, &name, &reason).await;

@@ -8,15 +8,17 @@ use tokio::time::Instant;
 use tracing::info;
 
 use super::act::{Actor, Outcome, UNKNOWN, place};
+use super::approvals::NoHash;
 use super::errand::{Errand, Evidence};
 use super::judge::{self, Found};
 use super::kept::Kept;
+use super::others::{Heard, InIndex, Others};
 use super::status::{self, Report};
 use crate::cluster::{ClusterProblem, Kind};
 use crate::facts::Place;
 use crate::model::{Digest, ImageRef, ImageScanObject};
-use crate::registry::{Attached, Credential};
-use crate::scan::Subject;
+use crate::registry::Credential;
+use crate::scan::{Approval, ContentProblem, Subject, approved_content, hub_analysis};
 use crate::telemetry::whole;
 
 impl Actor {
@@ -24,6 +26,7 @@ impl Actor {
         &self,
         scan: ImageScanObject,
         secrets: &BTreeSet<Place>,
+        indexes: Vec<Digest>,
     ) -> Result<Outcome, ClusterProblem> {
         let (digest, image) = (scan.digest, scan.image.clone());
         let Ok(image) = ImageRef::parse(&image) else {
@@ -32,12 +35,12 @@ impl Actor {
         let credential = self.credential(&image, secrets).await?;
         let platform = scan.status.platform.clone().filter(|platform| platform != UNKNOWN);
         let subject = Subject { digest: digest.to_string(), platform: platform.clone() };
-        let brought = match self.attached(&image, digest, credential.as_ref()).await {
+        let brought = match self.others(&scan, &image, &indexes, credential.as_ref()).await {
             Err(problem) => Err(problem),
-            Ok(attached) => {
-                let found = Found { subject: &subject, image: &image, evidence: None, attached: &attached };
+            Ok(others) => {
+                let found = Found { subject: &subject, image: &image, evidence: None, others: &others };
                 if judge::is_spared(&found, &self.policies, Timestamp::now()) {
-                    Ok((attached, None))
+                    Ok((others, None))
                 } else {
                     let errand = Errand {
                         repository: format!("{}/{}", image.host, image.path()),
@@ -47,7 +50,7 @@ impl Actor {
                         authorities: self.settings.authorities(image.host).map(str::to_owned),
                         insecure: self.settings.is_insecure(image.host),
                     };
-                    self.fetch(&errand).await.map(|evidence| (attached, Some(evidence)))
+                    self.fetch(&errand).await.map(|evidence| (others, Some(evidence)))
                 }
             }
         };
@@ -55,13 +58,15 @@ impl Actor {
         // Another may have written meanwhile: a scan takes long.
         let scan = self.read(digest).await?;
         match brought {
-            Ok((attached, evidence)) => {
+            Ok((others, evidence)) => {
                 let evidence = evidence.as_ref();
-                let found = Found { subject: &subject, image: &image, evidence, attached: &attached };
-                let verdicts = judge::verdicts(&found, &self.policies, now);
-                let status = status::scanned(scan.status.clone(), evidence, verdicts, now);
+                let found = Found { subject: &subject, image: &image, evidence, others: &others };
+                let judged = judge::judged(&found, &self.policies, now);
+                let status = status::scanned(scan.status.clone(), evidence, &judged, now);
                 let report = Report::Now(self.reports.keep(digest, evidence).await);
-                Ok(Outcome::Stored(vec![self.write(&scan, &status, &report).await?]))
+                let stored = self.write(&scan, &status, &report).await?;
+                let heard = Heard { others: others.digest(), indexes, awaits: judged.awaits };
+                Ok(Outcome::Judged(Box::new(stored), heard))
             }
             Err(problem) => {
                 let verdicts = judge::no_report(&problem, &self.policies);
@@ -82,45 +87,99 @@ impl Actor {
         brought
     }
 
-    /// What is attached to an image, where a profile asks for that.
-    async fn attached(
+    /// What others have said of an image, where a profile asks for that.
+    async fn others(
         &self,
+        scan: &ImageScanObject,
         image: &ImageRef<'_>,
-        digest: Digest,
+        indexes: &[Digest],
         credential: Option<&Credential>,
-    ) -> Result<Vec<Attached>, String> {
-        if !judge::asks_for_trust(&self.policies) {
-            return Ok(Vec::new());
+    ) -> Result<Others, String> {
+        let mut others = Others::default();
+        if judge::asks_for_attached(&self.policies) {
+            let registry = self.registries.of(image, &self.settings);
+            let attached = registry.attached(image, scan.digest, credential).await;
+            others.attached = attached.map_err(|problem| whole(&problem))?;
+            for index in indexes {
+                // One that nobody can read is not signed; that must not keep the image from being scanned.
+                let found = registry.attached_to_index(image, *index, scan.digest, credential).await;
+                if let Some(attached) = found.map_err(|problem| whole(&problem)).transpose() {
+                    others.indexes.push(InIndex { digest: *index, attached });
+                }
+            }
         }
-        let registry = self.registries.of(image, &self.settings);
-        registry.attached(image, digest, credential).await.map_err(|problem| whole(&problem))
+        if judge::asks_for_approval(&self.policies) {
+            others.approval = Some(self.approval(scan, image, credential).await?);
+        }
+        Ok(others)
     }
 
+    /// Whether the Hub approved an image. Where nobody answers, what was known before goes on until its end: then this is
+    /// an attempt that has failed.
+    async fn approval(
+        &self,
+        scan: &ImageScanObject,
+        image: &ImageRef<'_>,
+        credential: Option<&Credential>,
+    ) -> Result<Approval, String> {
+        if judge::is_sidecar_alone(image, &self.policies) {
+            return Ok(Approval::Given);
+        }
+        let Some(analysis) = hub_analysis(image) else {
+            let unknown = "the Hub approves analyses alone, whose repository ends with the analysis's id";
+            return Ok(Approval::Unknown(unknown.to_owned()));
+        };
+        let hash = match self.approvals.hash(analysis).await {
+            Ok(hash) => hash,
+            Err(NoHash::Unanswered(problem)) if judge::is_approved(scan, &self.policies, Timestamp::now()) => {
+                return Err(problem);
+            }
+            Err(NoHash::Unanswered(problem) | NoHash::Unknown(problem)) => return Ok(Approval::Unknown(problem)),
+        };
+        let registry = self.registries.of(image, &self.settings);
+        let manifest = registry.manifest(image, scan.digest, credential).await.map_err(|problem| whole(&problem))?;
+        Ok(match approved_content(&hash, scan.digest, &manifest) {
+            Ok(()) => Approval::Given,
+            Err(other @ ContentProblem::Other { .. }) => Approval::Refuted(whole(&other)),
+            Err(problem) => Approval::Unknown(whole(&problem)),
+        })
+    }
+
+    /// Holds the stored report, and what others have said by now, against the limits; unless nothing is new since
+    /// `heard`.
     pub(super) async fn judge(
         &self,
         scan: ImageScanObject,
         secrets: &BTreeSet<Place>,
+        indexes: Vec<Digest>,
+        heard: Option<Digest>,
     ) -> Result<Outcome, ClusterProblem> {
+        let Ok(image) = ImageRef::parse(&scan.image) else { return Ok(Outcome::WithoutReport(scan.digest)) };
+        let credential = self.credential(&image, secrets).await?;
+        let others = match self.others(&scan, &image, &indexes, credential.as_ref()).await {
+            Ok(others) if heard == Some(others.digest()) => {
+                let heard = Heard { others: others.digest(), indexes, awaits: true };
+                return Ok(Outcome::NothingNew(scan.digest, heard));
+            }
+            Ok(others) => others,
+            Err(problem) => return Ok(Outcome::Failed(problem, None)),
+        };
         let text = self.cluster.read(Kind::ImageScan, &place(scan.digest)).await?;
         let object = text.and_then(|text| serde_json::from_str::<Value>(&text).ok()).unwrap_or_default();
         let kept = Kept::read(object.pointer("/status/report"));
         let Ok(scan) = ImageScanObject::read(&object) else { return Ok(Outcome::WithoutReport(scan.digest)) };
-        let Ok(image) = ImageRef::parse(&scan.image) else { return Ok(Outcome::WithoutReport(scan.digest)) };
-        let credential = self.credential(&image, secrets).await?;
-        let attached = match self.attached(&image, scan.digest, credential.as_ref()).await {
-            Ok(attached) => attached,
-            Err(problem) => return Ok(Outcome::Failed(problem, None)),
-        };
         let platform = scan.status.platform.clone().filter(|platform| platform != UNKNOWN);
         let subject = Subject { digest: scan.digest.to_string(), platform };
         let now = Timestamp::now();
-        let verdicts = self.reports.look(scan.digest, kept, |evidence| {
-            let found = Found { subject: &subject, image: &image, evidence: Some(evidence), attached: &attached };
-            judge::verdicts(&found, &self.policies, now)
+        let judged = self.reports.look(scan.digest, kept, |evidence| {
+            let found = Found { subject: &subject, image: &image, evidence: Some(evidence), others: &others };
+            judge::judged(&found, &self.policies, now)
         });
-        let Some(verdicts) = verdicts.await else { return Ok(Outcome::WithoutReport(scan.digest)) };
-        let status = status::judged(scan.status.clone(), verdicts, now);
-        Ok(Outcome::Stored(vec![self.write(&scan, &status, &Report::AsItIs).await?]))
+        let Some(judged) = judged.await else { return Ok(Outcome::WithoutReport(scan.digest)) };
+        let status = status::judged(scan.status.clone(), &judged, now);
+        let stored = self.write(&scan, &status, &Report::AsItIs).await?;
+        let heard = Heard { others: others.digest(), indexes, awaits: judged.awaits };
+        Ok(Outcome::Judged(Box::new(stored), heard))
     }
 }
 

@@ -5,10 +5,12 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use super::errand::Evidence;
-use crate::model::{ImageRef, PolicyHash, PolicyVerdict, ScanOutcome, Verdict};
-use crate::policy::{PolicySet, Profile};
+use super::others::{InIndex, Others};
+use super::wanted::is_of;
+use crate::model::{ImageRef, ImageScanObject, PolicyHash, PolicyVerdict, ScanOutcome, Verdict};
+use crate::policy::{ContentHash, Installation, PolicySet, Profile, ScanPolicy};
 use crate::registry::Attached;
-use crate::scan::{Attachment, Subject, Trust, assess, trust};
+use crate::scan::{Attachment, Beside, Signature, Subject, Trust, assess, trust};
 
 /// What is known of one image.
 pub(super) struct Found<'a> {
@@ -18,8 +20,18 @@ pub(super) struct Found<'a> {
     pub(super) image: &'a ImageRef<'a>,
     /// What a worker has brought.
     pub(super) evidence: Option<&'a Evidence>,
-    /// What is attached to it in its registry.
-    pub(super) attached: &'a [Attached],
+    /// What others have said of it.
+    pub(super) others: &'a Others,
+}
+
+/// What follows from that.
+pub(super) struct Judged {
+    /// The answer under each limits that count.
+    pub(super) verdicts: Vec<PolicyVerdict>,
+    /// Whether something that others may say yet could let it run. Where one's own scan fails nothing could.
+    pub(super) awaits: bool,
+    /// Whether scans say that something in it fails. That it is not signed or approved is no such thing, and begins no grace.
+    pub(super) fails: bool,
 }
 
 /// The profiles whose limits count, each limits once: those in force and those that are accepted too.
@@ -28,13 +40,42 @@ pub(super) fn profiles(policies: &PolicySet) -> BTreeMap<PolicyHash, &Profile> {
     also.chain(policies.profiles()).map(|profile| (profile.scan_hash(), profile)).collect()
 }
 
-/// Whether any of them asks what others have signed.
-pub(super) fn asks_for_trust(policies: &PolicySet) -> bool {
-    profiles(policies).into_values().any(asks)
+/// Whether any of them asks what is attached to images.
+pub(super) fn asks_for_attached(policies: &PolicySet) -> bool {
+    profiles(policies).into_values().any(|profile| {
+        let ScanPolicy { attestations, image_signature, .. } = &profile.scan;
+        attestations.is_some() || image_signature.is_some()
+    })
 }
 
-fn asks(profile: &Profile) -> bool {
-    profile.scan.attestations.is_some() || profile.scan.image_signature.is_some()
+/// Whether any of them asks what the Hub approved.
+pub(super) fn asks_for_approval(policies: &PolicySet) -> bool {
+    profiles(policies).into_values().any(|profile| profile.scan.content_hash.is_some())
+}
+
+/// Whether an image may be a sidecar's and no analysis's: the Hub has not built it, and the Installation names it.
+pub(super) fn is_sidecar_alone(image: &ImageRef<'_>, policies: &PolicySet) -> bool {
+    let Installation { sidecar_images, analysis_registries, .. } = &policies.installation;
+    let may_be_analysis = analysis_registries.iter().any(|registry| image.is_below(registry));
+    !may_be_analysis && sidecar_images.iter().any(|entry| is_of(image, entry))
+}
+
+/// Whether an image runs at `now` since the Hub approved it.
+pub(super) fn is_approved(scan: &ImageScanObject, policies: &PolicySet, now: Timestamp) -> bool {
+    let asking: BTreeMap<_, _> =
+        profiles(policies).into_iter().filter(|(_, profile)| profile.scan.content_hash.is_some()).collect();
+    scan.status.verdicts.iter().any(|one| asking.contains_key(&one.policy) && one.verdict.admits(now))
+}
+
+/// Whether any of them asks for a signature.
+pub(super) fn asks_for_signatures(policies: &PolicySet) -> bool {
+    profiles(policies).into_values().any(|profile| profile.scan.image_signature.is_some())
+}
+
+/// Whether a profile asks what others say.
+pub(super) fn asks(profile: &Profile) -> bool {
+    let ScanPolicy { attestations, image_signature, content_hash, .. } = &profile.scan;
+    attestations.is_some() || image_signature.is_some() || content_hash.is_some()
 }
 
 /// Whether what others have signed makes a scan of one's own unnecessary, under every limits.
@@ -42,15 +83,32 @@ pub(super) fn is_spared(found: &Found<'_>, policies: &PolicySet, now: Timestamp)
     profiles(policies).into_values().all(|profile| trusted(found, profile, now).spares_a_scan())
 }
 
-/// The answer under each limits that count.
-pub(super) fn verdicts(found: &Found<'_>, policies: &PolicySet, now: Timestamp) -> Vec<PolicyVerdict> {
-    by_profile(policies, |profile| {
+/// The answers under all limits that count.
+pub(super) fn judged(found: &Found<'_>, policies: &PolicySet, now: Timestamp) -> Judged {
+    let (mut awaits, mut fails) = (false, false);
+    let verdicts = by_profile(policies, |profile| {
         let own = found
             .evidence
             .map(|Evidence { report, census }| assess(report, Some(census), Some(found.subject), &profile.scan, now));
-        let verdict = if asks(profile) { trusted(found, profile, now).verdict(own) } else { own };
-        verdict.unwrap_or_else(|| Verdict::new(ScanOutcome::NoResult, Vec::new(), None))
-    })
+        let is_fail = |verdict: &Option<Verdict>| verdict.as_ref().is_some_and(|one| one.outcome == ScanOutcome::Fail);
+        let own_fails = is_fail(&own);
+        let verdict = if asks(profile) {
+            let trusted = trusted(found, profile, now);
+            fails |= is_fail(&trusted.by_scans(own.clone()));
+            trusted.verdict(own)
+        } else {
+            fails |= own_fails;
+            own
+        };
+        let verdict = verdict.unwrap_or_else(|| Verdict::new(ScanOutcome::NoResult, Vec::new(), None));
+        let verdict = match profile.scan.content_hash {
+            Some(ContentHash::Hub) => found.others.approval().verdict(verdict),
+            None => verdict,
+        };
+        awaits |= asks(profile) && !own_fails && !verdict.admits(now);
+        verdict
+    });
+    Judged { verdicts, awaits, fails }
 }
 
 /// The same answer under all limits: there is nothing to hold against them.
@@ -59,19 +117,81 @@ pub(super) fn no_report(problem: &str, policies: &PolicySet) -> Vec<PolicyVerdic
 }
 
 fn trusted(found: &Found<'_>, profile: &Profile, now: Timestamp) -> Trust {
-    let attached: Vec<Attachment<'_>> = found.attached.iter().map(attachment).collect();
-    trust(&attached, found.subject, found.image, &profile.scan, now)
+    let Others { attached, indexes, .. } = found.others;
+    let mut all = vec![(found.subject.digest.clone(), attachments(attached))];
+    let mut unread = Vec::new();
+    for InIndex { digest, attached } in indexes {
+        match attached {
+            Ok(attached) => all.push((digest.to_string(), attachments(attached))),
+            Err(problem) => unread.push(format!("what is attached to the index {digest} is not known: {problem}")),
+        }
+    }
+    let places: Vec<Beside<'_>> = all.iter().map(|(digest, attached)| Beside { digest, attached }).collect();
+    let mut trust = trust(&places, found.subject, found.image, &profile.scan, now);
+    if let Signature::Missing(reasons) = &mut trust.signature {
+        reasons.extend(unread);
+    }
+    trust
+}
+
+fn attachments(all: &[Attached]) -> Vec<Attachment<'_>> {
+    all.iter().map(attachment).collect()
 }
 
 fn attachment(one: &Attached) -> Attachment<'_> {
     Attachment { media_type: &one.media_type, annotations: &one.annotations, content: &one.content }
 }
 
-fn by_profile(policies: &PolicySet, verdict: impl Fn(&Profile) -> Verdict) -> Vec<PolicyVerdict> {
+fn by_profile(policies: &PolicySet, mut verdict: impl FnMut(&Profile) -> Verdict) -> Vec<PolicyVerdict> {
     let of = |(policy, profile): (PolicyHash, &Profile)| PolicyVerdict {
         policy,
         profile: profile.name.clone(),
         verdict: verdict(profile),
     };
     profiles(policies).into_iter().map(of).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::{ImageSignature, SignedFor};
+
+    fn policies() -> PolicySet {
+        PolicySet::parse([
+            ("a", include_str!("../../policies/flame-analysis.yaml")),
+            ("g", include_str!("../../policies/flame-gateway.yaml")),
+            ("i", include_str!("../../tests/fixtures/installation.yaml")),
+            ("s", "apiVersion: flamewarden.dev/v1alpha1\nkind: Scanner\nspec: {}\n"),
+        ])
+        .unwrap()
+    }
+
+    #[test]
+    fn an_image_that_is_not_signed_does_not_run_and_nothing_in_it_fails() {
+        let mut policies = policies();
+        let signature = ImageSignature { keys: Vec::new(), repositories: SignedFor::default() };
+        policies.gateway.scan.image_signature = Some(signature);
+        let subject = Subject { digest: format!("sha256:{}", "0".repeat(64)), platform: None };
+        let (image, others) = (ImageRef::parse("harbor.example/node/a").unwrap(), Others::default());
+        let found = Found { subject: &subject, image: &image, evidence: None, others: &others };
+        let Judged { verdicts, awaits, fails } = judged(&found, &policies, Timestamp::UNIX_EPOCH);
+        let outcomes: Vec<ScanOutcome> = verdicts.iter().map(|one| one.verdict.outcome).collect();
+        assert_eq!((outcomes, awaits, fails), (vec![ScanOutcome::Fail], true, false));
+    }
+
+    #[test]
+    fn a_sidecar_s_image_that_could_be_an_analysis_s_has_to_be_approved() {
+        let mut policies = policies();
+        let listed = ["busybox:1.37", "harbor.example/node/stats:1", "tools.example/node/"];
+        policies.installation.sidecar_images = listed.map(str::to_owned).to_vec();
+        for (image, want) in [
+            ("docker.io/library/busybox:1", true),
+            ("tools.example/node/stats:1", true),
+            ("harbor.example/node/stats:1", false),
+            ("harbor.example/node/55555555-0000-4000-8000-000000000001:1", false),
+            ("docker.io/library/alpine:1", false),
+        ] {
+            assert_eq!(is_sidecar_alone(&ImageRef::parse(image).unwrap(), &policies), want, "{image}");
+        }
+    }
 }

@@ -4,14 +4,16 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::judge::profiles;
+use super::indexes::{indexes, repository};
+use super::judge::{asks, asks_for_signatures, profiles};
 use super::known::{Known, Tags};
 use super::lookups::{Asker, Failing, untold};
+use super::others::Awaited;
 use super::unused::{is_own, unused, used};
 use super::uses::Held;
 use super::wanted::{Wanted, wanted};
 use crate::facts::{Place, Scans};
-use crate::model::{Digest, ImageScanObject, PolicyHash, ScanOutcome};
+use crate::model::{Digest, ImageScanObject, PolicyHash, PolicyVerdict, ScanOutcome};
 use crate::policy::{PolicySet, Scanner};
 
 /// One thing to do.
@@ -30,6 +32,8 @@ pub(super) enum Step {
         scan: Box<ImageScanObject>,
         /// The pull secrets by which it can be had.
         secrets: BTreeSet<Place>,
+        /// The indexes that it was found in, where somebody asks who signed them.
+        indexes: Vec<Digest>,
     },
     /// Hold the stored report against the limits in force.
     Judge {
@@ -37,6 +41,10 @@ pub(super) enum Step {
         scan: Box<ImageScanObject>,
         /// The pull secrets by which it can be had.
         secrets: BTreeSet<Place>,
+        /// The indexes that it was found in, where somebody asks who signed them.
+        indexes: Vec<Digest>,
+        /// What others had said when it was judged last: there is nothing to do while they say the same.
+        heard: Option<Digest>,
     },
     /// Let a pod go that waits for verdicts, or tell why it has to wait.
     Settle {
@@ -94,6 +102,8 @@ pub(super) struct Memory {
     pub(super) platforms: BTreeSet<String>,
     /// For which platforms an index was looked up.
     pub(super) looked_up_for: BTreeMap<Digest, BTreeSet<String>>,
+    /// When others are asked again of images that do not run.
+    pub(super) awaited: BTreeMap<Digest, Awaited>,
     /// Images whose report is not at hand any more.
     pub(super) without_report: BTreeSet<Digest>,
     /// Names that could not be looked up when that was last tried.
@@ -207,6 +217,10 @@ struct View<'a> {
     used: BTreeSet<Digest>,
     /// The limits that count.
     hashes: BTreeSet<PolicyHash>,
+    /// Those by which others count.
+    asking: BTreeSet<PolicyHash>,
+    /// The indexes that images are in, where somebody asks who signed them.
+    in_indexes: Option<BTreeMap<Digest, Vec<Digest>>>,
     /// The newest database that a report came from, and when that was taken.
     newest: Option<(Timestamp, Timestamp)>,
     tags: Tags<'a>,
@@ -221,11 +235,13 @@ impl<'a> View<'a> {
         now: Timestamp,
     ) -> Self {
         let tags = known.tags(now);
-        let wanted = wanted(known, policies, &tags);
+        let (wanted, profiles) = (wanted(known, policies, &tags), profiles(policies));
         let report = |scan: &ImageScanObject| Some((scan.status.database_built?, scan.status.scanned_at?));
         View {
             used: used(known, &wanted.asked, now),
-            hashes: profiles(policies).into_keys().collect(),
+            hashes: profiles.keys().copied().collect(),
+            asking: profiles.iter().filter(|(_, profile)| asks(profile)).map(|(hash, _)| *hash).collect(),
+            in_indexes: asks_for_signatures(policies).then(|| indexes(known, &wanted)),
             newest: known.scans().values().filter_map(report).max(),
             tags,
             known,
@@ -244,12 +260,17 @@ impl<'a> View<'a> {
             return unused;
         }
         let secrets = || self.wanted.images.get(&scan.digest).cloned().unwrap_or_default();
-        if scan.status.manifests.is_empty() {
+        if scan.status.manifests.is_empty() && !self.may_be_in_another(scan) {
+            let (stored, indexes) = (|| Box::new(scan.clone()), || self.indexes(scan));
             if self.is_due(scan) {
-                return Some(Step::Scan { scan: Box::new(scan.clone()), secrets: secrets() });
+                return Some(Step::Scan { scan: stored(), secrets: secrets(), indexes: indexes() });
             }
             if self.is_to_judge(scan) {
-                return Some(Step::Judge { scan: Box::new(scan.clone()), secrets: secrets() });
+                return Some(Step::Judge { scan: stored(), secrets: secrets(), indexes: indexes(), heard: None });
+            }
+            if self.is_to_look(scan) {
+                let heard = self.memory.awaited.get(&scan.digest).map(|awaited| awaited.heard.others);
+                return Some(Step::Judge { scan: stored(), secrets: secrets(), indexes: indexes(), heard });
             }
         }
         self.remember(scan).or(unused)
@@ -303,6 +324,29 @@ impl<'a> View<'a> {
         let is_missing = |hash: &PolicyHash| verdicts.iter().all(|one| one.policy != *hash);
         let has_ended = verdicts.iter().any(|one| one.verdict.until.is_some_and(|until| until <= self.now));
         self.hashes.iter().any(is_missing) || has_ended
+    }
+
+    /// Whether others are to be asked again of an image that does not run under limits by which they count.
+    fn is_to_look(&self, scan: &ImageScanObject) -> bool {
+        let waits = |one: &PolicyVerdict| self.asking.contains(&one.policy) && !one.verdict.admits(self.now);
+        // By whom it was judged before, nobody knows what they heard.
+        let is_due = |awaited: &Awaited| awaited.is_due(&self.indexes(scan), self.now);
+        self.wanted.images.contains_key(&scan.digest)
+            && scan.status.verdicts.iter().any(waits)
+            && self.memory.awaited.get(&scan.digest).is_none_or(is_due)
+    }
+
+    /// The indexes that it was found in, where somebody asks who signed them.
+    fn indexes(&self, scan: &ImageScanObject) -> Vec<Digest> {
+        self.in_indexes.as_ref().and_then(|all| all.get(&scan.digest)).cloned().unwrap_or_default()
+    }
+
+    /// Whether a look-up is under way that may find an image in an index, which is written down last, before anybody has
+    /// looked at the image.
+    fn may_be_in_another(&self, scan: &ImageScanObject) -> bool {
+        let looked_up = |task: &Task| matches!(task, Task::Name(name) if repository(name) == repository(&scan.image));
+        let is_new = scan.status.scanned_at.is_none() && self.in_indexes.is_some();
+        is_new && self.memory.busy.keys().any(looked_up)
     }
 
     /// Whose pods run it and are not known to, as long as nothing in it fails.

@@ -15,8 +15,10 @@ use tokio::time::{MissedTickBehavior, interval};
 use tracing::{debug, warn};
 
 use super::act::{Actor, Outcome};
+use super::approvals::{Approvals, HubSource};
 use super::known::Known;
 use super::lookups;
+use super::others::{Awaited, Heard};
 use super::plan::{Memory, Seen, Step, Task, plan};
 use super::registries::Registries;
 use super::reports::Reports;
@@ -26,7 +28,7 @@ use super::watches::Watches;
 use crate::archive::Archive;
 use crate::cluster::{Cluster, ClusterProblem, Kind, Leadership, Recorder};
 use crate::facts::ScanMemory;
-use crate::model::Backoff;
+use crate::model::{Backoff, Digest};
 use crate::policy::PolicySet;
 use crate::remote::Ways;
 use crate::telemetry::{Metrics, whole};
@@ -50,6 +52,8 @@ pub struct ScannerSettings {
     pub archive: Option<Arc<Archive>>,
     /// How registries are reached.
     pub ways: Ways,
+    /// How the Hub is reached.
+    pub hub: HubSource,
     /// Counts.
     pub metrics: Arc<Metrics>,
 }
@@ -64,6 +68,7 @@ struct Session {
     settings: ScannerSettings,
     policies: Arc<PolicySet>,
     registries: Arc<Registries>,
+    approvals: Arc<Approvals>,
     reports: Reports,
     watches: Watches,
     known: Known,
@@ -105,6 +110,7 @@ impl Session {
         Some(Session {
             reports: Reports::new(settings.archive.clone()),
             registries: Arc::new(registries.ok()?),
+            approvals: Arc::new(Approvals::new(policies.clone(), settings.hub.clone(), settings.metrics.clone())),
             watches: Watches::of(&settings.cluster, &policies),
             settings: settings.clone(),
             policies,
@@ -173,6 +179,7 @@ impl Session {
             policies: self.policies.clone(),
             settings: Arc::new(settings.clone()),
             registries: self.registries.clone(),
+            approvals: self.approvals.clone(),
             runner: self.settings.runner.clone(),
             reports: self.reports.clone(),
             metrics: self.settings.metrics.clone(),
@@ -206,51 +213,60 @@ impl Session {
         }
     }
 
-    fn finish(&mut self, task: Task, outcome: Outcome) {
-        self.memory.busy.remove(&task);
-        if let (Task::Name(name), Outcome::Stored(_) | Outcome::LookedUp(..)) = (&task, &outcome) {
+    /// What follows from an end, whatever it brought.
+    fn end(&mut self, task: &Task, outcome: &Outcome) {
+        self.memory.busy.remove(task);
+        if let (Task::Name(name), Outcome::Stored(_) | Outcome::LookedUp(..)) = (task, outcome) {
             self.memory.failing.remove(name);
         }
-        if let Task::Image(digest) = &task
+        if let Task::Image(digest) = task
             && self.memory.archive != Seen::Nowhere
         {
             // Perhaps, and perhaps only in part: what ends without being written leaves its report behind.
             self.memory.reported.insert(*digest);
         }
+        if !matches!(outcome, Outcome::WithoutReport(_) | Outcome::NotLookedUp(..) | Outcome::Failed(..)) {
+            self.memory.rests.remove(task);
+        }
+    }
+
+    fn finish(&mut self, task: Task, outcome: Outcome) {
+        self.end(&task, &outcome);
         let stored = match outcome {
             Outcome::Stored(stored) => {
                 if let Task::Image(digest) = &task {
                     self.memory.without_report.remove(digest);
                 }
-                self.memory.rests.remove(&task);
                 stored
+            }
+            Outcome::Judged(scan, heard) => {
+                self.memory.without_report.remove(&scan.digest);
+                self.hear(scan.digest, heard);
+                vec![*scan]
+            }
+            Outcome::NothingNew(digest, heard) => {
+                self.hear(digest, heard);
+                Vec::new()
             }
             Outcome::LookedUp(index, stored) => {
                 self.memory.looked_up_for.insert(index, self.memory.platforms.clone());
-                self.memory.rests.remove(&task);
                 stored
             }
-            Outcome::Settled => {
-                self.memory.rests.remove(&task);
-                Vec::new()
-            }
+            Outcome::Settled => Vec::new(),
             Outcome::WithoutReport(digest) => {
                 self.memory.without_report.insert(digest);
                 Vec::new()
             }
             Outcome::Discarded(digest) => {
-                self.memory.rests.remove(&task);
                 self.known.discard(digest);
                 Vec::new()
             }
             Outcome::Reported(digests) => {
-                self.memory.rests.remove(&task);
                 self.memory.archive = Seen::Whole;
                 self.memory.reported.extend(digests);
                 Vec::new()
             }
             Outcome::Forgotten(digest) => {
-                self.memory.rests.remove(&task);
                 self.memory.reported.remove(&digest);
                 Vec::new()
             }
@@ -267,6 +283,12 @@ impl Session {
             }
         };
         stored.into_iter().for_each(|scan| self.known.store(scan));
+    }
+
+    /// Remembers what others have said of an image, and when they are asked again.
+    fn hear(&mut self, digest: Digest, heard: Heard) {
+        let awaited = Awaited::after(self.memory.awaited.get(&digest), heard, Timestamp::now());
+        self.memory.awaited.insert(digest, awaited);
     }
 
     /// Has what failed rest for a while, the longer the more often it has.

@@ -4,8 +4,9 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::errand::Evidence;
+use super::judge::Judged;
 use super::kept::Kept;
-use crate::model::{Condition, ImageScanStatus, PolicyVerdict, ScanOutcome, Tag};
+use crate::model::{Condition, ImageScanStatus, PolicyVerdict, Tag};
 
 /// The condition that says whether there is a report.
 const SCANNED: &str = "Scanned";
@@ -14,7 +15,7 @@ const SCANNED: &str = "Scanned";
 pub(super) fn scanned(
     mut status: ImageScanStatus,
     evidence: Option<&Evidence>,
-    verdicts: Vec<PolicyVerdict>,
+    judged: &Judged,
     now: Timestamp,
 ) -> ImageScanStatus {
     status.scanned_at = evidence.and_then(|evidence| evidence.report.taken).or(Some(now));
@@ -25,14 +26,13 @@ pub(super) fn scanned(
         if evidence.is_some() { "There is a report of it" } else { "Its scan is attested by a key of the profile" };
     let said = Said { status: "True", reason: "Scanned", message: message.to_owned() };
     with_condition(&mut status, said, now);
-    judged(status, verdicts, now)
+    self::judged(status, judged, now)
 }
 
 /// The status with other verdicts.
-pub(super) fn judged(mut status: ImageScanStatus, verdicts: Vec<PolicyVerdict>, now: Timestamp) -> ImageScanStatus {
-    let fails = verdicts.iter().any(|one| one.verdict.outcome == ScanOutcome::Fail);
-    status.failed_since = fails.then(|| status.failed_since.unwrap_or(now));
-    status.verdicts = verdicts;
+pub(super) fn judged(mut status: ImageScanStatus, judged: &Judged, now: Timestamp) -> ImageScanStatus {
+    status.failed_since = judged.fails.then(|| status.failed_since.unwrap_or(now));
+    status.verdicts.clone_from(&judged.verdicts);
     status
 }
 

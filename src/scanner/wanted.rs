@@ -77,7 +77,7 @@ pub(super) fn canonical(image: &str, policies: &PolicySet) -> Option<String> {
 }
 
 /// Whether an image lies below an entry of a list, or in its repository: which of its tags may run is the rules' to say.
-fn is_of(image: &ImageRef<'_>, entry: &str) -> bool {
+pub(super) fn is_of(image: &ImageRef<'_>, entry: &str) -> bool {
     let same = |entry: ImageRef<'_>| (entry.host, entry.path()) == (image.host, image.path());
     if entry.ends_with('/') { image.is_below(entry) } else { ImageRef::parse(entry).is_ok_and(same) }
 }

@@ -36,9 +36,9 @@ fn a_large_report_is_judged_again_from_the_archive_and_one_that_was_changed_ther
         assert!(sqlx::query(soften).execute(&mut archive).await.unwrap().rows_affected() > 0);
         let changed = gate.changed("    failOn: {severity: medium, severityFixed: low}\n").await;
         gate.logged("the kept report is not believed", name.strip_prefix("sha256-").unwrap()).await;
-        let anew = gate
-            .scan(&image, |scan| (scan["status"]["scannedAt"] != first["status"]["scannedAt"]).then(|| scan.clone()));
-        assert!(fails(&anew.await).is_some());
+        // Under the limits of another test's turn it may have been made anew already.
+        let is_anew = |scan: &Value| scan["status"]["scannedAt"] != first["status"]["scannedAt"];
+        gate.scan(&image, |scan| is_anew(scan).then(|| fails(scan)).flatten()).await;
 
         let administrator = gate.cluster.plane.caller("security", Some("system:masters")).await;
         administrator.delete(&path, None).await.unwrap();

@@ -4,6 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use flamewarden::policy::FieldNames;
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -18,6 +19,7 @@ use crate::flamewarden::{
     webhook_recipe, with_api, write_policies,
 };
 use crate::grype::{database, programs};
+use crate::hub::{CLIENT, Hub, SECRET};
 use crate::image::Image;
 use crate::node::services;
 use crate::part::{Part, Recipe};
@@ -37,6 +39,8 @@ pub(crate) struct Gate {
     pub(crate) gateway: String,
     /// Where the REST API is answered.
     pub(crate) api: String,
+    /// The Hub that is asked where a profile says so.
+    pub(crate) hub: Hub,
     pub(crate) webhook: Part,
     pub(crate) controller: Mutex<Part>,
     /// What the controller logs.
@@ -88,6 +92,7 @@ impl Gate {
         settled(&cluster.admin).await;
         let (log, controller, turn) = (controller.recipe().log.clone(), Mutex::new(controller), RwLock::default());
         let (api, archive) = (format!("http://127.0.0.1:{api}"), folder.join("archive-gate/archive.db"));
+        let hub = Hub::start(FieldNames::Camel).await;
         Gate {
             cluster,
             registry,
@@ -95,6 +100,7 @@ impl Gate {
             secure,
             gateway,
             api,
+            hub,
             webhook,
             controller,
             log,
@@ -140,6 +146,14 @@ impl Gate {
         let profiles = if scan.starts_with("    ") { 2 } else { 1 };
         for (_, text) in &mut files[..profiles] {
             *text = text.replace("    verdict: required\n", &format!("    verdict: required\n{scan}"));
+        }
+        if scan.contains("contentHash") {
+            let hub = self.hub.address.as_str();
+            let section = format!("  hub: {{core: '{hub}', auth: '{hub}', client: {CLIENT}}}\n");
+            files
+                .iter_mut()
+                .filter(|(name, _)| name == "orchestrator.yaml")
+                .for_each(|(_, text)| text.push_str(&section));
         }
         write_policies(&self.folder.join("policies"), &files);
         for (log, before) in logs.into_iter().zip(before) {
@@ -309,8 +323,11 @@ fn scanning(cluster: &Cluster, folder: &Path, databases: &Path, api: u16) -> Rec
     for program in [&real, &grype] {
         fs::set_permissions(program, fs::Permissions::from_mode(0o755)).unwrap();
     }
+    let secret = folder.join("hub-secret");
+    fs::write(&secret, SECRET).unwrap();
     recipe.arguments.extend([
         format!("--api=127.0.0.1:{api}"),
+        format!("--hub-secret={}", secret.display()),
         format!("--grype={}", grype.display()),
         format!("--grype-database={}", databases.display()),
         format!("--scan-folder={}", folder.join("scans").display()),

@@ -25,6 +25,8 @@ mod gate;
 mod gate_test;
 #[path = "../grype/lab.rs"]
 mod grype;
+#[path = "../hub/stand_in.rs"]
+mod hub;
 #[path = "../grype/image.rs"]
 mod image;
 mod jobs_test;
@@ -51,6 +53,9 @@ mod sealed;
 mod served_jobs_test;
 #[path = "../cluster/shared.rs"]
 mod shared;
+#[path = "../scan/signer.rs"]
+mod signer;
 mod time_test;
+mod trust_test;
 mod unused_test;
 mod workers;

@@ -93,3 +93,43 @@ async fn what_is_attached_is_what_its_digest_says_and_not_too_much() {
     let told = ask(&StandIn::holding(held).await, signed.digest()).await.unwrap_err().to_string();
     assert!(told.contains("has more than 16777216 bytes"), "{told}");
 }
+
+#[tokio::test]
+async fn what_is_attached_to_an_index_is_told_where_its_bytes_name_the_image() {
+    let (_, named) = image(&json!({}));
+    let (_, other) = image(&json!({"os": "linux"}));
+    let attestation = json!({
+        "platform": {"os": "unknown", "architecture": "unknown"},
+        "annotations": {"vnd.docker.reference.type": "attestation-manifest"},
+    });
+    let signature = layer(SIGNATURE, "{}");
+    let signed = manifest(&[signature.named(&json!({}))]);
+    let naming = index(&[other.named(&json!({})), named.named(&json!({}))]);
+    let without = index(&[other.named(&json!({}))]);
+    let beside = index(&[other.named(&json!({})), named.named(&attestation)]);
+    let forged = Held { bytes: [naming.bytes.as_slice(), b" "].concat(), ..naming.clone() };
+    for (what, asked, held, want) in [
+        ("it names the image", &naming, &naming, Ok(Some(vec![attached(&signature, &[])]))),
+        ("it names another", &without, &without, Ok(None)),
+        ("it names it as something else", &beside, &beside, Ok(None)),
+        ("it is an image itself", &other, &other, Ok(None)),
+        ("it is other bytes", &naming, &forged, Err("is said to be sha256:")),
+    ] {
+        let place = format!("/manifests/{}.sig", asked.digest().to_string().replace(':', "-"));
+        let held = vec![(place, signed.clone()), (asked.digest().to_string(), held.clone()), signature.at()];
+        let registry = StandIn::holding(held).await;
+        let name = format!("{}/a", registry.host);
+        let client = registry.client();
+        let got =
+            client.attached_to_index(&ImageRef::parse(&name).unwrap(), asked.digest(), named.digest(), None).await;
+        match want {
+            Ok(want) => assert_eq!(got.unwrap(), want, "{what}"),
+            Err(text) => assert!(got.is_err_and(|problem| problem.to_string().contains(text)), "{what}"),
+        }
+    }
+    let registry = StandIn::holding(vec![]).await;
+    let name = format!("{}/a", registry.host);
+    let name = ImageRef::parse(&name).unwrap();
+    let got = registry.client().attached_to_index(&name, naming.digest(), named.digest(), None).await;
+    assert_eq!(got.unwrap(), None, "it is gone");
+}

@@ -3,10 +3,10 @@
 use flamewarden::model::ScanOutcome::{self, Excepted, Fail, Inconclusive, Pass, Stale};
 use flamewarden::model::{ImageRef, Verdict};
 use flamewarden::policy::ScanPolicy;
-use flamewarden::scan::{Signature, Subject, trust};
+use flamewarden::scan::{Beside, Signature, Subject, trust};
 use serde_json::{Value, json};
 
-use crate::attested::{COSIGN, VULNS, believing, found, graded, list, statement, subject, verdict};
+use crate::attested::{COSIGN, VULNS, believing, found, graded, list, statement, statement_of, subject, verdict};
 use crate::sample::{NOW, Sample};
 use crate::signer::{Attached, BUNDLE, STATEMENT, Signer, views};
 
@@ -195,7 +195,9 @@ fn a_bundle_that_others_published_is_opened_by_its_key() {
         let attached = [Attached::of(BUNDLE, bundle.to_string())];
         let subject = Subject { digest: digest.to_owned(), platform: None };
         let image = ImageRef::parse("harbor.example/a").unwrap();
-        trust(&views(&attached), &subject, &image, &policy, NOW.parse().unwrap()).passed_over.join("")
+        let attached = views(&attached);
+        let places = [Beside { digest, attached: &attached }];
+        trust(&places, &subject, &image, &policy, NOW.parse().unwrap()).passed_over.join("")
     };
     let theirs = "sha256:a0cfc71271d6e278e57cd332ff957c3f7043fdda354c4cbb190a30d56efa01bf";
     assert_eq!(
@@ -203,4 +205,25 @@ fn a_bundle_that_others_published_is_opened_by_its_key() {
         "what `theirs` signed says nothing of vulnerabilities: its predicate is `https://example.com/test`"
     );
     assert_eq!(told(&subject().digest), format!("what `theirs` signed is of {theirs}, not of {}", subject().digest));
+}
+
+#[test]
+fn what_is_attested_of_an_index_says_nothing_of_an_image_in_it() {
+    let ci = Signer::new("ci");
+    let (subject, policy) = (subject(), believing(&[&ci], "{}"));
+    let index = format!("sha256:{}", "b".repeat(64));
+    let image = ImageRef::parse("harbor.example/node-1/analysis:1").unwrap();
+    let passes = |digest: &str| vec![ci.attests(&statement_of(digest, VULNS, list(json!([]))))];
+    let found = |beside_it: &[Attached], beside_index: &[Attached]| {
+        let (manifest, listed) = (views(beside_it), views(beside_index));
+        let places =
+            [Beside { digest: &subject.digest, attached: &manifest }, Beside { digest: &index, attached: &listed }];
+        trust(&places, &subject, &image, &policy, NOW.parse().unwrap())
+            .attested
+            .map(|attested| attested.verdict.outcome)
+    };
+    assert_eq!(found(&passes(&subject.digest), &[]), Some(Pass));
+    assert_eq!(found(&passes(&index), &[]), None);
+    assert_eq!(found(&[], &passes(&index)), None);
+    assert_eq!(found(&[], &passes(&subject.digest)), None);
 }

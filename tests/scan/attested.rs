@@ -2,7 +2,7 @@
 
 use flamewarden::model::{ImageRef, Verdict};
 use flamewarden::policy::ScanPolicy;
-use flamewarden::scan::{Subject, Trust, trust};
+use flamewarden::scan::{Beside, Subject, Trust, trust};
 use serde_json::{Value, json};
 
 use crate::sample::Sample;
@@ -25,7 +25,9 @@ pub(crate) fn subject() -> Subject {
 
 pub(crate) fn found(attached: &[Attached], policy: &ScanPolicy, now: &str) -> Trust {
     let image = ImageRef::parse("harbor.example/node-1/analysis:1").unwrap();
-    trust(&views(attached), &subject(), &image, policy, now.parse().unwrap())
+    let (subject, attached) = (subject(), views(attached));
+    let places = [Beside { digest: &subject.digest, attached: &attached }];
+    trust(&places, &subject, &image, policy, now.parse().unwrap())
 }
 
 pub(crate) fn statement_of(digest: &str, predicate_type: &str, predicate: Value) -> Value {

@@ -2,7 +2,7 @@
 
 use flamewarden::model::ImageRef;
 use flamewarden::policy::ImageSignature;
-use flamewarden::scan::{Signature, signed};
+use flamewarden::scan::{Beside, Signature, signed};
 use serde_json::{Value, json};
 
 use crate::signer::{Attached, STATEMENT, Signer, views};
@@ -38,7 +38,9 @@ fn wanted(keys: &[&Signer], repositories: Value) -> ImageSignature {
 }
 
 fn found(attached: &[Attached], wanted: &ImageSignature) -> Signature {
-    signed(&views(attached), &digest(), &ImageRef::parse(IMAGE).unwrap(), Some(wanted))
+    let attached = views(attached);
+    let places = [Beside { digest: &digest(), attached: &attached }];
+    signed(&places, &ImageRef::parse(IMAGE).unwrap(), Some(wanted))
 }
 
 /// A signature does not count, for this reason.
@@ -74,7 +76,9 @@ fn a_signature_counts_by_a_key_of_the_profile_over_these_bytes_for_this_reposito
         digest()
     );
     assert_eq!(missing, Signature::Missing(vec![sought]));
-    let unasked = signed(&views(&[good]), &digest(), &ImageRef::parse(IMAGE).unwrap(), None);
+    let (digest, good) = (digest(), [good]);
+    let places = [Beside { digest: &digest, attached: &views(&good) }];
+    let unasked = signed(&places, &ImageRef::parse(IMAGE).unwrap(), None);
     assert_eq!(unasked, Signature::NotAsked);
 }
 
@@ -195,6 +199,42 @@ fn a_bundle_names_no_repository_and_counts_where_none_is_asked_for() {
     assert_eq!(found(&[release.signs(&payload())], &old), Signature::By("release".to_owned()));
 }
 
+/// Whoever signs an index signs the manifests that its bytes name: `cosign sign` without `--recursive`.
+#[test]
+fn the_signature_of_an_index_counts_for_what_is_in_it() {
+    let release = Signer::new("release");
+    let index = format!("sha256:{}", "b".repeat(64));
+    let of_index = with("/critical/image/docker-manifest-digest", json!(index));
+    let own = wanted(&[&release], json!("own"));
+    let image = ImageRef::parse(IMAGE).unwrap();
+    let found = |beside_it: &[Attached], beside_index: &[Attached]| {
+        let (manifest, listed) = (views(beside_it), views(beside_index));
+        let digest = digest();
+        let places = [Beside { digest: &digest, attached: &manifest }, Beside { digest: &index, attached: &listed }];
+        signed(&places, &image, Some(&own))
+    };
+    let by = Signature::By("release".to_owned());
+    assert_eq!(found(&[], &[release.signs(&of_index)]), by);
+    assert_eq!(found(&[release.signs(&payload())], &[]), by);
+    let stranger = Signer::new("stranger");
+    let elsewhere = {
+        let mut of_index = of_index.clone();
+        of_index["critical"]["identity"]["docker-reference"] = json!("harbor.example/other/analysis");
+        release.signs(&of_index)
+    };
+    for (what, beside_it, beside_index, told) in [
+        // Each signature is over the digest that it stands beside.
+        ("changed places", vec![release.signs(&of_index)], vec![release.signs(&payload())], "not this image"),
+        ("by another", vec![], vec![stranger.signs(&of_index)], "by none of the keys"),
+        ("for another repository", vec![], vec![elsewhere], "none of the `repositories` that count"),
+        ("none", vec![], vec![], "over sha256:aaaa"),
+    ] {
+        let Signature::Missing(reasons) = found(&beside_it, &beside_index) else { panic!("{what} counts") };
+        assert!(reasons.iter().any(|reason| reason.contains(told)), "{what}: {reasons:?}");
+        assert!(reasons[0].contains(&format!("{} or the index {index}", digest())), "{what}: {reasons:?}");
+    }
+}
+
 /// By others: kubewarden/policy-fetcher, `src/verify/verification_constraints.rs`, of cosign's making; and
 /// GoogleCloudPlatform/confidential-space, `server/signedcontainer/verify_test.go` (ECDSA, PKCS 1 and PSS).
 #[test]
@@ -231,7 +271,9 @@ fn signatures_that_others_published_count() {
         let wanted: ImageSignature =
             serde_json::from_value(json!({"keys": [{"name": "theirs", "publicKey": key}]})).unwrap();
         let (image, attached) = (ImageRef::parse(image).unwrap(), [attached]);
-        let found = |digest: &str, attached: &[Attached]| signed(&views(attached), digest, &image, Some(&wanted));
+        let found = |digest: &str, attached: &[Attached]| {
+            signed(&[Beside { digest, attached: &views(attached) }], &image, Some(&wanted))
+        };
         assert_eq!(found(digest, &attached), Signature::By("theirs".to_owned()), "{digest}");
         assert_ne!(found(&super::signatures::digest(), &attached), Signature::By("theirs".to_owned()));
         let changed = [attached[0].replaced("critical", "Critical")];

@@ -2,6 +2,8 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::cluster::{Change, Kind};
+use crate::policy::{ImageSignature, SignedFor};
+use crate::scanner::others::Heard;
 
 const NOW: &str = "2026-11-22T12:00:00Z";
 const PINNED: &str = "harbor.example/node/a@sha256:";
@@ -48,9 +50,23 @@ fn pinned(number: u8, node: Option<&str>) -> Change {
     pod(&format!("{PINNED}{}", digits(number)), node)
 }
 
+/// Policies under which images need a signature.
+fn signing() -> PolicySet {
+    let mut policies = policies();
+    for profile in [&mut policies.analysis, &mut policies.gateway] {
+        let signature = ImageSignature { keys: Vec::new(), repositories: SignedFor::default() };
+        profile.scan.image_signature = Some(signature);
+    }
+    policies
+}
+
 /// A status with a report and verdicts under the limits in force.
 fn judged(outcome: &str, more: &Value) -> Value {
-    let verdicts: Vec<Value> = profiles(&policies())
+    judged_under(&policies(), outcome, more)
+}
+
+fn judged_under(policies: &PolicySet, outcome: &str, more: &Value) -> Value {
+    let verdicts: Vec<Value> = profiles(policies)
         .into_iter()
         .map(|(hash, profile)| json!({"policy": hash, "profile": profile.name, "outcome": outcome}))
         .collect();
@@ -67,25 +83,35 @@ fn memory() -> Memory {
 
 /// What is planned, in words.
 fn planned(changes: Vec<Change>, memory: &Memory) -> Vec<String> {
-    let (policies, mut known) = (policies(), Known::default());
+    planned_under(&policies(), changes, memory)
+}
+
+fn planned_under(policies: &PolicySet, changes: Vec<Change>, memory: &Memory) -> Vec<String> {
+    let mut known = Known::default();
     for change in changes {
         let kind = match &change {
             Change::Seen(place, _) if place.namespace.is_empty() => Kind::ImageScan,
             _ => Kind::Pod,
         };
-        known.observe((kind, "flame".to_owned(), change), &policies);
+        known.observe((kind, "flame".to_owned(), change), policies);
     }
     let scans = Scans::default();
-    let steps = plan(&known, &scans, memory, &policies, now());
+    let steps = plan(&known, &scans, memory, policies, now());
     let number = |digest: &Digest| digest.to_string()["sha256:".len()..][..2].to_owned();
+    let within = |indexes: &[Digest]| indexes.iter().map(|index| format!(" in {}", number(index))).collect::<String>();
     steps
         .iter()
         .map(|step| match step {
             Step::LookUp { name, .. } => {
                 format!("look up {}", name.split_once("@sha256:").map_or(name.clone(), |(_, hex)| hex[..2].to_owned()))
             }
-            Step::Scan { scan, secrets } => format!("scan {} with {}", number(&scan.digest), secrets.len()),
-            Step::Judge { scan, .. } => format!("judge {}", number(&scan.digest)),
+            Step::Scan { scan, secrets, indexes } => {
+                format!("scan {} with {}{}", number(&scan.digest), secrets.len(), within(indexes))
+            }
+            Step::Judge { scan, heard: None, indexes, .. } => {
+                format!("judge {}{}", number(&scan.digest), within(indexes))
+            }
+            Step::Judge { scan, indexes, .. } => format!("look at {}{}", number(&scan.digest), within(indexes)),
             Step::Settle { pod, .. } => format!("settle {}", pod.name),
             Step::Remember(scan, uids) => format!("remember {} {uids:?}", number(&scan.digest)),
             Step::Note(scan, since) => match since {
@@ -313,4 +339,76 @@ fn only_so_much_is_tidied_up_at_once() {
     let long = judged("pass", &json!({"unusedSince": "2026-10-01T00:00:00Z"}));
     let scans: Vec<Change> = (1..=20).map(|number| own(number, &long)).collect();
     assert_eq!(planned(scans, &memory()), ["discard 01", "discard 02", "discard 03", "discard 04"]);
+}
+
+#[test]
+fn others_are_asked_again_of_an_image_that_is_used_and_that_they_may_still_let_run() {
+    let (asked, not_asked) = (signing(), policies());
+    let awaiting = |awaits, seconds_ago| {
+        let heard = Heard { others: Digest::of(b""), indexes: Vec::new(), awaits };
+        let awaited = Awaited::after(None, heard, now() - SignedDuration::from_secs(seconds_ago));
+        Memory { awaited: [(Digest::parse(&format!("sha256:{}", digits(1))).unwrap(), awaited)].into(), ..memory() }
+    };
+    for (what, policies, outcome, memory, want) in [
+        ("nobody knows what was heard", &asked, "fail", memory(), vec!["judge 01"]),
+        ("a moment ago", &asked, "fail", awaiting(true, 1), vec![]),
+        ("a while ago", &asked, "fail", awaiting(true, 5), vec!["look at 01"]),
+        ("inconclusive", &asked, "inconclusive", awaiting(true, 5), vec!["look at 01"]),
+        ("nothing helps", &asked, "fail", awaiting(false, 5000), vec![]),
+        ("it may run", &asked, "pass", awaiting(true, 5000), vec![]),
+        ("nobody asks others", &not_asked, "fail", awaiting(true, 5000), vec![]),
+    ] {
+        let status = judged_under(policies, outcome, &json!({}));
+        let changes = vec![pinned(1, None), scan(1, &status)];
+        assert_eq!(planned_under(policies, changes, &memory), want, "{what}");
+        assert_eq!(planned_under(policies, vec![scan(1, &status)], &memory), Vec::<String>::new(), "{what}, not used");
+    }
+}
+
+#[test]
+fn an_image_is_judged_with_the_indexes_that_it_was_found_in() {
+    let asked = signing();
+    let digest = |number: u8| Digest::parse(&format!("sha256:{}", digits(number))).unwrap();
+    let index = |of: u8| json!({"manifests": [{"digest": digest(of), "platform": "linux/amd64"}]});
+    let elsewhere = |number: u8, of: u8| match scan(number, &index(of)) {
+        Change::Seen(place, mut object) => {
+            object["spec"]["image"] = json!(format!("harbor.example/node/b@sha256:{}", digits(number)));
+            Change::Seen(place, object)
+        }
+        other => other,
+    };
+    let bare = || scan(9, &json!({"platform": "linux/amd64"}));
+    let looked = |numbers: &[u8], busy: Option<&str>| Memory {
+        looked_up_for: numbers.iter().map(|number| (digest(*number), memory().platforms)).collect(),
+        busy: busy.into_iter().map(|name| (Task::Name(name.to_owned()), Doing::Other)).collect(),
+        ..memory()
+    };
+    let one = || vec![scan(1, &index(9)), bare()];
+    let none = Vec::<&str>::new;
+    for (what, policies, changes, memory, want) in [
+        ("nobody asks who signed", &policies(), one(), looked(&[1], None), vec!["scan 09 with 0"]),
+        ("in one", &asked, one(), looked(&[1], None), vec!["scan 09 with 0 in 01"]),
+        ("in another repository", &asked, vec![elsewhere(1, 9), bare()], looked(&[1], None), vec!["scan 09 with 0"]),
+        ("of another image", &asked, vec![scan(1, &index(8)), bare()], looked(&[1], None), vec!["scan 09 with 0"]),
+        (
+            "those that are used come first, and there is an end",
+            &asked,
+            (1..=6).map(|number| scan(number, &index(9))).chain([bare(), pinned(6, None)]).collect(),
+            looked(&[1, 2, 3, 4, 5, 6], None),
+            vec!["scan 09 with 1 in 06 in 01 in 02 in 03"],
+        ),
+        ("another may come", &asked, one(), looked(&[1], Some("harbor.example/node/a:1")), none()),
+        ("not from there", &asked, one(), looked(&[1], Some("harbor.example/node/b:1")), vec!["scan 09 with 0 in 01"]),
+    ] {
+        assert_eq!(planned_under(policies, changes, &memory), want, "{what}");
+    }
+    // One that it was not seen in is looked at at once.
+    let heard = |indexes: Vec<Digest>| Heard { others: Digest::of(b""), indexes, awaits: true };
+    let fails = judged_under(&asked, "fail", &json!({}));
+    for (indexes, want) in [(vec![], vec!["look at 09 in 01"]), (vec![digest(1)], vec![])] {
+        let awaited = [(digest(9), Awaited::after(None, heard(indexes), now()))].into();
+        let memory = Memory { awaited, ..looked(&[1], None) };
+        let changes = vec![pinned(1, None), scan(1, &index(9)), scan(9, &fails)];
+        assert_eq!(planned_under(&asked, changes, &memory), want);
+    }
 }

@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use flamewarden::model::ImageRef;
 use flamewarden::policy::ScanPolicy;
-use flamewarden::scan::{Attachment, Signature, Subject, trust};
+use flamewarden::scan::{Attachment, Beside, Signature, Subject, trust};
 use rcgen::{KeyPair, PKCS_ED25519, SigningKey};
 use serde_json::{Value, json};
 
@@ -37,7 +37,8 @@ fn told(attached: &[(&str, &BTreeMap<String, String>, &[u8])]) -> (String, Optio
     let attached: Vec<Attachment<'_>> = attached.iter().map(view).collect();
     let subject = Subject { digest: digest(), platform: None };
     let (image, now) = (ImageRef::parse("harbor.example/a/b:1").unwrap(), "2026-11-22T00:00:00Z".parse().unwrap());
-    let trust = trust(&attached, &subject, &image, &POLICY, now);
+    let places = [Beside { digest: &subject.digest, attached: &attached }];
+    let trust = trust(&places, &subject, &image, &POLICY, now);
     let verdict = trust.attested.map(|scan| scan.verdict);
     let outcome = verdict.as_ref().map(|verdict| format!("{:?}", verdict.outcome)).unwrap_or_default();
     let reasons: Vec<String> = trust.passed_over.iter().map(|reason| kind_of(reason)).collect();
