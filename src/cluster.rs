@@ -34,7 +34,7 @@ pub use items::List;
 pub use lease::{Leadership, LeaseTiming, campaign, leader, resign};
 pub use scans::follow_scans;
 pub use watch::{Change, Interest, watch};
-pub use watched::kept;
+pub use watched::{FEW_BYTES, MANY_BYTES, kept};
 
 use crate::facts::Place;
 use crate::telemetry::whole;

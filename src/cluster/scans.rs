@@ -6,14 +6,14 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, watch as signal};
 use tracing::warn;
 
-use super::{Change, Cluster, Interest, Kind, watch};
+use super::{Change, Cluster, Interest, Kind, MANY_BYTES, watch};
 use crate::facts::{Place, Scan, ScanMemory, Scans};
 use crate::model::{Digest, ImageScanObject, Keep};
 
 /// Fills the memory from a watch, and says when all that there is was seen once. Ends when nobody listens any more.
 pub async fn follow_scans(cluster: Cluster, memory: Arc<ScanMemory>, synced: signal::Sender<bool>) {
     let (sender, mut changes) = mpsc::channel(BACKLOG);
-    let interest = Interest { selector: String::new(), keep: KEPT };
+    let interest = Interest { selector: String::new(), keep: KEPT, most: MANY_BYTES };
     let watched = watch(cluster, Kind::ImageScan, String::new(), interest, sender);
     let taken = async {
         let mut followed = Followed::default();

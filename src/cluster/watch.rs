@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use tracing::warn;
 
 use super::pieces::WHOLE;
-use super::watched::{MOST, event, item};
+use super::watched::{event, item};
 use super::{Cluster, Kind};
 use crate::facts::Place;
 use crate::model::{Backoff, ItemCutter, Keep, Sieve, parse};
@@ -36,6 +36,8 @@ pub struct Interest {
     pub selector: String,
     /// The members of them that are kept.
     pub keep: Keep,
+    /// The most bytes of these; of what is longer it is known who it is, and no more.
+    pub most: usize,
 }
 
 /// Sends changes until the receiver is dropped. Watch errors of every kind lead to a new list, and so does
@@ -111,7 +113,7 @@ impl Watch {
     /// Tells of the items of a page; gives what stands around them.
     async fn list_page(&self, path: &str) -> Result<Vec<u8>, Error> {
         let mut pieces = self.cluster.pieces_as(path, self.form(METADATA_OF_LIST)).await?;
-        let mut cutter = ItemCutter::new(self.interest.keep, MOST);
+        let mut cutter = ItemCutter::new(self.interest.keep, self.interest.most);
         while let Some(piece) = pieces.next_soon().await? {
             let mut seen = Vec::new();
             cutter.feed(piece, |text| seen.extend(item(self.kind, text)));
@@ -127,7 +129,7 @@ impl Watch {
         let request = Request::new(self.kind.url(&self.namespace)).watch(&parameters, version);
         let path = request.map_err(Error::BuildRequest)?.uri().to_string();
         let mut pieces = self.cluster.pieces_as(&path, self.form(METADATA)).await?;
-        let mut sieve = Sieve::of_events(self.interest.keep, MOST);
+        let mut sieve = Sieve::of_events(self.interest.keep, self.interest.most);
         let mut silent = true;
         while let Some(mut piece) = pieces.next().await? {
             while let Some(used) = sieve.feed(piece) {

@@ -41,9 +41,13 @@ pub fn kept(kind: Kind) -> Keep {
     }
 }
 
-/// The most bytes of that which are kept. What is longer is no policy that Flamewarden has written, and no pod that it
-/// has let in.
-pub(super) const MOST: usize = 64 << 10;
+/// The most bytes of that which are kept for the guard. What is longer is no policy that Flamewarden has written, and no
+/// pod that it has let in.
+pub const FEW_BYTES: usize = 64 << 10;
+
+/// The most where all of a pod is kept, which has 128 KiB at most, or all of an `ImageScan` but its report, whose grounds
+/// alone may have as much.
+pub const MANY_BYTES: usize = 512 << 10;
 
 /// What an event of a watch says.
 #[derive(Debug)]
@@ -116,7 +120,7 @@ mod tests {
     use crate::model::{ItemCutter, Sieve};
 
     fn listed(kind: Kind, objects: &[Value]) -> Vec<Change> {
-        let mut cutter = ItemCutter::new(kept(kind), MOST);
+        let mut cutter = ItemCutter::new(kept(kind), FEW_BYTES);
         let mut changes = Vec::new();
         let list = json!({"items": objects}).to_string();
         cutter.feed(list.as_bytes(), |text| changes.extend(item(kind, text)));
@@ -124,7 +128,7 @@ mod tests {
     }
 
     fn told(kind: Kind, event: &Value) -> Result<Told, Error> {
-        let mut sieve = Sieve::of_events(kept(kind), MOST);
+        let mut sieve = Sieve::of_events(kept(kind), FEW_BYTES);
         // In the API server's order.
         let text = format!(r#"{{"type":{},"object":{}}}"#, event["type"], event["object"]);
         assert!(sieve.feed(text.as_bytes()).is_some());

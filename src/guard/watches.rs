@@ -6,7 +6,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use super::observe::WATCHED;
-use crate::cluster::{self, Change, Cluster, Interest, Kind, kept};
+use crate::cluster::{self, Change, Cluster, FEW_BYTES, Interest, Kind, kept};
 use crate::policy::PolicySet;
 
 /// What is watched, and what comes of it.
@@ -64,7 +64,8 @@ impl Watches {
                 _ => String::new(),
             };
             let (cluster, namespace, sender) = (cluster.clone(), namespace.to_owned(), self.sender.clone());
-            self.tasks.spawn(cluster::watch(cluster, kind, namespace, Interest { selector, keep: kept(kind) }, sender));
+            let interest = Interest { selector, keep: kept(kind), most: FEW_BYTES };
+            self.tasks.spawn(cluster::watch(cluster, kind, namespace, interest, sender));
         }
     }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
-use crate::cluster::{self, Change, Cluster, Interest, Kind};
+use crate::cluster::{self, Change, Cluster, FEW_BYTES, Interest, Kind};
 use crate::model::{Keep, labels};
 use crate::policy::Orchestrator;
 
@@ -52,7 +52,7 @@ impl Watches {
         // Of objects it is known only by their Analyses how much of them is to be held.
         let mut follow = |kind: Kind, namespace: &str, selector: &str, keep: Keep| {
             if lists.insert((kind, namespace.to_owned())) {
-                let interest = Interest { selector: selector.to_owned(), keep };
+                let interest = Interest { selector: selector.to_owned(), keep, most: FEW_BYTES };
                 let watched = cluster::watch(cluster.clone(), kind, namespace.to_owned(), interest, sender.clone());
                 tasks.spawn(begun(begins.clone(), kind == Kind::Analysis, watched));
             }

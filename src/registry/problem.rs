@@ -42,7 +42,7 @@ pub enum RegistryProblem {
     },
     /// It wants a token from somebody who is not known to hand out its tokens, and who was therefore not asked.
     #[error(
-        "for {what} the registry wants a token of {realm}; if that is right, name it as a token host of the registry"
+        "for {what} the registry wants a token of {realm}, which is another host and gets nobody's password; let the registry hand out its tokens itself"
     )]
     ForeignRealm {
         /// What was asked for.

@@ -77,8 +77,15 @@ fn missing_provider(database: &Database, census: Option<&Census>, policy: &ScanP
     if database.providers.is_empty() {
         return None;
     }
-    let kind = census?.kinds().find(|kind| OF_GITHUB.contains(kind))?;
-    lacks("github").then(|| format!("the database has nothing of `github`, which packages of type {kind} need"))
+    let needs = |provider: &'static str, kind: &str| {
+        lacks(provider).then(|| format!("the database has nothing of `{provider}`, which packages of type {kind} need"))
+    };
+    census?.kinds().find_map(|kind| match kind {
+        kind if OF_GITHUB.contains(&kind) => needs("github", kind),
+        // What its distribution's own provider knows of.
+        kind if DISTRIBUTIONS.iter().any(|known| known.packages == kind) => None,
+        kind => needs("nvd", kind),
+    })
 }
 
 fn emptiness(report: &Report, census: Option<&Census>, policy: &ScanPolicy) -> Option<String> {

@@ -142,9 +142,10 @@ impl Settings {
         found
     }
 
-    /// Whether rules stand there that Grype has not by itself.
+    /// Whether rules stand there that Grype has not by itself. Those of its own have no reason here, and a user may write
+    /// any.
     pub(super) fn has_own_rules(&self) -> bool {
-        self.ignore.iter().any(|rule| rule.by() != IgnoredBy::Grype)
+        self.ignore.iter().any(|rule| !rule.reason.is_empty() || rule.by() != IgnoredBy::Grype)
     }
 }
 

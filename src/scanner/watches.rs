@@ -7,7 +7,7 @@ use tokio::task::JoinSet;
 
 use super::act::KEPT;
 use super::uses::WATCHED;
-use crate::cluster::{self, Change, Cluster, Interest, Kind};
+use crate::cluster::{self, Change, Cluster, Interest, Kind, MANY_BYTES};
 use crate::policy::PolicySet;
 
 /// What is watched, and what comes of it.
@@ -27,7 +27,7 @@ impl Watches {
         let (mut lists, mut tasks) = (BTreeSet::new(), JoinSet::new());
         let mut follow = |kind: Kind, namespace: &str, keep| {
             lists.insert((kind, namespace.to_owned()));
-            let interest = Interest { selector: String::new(), keep };
+            let interest = Interest { selector: String::new(), keep, most: MANY_BYTES };
             tasks.spawn(cluster::watch(cluster.clone(), kind, namespace.to_owned(), interest, sender.clone()));
         };
         follow(Kind::ImageScan, "", KEPT);

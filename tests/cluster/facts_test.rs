@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use flamewarden::cluster::{self, Change, Interest, Kind, kept};
+use flamewarden::cluster::{self, Change, FEW_BYTES, Interest, Kind, kept};
 use flamewarden::facts::Place;
 use flamewarden::guard::Observer;
 use flamewarden::policy::PolicySet;
@@ -134,7 +134,7 @@ impl Known {
             for (kind, selector) in [(Kind::Pod, ANALYSES), (Kind::NetworkPolicy, "")] {
                 let (api, namespace, sender) = (api.clone(), namespace.to_owned(), sender.clone());
                 watches.spawn(async move {
-                    let interest = Interest { selector: selector.to_owned(), keep: kept(kind) };
+                    let interest = Interest { selector: selector.to_owned(), keep: kept(kind), most: FEW_BYTES };
                     cluster::watch(api, kind, namespace, interest, sender).await
                 });
             }

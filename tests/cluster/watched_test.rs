@@ -1,6 +1,6 @@
 //! What a watch of Secrets tells: who they are, and never what they hold.
 
-use flamewarden::cluster::{self, Change, Interest, Kind};
+use flamewarden::cluster::{self, Change, FEW_BYTES, Interest, Kind};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
@@ -18,7 +18,7 @@ fn of_secrets_a_watch_hears_who_they_are_and_never_what_they_hold() {
         node.secrets(id).await;
         let way = way(&node).await;
         let cluster = connected(&way, "test").await;
-        let interest = Interest { selector: format!("flamewarden.dev/analysis={id}"), keep: &[&[]] };
+        let interest = Interest { selector: format!("flamewarden.dev/analysis={id}"), keep: &[&[]], most: FEW_BYTES };
         let (sender, mut news) = mpsc::channel(8);
         let watching = tokio::spawn(cluster::watch(cluster, Kind::Secret, CRASH.to_owned(), interest, sender));
         let mut seen = async || loop {

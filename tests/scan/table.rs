@@ -30,6 +30,12 @@ fn what_is_suppressed_is_no_pass() {
         ("only-notfixed", setting("only-notfixed", json!(true)), Inconclusive, "`only-notfixed`"),
         ("states", setting("ignore-wontfix", json!("wont-fix")), Inconclusive, "`ignore-states`"),
         ("rules", setting("ignore", own.clone()), Inconclusive, "`ignore` has rules"),
+        (
+            "a rule with a reason of Grype's",
+            setting("ignore", json!([{"vulnerability": "CVE-2026-0001", "reason": "DistroPackageFixed"}])),
+            Inconclusive,
+            "`ignore` has rules",
+        ),
         ("no rules", setting("ignore", json!(null)), Pass, ""),
         ("VEX", setting("vex-documents", json!(["vex.json"])), Inconclusive, "`vex-documents`"),
         ("paths", setting("exclude", json!(["./**"])), Inconclusive, "`exclude`"),

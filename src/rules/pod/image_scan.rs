@@ -106,13 +106,17 @@ fn finding(
         let grace = Grace { controller, lasts: limits.grace() };
         scans.is_in_grace(digest, policy, grace, case.now)
     };
+    let runs = match looked.outcome(case.now) {
+        ScanOutcome::Pass | ScanOutcome::Excepted => true,
+        ScanOutcome::Fail => controller.is_some_and(is_in_grace),
+        _ => false,
+    };
     match (looked.outcome(case.now), pinned) {
-        (ScanOutcome::Pass | ScanOutcome::Excepted, Some(_)) => None,
-        (ScanOutcome::Pass | ScanOutcome::Excepted, None) => {
+        (_, Some(_)) if runs => None,
+        (_, None) if runs => {
             let edit = Edit::Set(path.clone(), Value::String(format!("{text}@{digest}")));
             Some(finds(format!("pin it to what was scanned: `@{digest}`")).mended_by([edit]))
         }
-        (ScanOutcome::Fail, Some(_)) if controller.is_some_and(is_in_grace) => None,
         (ScanOutcome::Fail, _) => Some(finds(told(looked, ScanOutcome::Fail))),
         (outcome, _) => Some(finds(told(looked, outcome)).expected_to_pass()),
     }
@@ -262,6 +266,41 @@ mod tests {
         let image = [("/spec/containers/0/image", json!("harbor.example/node/a:1"))];
         let later = found(&image, Stage::Create, "2026-11-22T12:00:01Z");
         assert_eq!(later, [format!("spec.containers[0].image:{unknown}")]);
+    }
+
+    #[test]
+    fn in_grace_a_controller_goes_on_with_what_it_ran_by_tag_as_by_digest() {
+        let profile = profile();
+        let mut scans = scans(profile.scan_hash());
+        let failed: Timestamp = "2026-11-22T11:00:00Z".parse().unwrap();
+        let verdict = Verdict::new(ScanOutcome::Fail, Vec::new(), None);
+        let scan = Scan {
+            verdicts: vec![(profile.scan_hash(), verdict)],
+            tags: vec![("harbor.example/node/a:2".to_owned(), "2026-11-22T13:00:00Z".parse().unwrap())],
+            failed_since: Some(failed),
+            ran_by: vec!["u-1".to_owned()],
+            ..Scan::default()
+        };
+        scans.put(digest(2), scan);
+        let by_digest = format!("harbor.example/node/a@{}", digest(2));
+        for (image, uid, wanted) in [
+            (by_digest.as_str(), "u-1", vec![]),
+            (by_digest.as_str(), "u-2", vec!["its scan fails: ".to_owned()]),
+            ("harbor.example/node/a:2", "u-1", vec![format!("pin it to what was scanned: `@{}`", digest(2))]),
+            ("harbor.example/node/a:2", "u-2", vec!["its scan fails: ".to_owned()]),
+        ] {
+            let owner =
+                json!([{"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "r", "uid": uid, "controller": true}]);
+            let changes = [("/spec/containers/0/image", json!(image)), ("/metadata/ownerReferences", owner)];
+            let text = changed(Role::Analysis, &changes).to_string();
+            let json = parse(text.as_bytes()).unwrap();
+            let pod = PodView::new(&json, FieldPath::default());
+            let knowledge = ScanKnowledge::Known(&scans);
+            let now = NOW.parse().unwrap();
+            let case = PodCase { profile: &profile, app: "analysis-1", stage: Stage::Create, scans: knowledge, now };
+            let found: Vec<String> = check(&pod, &case).into_iter().map(|finding| finding.message).collect();
+            assert_eq!(found, wanted, "{image} of {uid}");
+        }
     }
 
     #[test]
