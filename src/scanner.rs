@@ -3,6 +3,7 @@
 mod act;
 mod approvals;
 mod child;
+mod ends;
 mod errand;
 mod examine;
 mod indexes;
@@ -24,6 +25,7 @@ mod run;
 mod runner;
 mod settle;
 mod status;
+mod turns;
 mod unused;
 mod uses;
 mod wanted;

@@ -15,7 +15,7 @@ fn columns() -> Value {
         column("Image", "string", ".spec.image", "Where it stands, and its digest"),
         column("Platform", "string", ".status.platform", "What it runs on"),
         column("Verdicts", "string", ".status.verdicts[*].outcome", "The answer for each profile"),
-        column("Scanned", "date", ".status.scannedAt", "When the report was taken"),
+        column("Scanned", "date", ".status.scannedAt", "When its scan was begun"),
         column("Age", "date", ".metadata.creationTimestamp", "Since when it is there"),
     ])
 }
@@ -82,7 +82,7 @@ fn status() -> Value {
                     },
                 },
             },
-            "scannedAt": time("When the report was taken."),
+            "scannedAt": time("When the scan was begun whose report the verdicts are of."),
             "databaseBuilt": time("When the report's database was built."),
             "failedSince": time("When the first report came that failed."),
             "ranBy": {

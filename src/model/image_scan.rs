@@ -30,7 +30,7 @@ pub struct ImageScanStatus {
     /// The answer under each limits.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub verdicts: Vec<PolicyVerdict>,
-    /// When the report was taken that the verdicts are of.
+    /// When the scan was begun whose report the verdicts are of, by the controller's clock.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub scanned_at: Option<Timestamp>,
     /// When the database was built that the report comes from.

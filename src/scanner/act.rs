@@ -11,13 +11,14 @@ use serde_json::{Value, json};
 use tracing::info;
 
 use super::approvals::Approvals;
-use super::others::Heard;
+use super::ends::Outcome;
+use super::lookups::Asker;
 use super::plan::Step;
 use super::registries::Registries;
 use super::reports::Reports;
 use super::runner::Runner;
 use super::settle::Settler;
-use super::status::{self, Report};
+use super::status::{self, Report, TAGS};
 use crate::cluster::{Cluster, ClusterProblem, Kind};
 use crate::facts::Place;
 use crate::isolation::MANAGED_BY;
@@ -42,45 +43,17 @@ pub(super) struct Actor {
     pub(super) platforms: BTreeSet<String>,
 }
 
-/// What came of a step.
-#[derive(Debug)]
-pub(super) enum Outcome {
-    /// These are stored now.
-    Stored(Vec<ImageScanObject>),
-    /// An index was looked up for the platforms that there are, and these are stored now.
-    LookedUp(Digest, Vec<ImageScanObject>),
-    /// Its verdicts are stored now, and they come of this.
-    Judged(Box<ImageScanObject>, Heard),
-    /// The verdicts on this image are what they were: others say what they said.
-    NothingNew(Digest, Heard),
-    /// A pod was let go, or told why not.
-    Settled,
-    /// The report of this image is not at hand; it is to be scanned again.
-    WithoutReport(Digest),
-    /// What is known of this image is deleted.
-    Discarded(Digest),
-    /// The archive has reports of these.
-    Reported(BTreeSet<Digest>),
-    /// It has none of this one any more.
-    Forgotten(Digest),
-    /// A name could not be looked up: why, for the log, and in words for those who ask for the image.
-    NotLookedUp(String, String),
-    /// It failed, and what is stored now says so.
-    Failed(String, Option<Box<ImageScanObject>>),
-}
-
 impl Actor {
     /// Carries out one step.
     pub(super) async fn act(&self, step: Step) -> Outcome {
         let done = match step {
-            Step::LookUp { name, secrets } => self.look_up(&name, &secrets).await,
+            Step::LookUp { name, secrets, asked } => self.look_up(&name, &secrets, &asked).await,
             Step::Scan { scan, secrets, indexes } => self.scan(*scan, &secrets, indexes).await,
             Step::Judge { scan, secrets, indexes, heard } => self.judge(*scan, &secrets, indexes, heard).await,
-            Step::Settle { pod, uid, .. } => self.settler.settle(&pod, &uid).await,
-            Step::Tell { asker, name, reason } => {
-                self.settler.tell_of_lookup(&asker, &name, &reason).await;
-                Ok(Outcome::Settled)
+            Step::Settle { pod, uid, answers } => {
+                self.settler.settle(&pod, &uid).await.map(|()| Outcome::Settled(uid, answers))
             }
+            Step::Tell { asker, name, reason } => Ok(self.tell(asker, name, reason).await),
             Step::Note(scan, since) => {
                 let status = ImageScanStatus { unused_since: since, ..scan.status.clone() };
                 self.write(&scan, &status, &Report::AsItIs).await.map(|stored| Outcome::Stored(vec![stored]))
@@ -88,15 +61,27 @@ impl Actor {
             Step::Discard(scan) => self.discard(&scan).await,
             Step::Look => Ok(self.reported().await),
             Step::Forget(digest) => Ok(self.forget(digest).await),
-            Step::Remember(scan, new) => {
-                let remembering = status::remembering(scan.status.clone(), new);
-                self.write(&scan, &remembering, &Report::AsItIs).await.map(|stored| Outcome::Stored(vec![stored]))
+            Step::Remember(scan, ran_by) => {
+                let status = ImageScanStatus { ran_by, ..scan.status.clone() };
+                self.write(&scan, &status, &Report::AsItIs).await.map(|stored| Outcome::Stored(vec![stored]))
             }
         };
         done.unwrap_or_else(|problem| Outcome::Failed(whole(&problem), None))
     }
 
-    async fn look_up(&self, name: &str, secrets: &BTreeSet<Place>) -> Result<Outcome, ClusterProblem> {
+    async fn tell(&self, asker: Asker, name: String, reason: String) -> Outcome {
+        match self.settler.tell_of_lookup(&asker, &name, &reason).await {
+            Ok(()) => Outcome::Told { uid: asker.uid, name, reason },
+            Err(problem) => Outcome::Failed(problem, None),
+        }
+    }
+
+    async fn look_up(
+        &self,
+        name: &str,
+        secrets: &BTreeSet<Place>,
+        asked: &BTreeSet<String>,
+    ) -> Result<Outcome, ClusterProblem> {
         let Ok(image) = ImageRef::parse(name) else {
             return Ok(not_looked_up(format!("`{name}` is no image")));
         };
@@ -106,11 +91,12 @@ impl Actor {
             Err(problem) => return Ok(Outcome::NotLookedUp(whole(&problem), problem.told())),
         };
         let repository = format!("{}/{}", image.host, image.path());
+        let tagged = |tag| Tagged { tag, asked };
         let tag = image.digest.is_none().then(|| Tag { name: name.to_owned(), until: self.believed_until() });
-        match resolved {
+        let mut stored = Vec::new();
+        let (digest, found) = match resolved {
             Resolved::Manifest { digest, platform } => {
-                let platform = platform.unwrap_or_else(|| UNKNOWN.to_owned());
-                Ok(Outcome::Stored(vec![self.found(&repository, digest, Found::Manifest(platform), tag).await?]))
+                (digest, Found::Manifest(platform.unwrap_or_else(|| UNKNOWN.to_owned())))
             }
             Resolved::Index { digest, manifests } => {
                 let (fitting, others): (Vec<PlatformManifest>, Vec<PlatformManifest>) =
@@ -118,16 +104,21 @@ impl Actor {
                 if fitting.is_empty() {
                     return Ok(not_looked_up(no_platform(&others, &self.platforms)));
                 }
-                let mut stored = Vec::new();
                 for one in &fitting {
                     let found = Found::Manifest(one.platform.clone());
-                    stored.push(self.found(&repository, one.digest, found, None).await?);
+                    stored.push(self.found(&repository, one.digest, found, tagged(None)).await?);
                 }
-                // Last: what an index leads to is there by then.
-                stored.push(self.found(&repository, digest, Found::Index(fitting), tag).await?);
-                Ok(Outcome::LookedUp(digest, stored))
+                (digest, Found::Index(fitting))
             }
+        };
+        let is_index = matches!(found, Found::Index(_));
+        // Last: what an index leads to is there by then.
+        let last = self.found(&repository, digest, found, tagged(tag.clone())).await?;
+        if tag.is_some_and(|tag| last.status.tags.iter().all(|known| known.name != tag.name)) {
+            return Ok(not_looked_up(no_room(digest)));
         }
+        stored.push(last);
+        Ok(if is_index { Outcome::LookedUp(digest, stored) } else { Outcome::Stored(stored) })
     }
 
     fn believed_until(&self) -> Timestamp {
@@ -140,7 +131,7 @@ impl Actor {
         repository: &str,
         digest: Digest,
         found: Found,
-        tag: Option<Tag>,
+        Tagged { tag, asked }: Tagged<'_>,
     ) -> Result<ImageScanObject, ClusterProblem> {
         let place = place(digest);
         let object = json!({
@@ -153,7 +144,7 @@ impl Actor {
             _ => {}
         }
         let scan = self.read(digest).await?;
-        let mut status = status::tagged(scan.status.clone(), tag, Timestamp::now());
+        let mut status = status::tagged(scan.status.clone(), tag, asked, Timestamp::now());
         match found {
             Found::Manifest(platform) => status.platform = Some(platform),
             Found::Index(manifests) => status.manifests = manifests,
@@ -231,6 +222,12 @@ enum Found {
     Index(Vec<PlatformManifest>),
 }
 
+/// The tag by which it was found, if by any, and those that somebody asks for.
+struct Tagged<'a> {
+    tag: Option<Tag>,
+    asked: &'a BTreeSet<String>,
+}
+
 pub(super) fn place(digest: Digest) -> Place {
     Place { namespace: String::new(), name: ImageScanObject::name(digest) }
 }
@@ -261,6 +258,10 @@ fn no_platform(given: &[PlatformManifest], nodes: &BTreeSet<String>) -> String {
         given.join(", "),
         nodes.join(", ")
     )
+}
+
+fn no_room(digest: Digest) -> String {
+    format!("{digest} is asked for by {TAGS} other tags, and no more are kept; ask for it by its digest")
 }
 
 /// The platform of an image that says nothing of it.

@@ -7,13 +7,16 @@ use serde_json::Value;
 use tokio::time::Instant;
 use tracing::info;
 
-use super::act::{Actor, Outcome, UNKNOWN, place};
+use super::ScanProblem;
+use super::act::{Actor, UNKNOWN, place};
 use super::approvals::NoHash;
+use super::ends::Outcome;
 use super::errand::{Errand, Evidence};
 use super::judge::{self, Found};
 use super::kept::Kept;
 use super::others::{Heard, InIndex, Others};
 use super::status::{self, Report};
+use super::turns::Prospect;
 use crate::cluster::{ClusterProblem, Kind};
 use crate::facts::Place;
 use crate::model::{Digest, ImageRef, ImageScanObject};
@@ -28,7 +31,7 @@ impl Actor {
         secrets: &BTreeSet<Place>,
         indexes: Vec<Digest>,
     ) -> Result<Outcome, ClusterProblem> {
-        let (digest, image) = (scan.digest, scan.image.clone());
+        let (digest, image, begun) = (scan.digest, scan.image.clone(), Timestamp::now());
         let Ok(image) = ImageRef::parse(&image) else {
             return Ok(Outcome::Failed(format!("`{image}` is no image"), None));
         };
@@ -36,7 +39,7 @@ impl Actor {
         let platform = scan.status.platform.clone().filter(|platform| platform != UNKNOWN);
         let subject = Subject { digest: digest.to_string(), platform: platform.clone() };
         let brought = match self.others(&scan, &image, &indexes, credential.as_ref()).await {
-            Err(problem) => Err(problem),
+            Err(problem) => Err(Unscanned::from(problem)),
             Ok(others) => {
                 let found = Found { subject: &subject, image: &image, evidence: None, others: &others };
                 if judge::is_spared(&found, &self.policies, Timestamp::now()) {
@@ -62,27 +65,31 @@ impl Actor {
                 let evidence = evidence.as_ref();
                 let found = Found { subject: &subject, image: &image, evidence, others: &others };
                 let judged = judge::judged(&found, &self.policies, now);
-                let status = status::scanned(scan.status.clone(), evidence, &judged, now);
+                let status = status::scanned(scan.status.clone(), evidence, &judged, begun, now);
                 let report = Report::Now(self.reports.keep(digest, evidence).await);
                 let stored = self.write(&scan, &status, &report).await?;
                 let heard = Heard { others: others.digest(), indexes, awaits: judged.awaits };
                 Ok(Outcome::Judged(Box::new(stored), heard))
             }
-            Err(problem) => {
+            Err(Unscanned { problem, prospect }) => {
                 let verdicts = judge::no_report(&problem, &self.policies);
                 let status = status::failed(scan.status.clone(), &problem, verdicts, now);
                 let stored = self.write(&scan, &status, &Report::AsItIs).await?;
-                Ok(Outcome::Failed(problem, Some(Box::new(stored))))
+                let stored = Box::new(stored);
+                Ok(match prospect {
+                    Prospect::MayPass => Outcome::Failed(problem, Some(stored)),
+                    Prospect::Lasts => Outcome::FailedForLong(problem, stored),
+                })
             }
         }
     }
 
     /// Has a worker scan the image.
-    async fn fetch(&self, errand: &Errand) -> Result<Evidence, String> {
+    async fn fetch(&self, errand: &Errand) -> Result<Evidence, Unscanned> {
         info!(?errand, "an image is scanned");
         let begun = Instant::now();
-        let brought = self.runner.run(errand).await.map_err(|problem| whole(&problem));
-        let brought = brought.and_then(|evidence| of_that_image(evidence, errand.digest));
+        let brought = self.runner.run(errand).await.map_err(Unscanned::from);
+        let brought = brought.and_then(|evidence| of_that_image(evidence, errand.digest).map_err(Unscanned::from));
         self.metrics.scanned(begun.elapsed(), brought.is_ok());
         brought
     }
@@ -180,6 +187,25 @@ impl Actor {
         let stored = self.write(&scan, &status, &Report::AsItIs).await?;
         let heard = Heard { others: others.digest(), indexes, awaits: judged.awaits };
         Ok(Outcome::Judged(Box::new(stored), heard))
+    }
+}
+
+/// Why there is no report, and what that lets expect of the next attempt.
+struct Unscanned {
+    problem: String,
+    prospect: Prospect,
+}
+
+impl From<String> for Unscanned {
+    fn from(problem: String) -> Self {
+        Unscanned { problem, prospect: Prospect::MayPass }
+    }
+}
+
+impl From<ScanProblem> for Unscanned {
+    fn from(problem: ScanProblem) -> Self {
+        let prospect = if problem.may_pass() { Prospect::MayPass } else { Prospect::Lasts };
+        Unscanned { problem: whole(&problem), prospect }
     }
 }
 

@@ -1,6 +1,7 @@
 //! What is to be done next, decided from what is known: images looked up, scanned, judged anew.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -9,6 +10,8 @@ use super::judge::{asks, asks_for_signatures, profiles};
 use super::known::{Known, Tags};
 use super::lookups::{Asker, Failing, untold};
 use super::others::Awaited;
+use super::status::remembering;
+use super::turns::{Begun, Doing, Rest, turns};
 use super::unused::{is_own, unused, used};
 use super::uses::Held;
 use super::wanted::{Wanted, wanted};
@@ -25,6 +28,8 @@ pub(super) enum Step {
         name: String,
         /// The pull secrets by which it can be had.
         secrets: BTreeSet<Place>,
+        /// All names that somebody asks for.
+        asked: Arc<BTreeSet<String>>,
     },
     /// Have an image scanned, and write down what comes of it.
     Scan {
@@ -64,8 +69,8 @@ pub(super) enum Step {
         /// Why, and what to do.
         reason: String,
     },
-    /// Remember whose pods have run it.
-    Remember(Box<ImageScanObject>, BTreeSet<String>),
+    /// Remember whose pods have run it: these.
+    Remember(Box<ImageScanObject>, Vec<String>),
     /// Note since when nobody uses it, or that somebody does.
     Note(Box<ImageScanObject>, Option<Timestamp>),
     /// Delete what nobody has used for long.
@@ -96,8 +101,8 @@ pub(super) enum Task {
 pub(super) struct Memory {
     /// What is under way.
     pub(super) busy: BTreeMap<Task, Doing>,
-    /// What rests after failures, until then, and how many there were in a row.
-    pub(super) rests: BTreeMap<Task, (Timestamp, u32)>,
+    /// What rests after failures.
+    pub(super) rests: BTreeMap<Begun, Rest>,
     /// The platforms of the cluster's nodes.
     pub(super) platforms: BTreeSet<String>,
     /// For which platforms an index was looked up.
@@ -130,15 +135,6 @@ pub(super) enum Seen {
     Whole,
 }
 
-/// What is being done.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Doing {
-    /// A scan, of which there may be only so many at a time.
-    Scan,
-    /// Something else.
-    Other,
-}
-
 impl Step {
     /// What it is about.
     pub(super) fn task(&self) -> Task {
@@ -152,42 +148,19 @@ impl Step {
             Step::Tell { asker, name, .. } => Task::Telling(asker.uid.clone(), name.clone()),
         }
     }
-
-    /// What it counts as.
-    pub(super) fn doing(&self) -> Doing {
-        if matches!(self, Step::Scan { .. }) { Doing::Scan } else { Doing::Other }
-    }
 }
 
-/// All that is to be done at `now`, the most urgent first.
+/// All that is to be begun at `now`, the most urgent first.
 pub(super) fn plan(known: &Known, scans: &Scans, memory: &Memory, policies: &PolicySet, now: Timestamp) -> Vec<Step> {
     let Some(settings) = &policies.scanner else { return Vec::new() };
-    let view = View::of(known, memory, (settings, policies), now);
-    let names = view.wanted.names.iter();
-    let mut steps: Vec<Step> = names.filter_map(|(name, secrets)| view.look_up(name, secrets)).collect();
-    steps.extend(known.held().iter().filter_map(|(place, held)| settle(place, held, scans, memory, now)));
+    let view = View::of(known, memory, settings, policies, now);
+    let held = known.held().iter().filter_map(|(place, held)| settle(place, held, scans, memory, now));
+    let names = view.wanted.names.iter().filter_map(|(name, secrets)| view.look_up(name, secrets));
+    let images = known.scans().values().filter_map(|scan| view.step(scan));
+    let mut steps: Vec<Step> = held.chain(names).chain(images).collect();
     steps.extend(untold(known, &memory.failing, policies));
-    let (mut due, mut idle) = (Vec::new(), Vec::new());
-    for scan in known.scans().values() {
-        match view.step(scan) {
-            Some(step @ Step::Scan { .. }) => due.push((scan.status.scanned_at, step)),
-            Some(step @ Step::Discard(_)) => idle.push(step),
-            other => steps.extend(other),
-        }
-    }
-    // First what nobody has looked at yet.
-    due.sort_by_key(|(taken, _)| *taken);
-    // Nobody waits for what is tidied up.
-    idle.extend(tidying(known, memory));
-    let under_way = memory.busy.values().filter(|doing| **doing == Doing::Scan).count();
-    let free = usize::from(settings.concurrency).saturating_sub(under_way);
-    let is_free = |step: &Step| {
-        !memory.busy.contains_key(&step.task()) && memory.rests.get(&step.task()).is_none_or(|(until, _)| *until <= now)
-    };
-    steps.retain(is_free);
-    steps.extend(due.into_iter().map(|(_, step)| step).filter(is_free).take(free));
-    steps.extend(idle.into_iter().filter(is_free).take(ROUND));
-    steps
+    steps.extend(tidying(known, memory));
+    turns(steps, memory, settings, now)
 }
 
 /// Reports in the archive go when nothing else is known of their images any more.
@@ -197,14 +170,14 @@ fn tidying(known: &Known, memory: &Memory) -> impl Iterator<Item = Step> {
     look.into_iter().chain(gone.copied().map(Step::Forget))
 }
 
-/// A pod that waits is looked at when all its images may run, and when the answers on them are others than were told.
+/// A pod that waits is looked at when there are answers on its images, and others than those by which it was settled last.
 fn settle(place: &Place, held: &Held, scans: &Scans, memory: &Memory, now: Timestamp) -> Option<Step> {
     let answer = |image: &String| scans.of_image(image, held.policy, now).0;
     let answers: Vec<ScanOutcome> = held.images.iter().map(answer).collect();
     let may_go = answers.iter().all(|answer| matches!(answer, ScanOutcome::Pass | ScanOutcome::Excepted));
-    let is_new =
-        answers.iter().any(|answer| *answer != ScanOutcome::NoResult) && memory.told.get(&held.uid) != Some(&answers);
-    (may_go || is_new).then(|| Step::Settle { pod: place.clone(), uid: held.uid.clone(), answers })
+    let is_known = may_go || answers.iter().any(|answer| *answer != ScanOutcome::NoResult);
+    let is_new = memory.told.get(&held.uid) != Some(&answers);
+    (is_known && is_new).then(|| Step::Settle { pod: place.clone(), uid: held.uid.clone(), answers })
 }
 
 struct View<'a> {
@@ -231,18 +204,21 @@ impl<'a> View<'a> {
     fn of(
         known: &'a Known,
         memory: &'a Memory,
-        (settings, policies): (&'a Scanner, &'a PolicySet),
+        settings: &'a Scanner,
+        policies: &'a PolicySet,
         now: Timestamp,
     ) -> Self {
         let tags = known.tags(now);
         let (wanted, profiles) = (wanted(known, policies, &tags), profiles(policies));
         let report = |scan: &ImageScanObject| Some((scan.status.database_built?, scan.status.scanned_at?));
+        // What a worker says of its database's age is believed no further than it can be true.
+        let may_be = |(built, taken): &(Timestamp, Timestamp)| *built <= now && *taken <= now;
         View {
             used: used(known, &wanted.asked, now),
             hashes: profiles.keys().copied().collect(),
             asking: profiles.iter().filter(|(_, profile)| asks(profile)).map(|(hash, _)| *hash).collect(),
             in_indexes: asks_for_signatures(policies).then(|| indexes(known, &wanted)),
-            newest: known.scans().values().filter_map(report).max(),
+            newest: known.scans().values().filter_map(report).filter(may_be).max(),
             tags,
             known,
             memory,
@@ -262,13 +238,14 @@ impl<'a> View<'a> {
         let secrets = || self.wanted.images.get(&scan.digest).cloned().unwrap_or_default();
         if scan.status.manifests.is_empty() && !self.may_be_in_another(scan) {
             let (stored, indexes) = (|| Box::new(scan.clone()), || self.indexes(scan));
-            if self.is_due(scan) {
+            if self.is_due(scan) && !self.memory.rests((Task::Image(scan.digest), Doing::Scan), self.now) {
                 return Some(Step::Scan { scan: stored(), secrets: secrets(), indexes: indexes() });
             }
-            if self.is_to_judge(scan) {
+            let has_report = scan.status.scanned_at.is_some() && !self.memory.without_report.contains(&scan.digest);
+            if has_report && self.is_to_judge(scan) {
                 return Some(Step::Judge { scan: stored(), secrets: secrets(), indexes: indexes(), heard: None });
             }
-            if self.is_to_look(scan) {
+            if has_report && self.is_to_look(scan) {
                 let heard = self.memory.awaited.get(&scan.digest).map(|awaited| awaited.heard.others);
                 return Some(Step::Judge { scan: stored(), secrets: secrets(), indexes: indexes(), heard });
             }
@@ -282,7 +259,8 @@ impl<'a> View<'a> {
             Some(digest) => self.known.scans().get(&digest).is_some_and(|scan| self.is_looked_up(scan)),
             None => self.tag_is_known(name),
         };
-        (!is_known).then(|| Step::LookUp { name: name.to_owned(), secrets: secrets.clone() })
+        let asked = || self.wanted.asked.clone();
+        (!is_known).then(|| Step::LookUp { name: name.to_owned(), secrets: secrets.clone(), asked: asked() })
     }
 
     fn is_looked_up(&self, scan: &ImageScanObject) -> bool {
@@ -305,21 +283,22 @@ impl<'a> View<'a> {
         let status = &scan.status;
         let is_idle = is_own(scan) && !self.used.contains(&scan.digest);
         let Some(taken) = status.scanned_at else { return !is_idle && self.is_looked_up(scan) };
-        let hours = SignedDuration::from_hours(self.settings.rescan_hours.into());
+        let age = self.now.duration_since(taken);
         let is_newer = |(built, when): (Timestamp, Timestamp)| status.database_built < Some(built) && taken < when;
-        let is_former = self.memory.renewed.is_some_and(|renewed| taken < renewed);
-        let is_old = self.now.duration_since(taken) >= hours || is_former || self.newest.is_some_and(is_newer);
         let is_stale = status.verdicts.iter().any(|one| one.verdict.outcome == ScanOutcome::Stale);
+        // A scan with the same old database ends as stale as before, and a worker may say of any that it is the newest.
+        let has_changed = age >= PAUSE && (is_stale || self.newest.is_some_and(is_newer));
+        let is_former = self.memory.renewed.is_some_and(|renewed| taken < renewed);
+        let hours = SignedDuration::from_hours(self.settings.rescan_hours.into());
+        // By a clock that was ahead of this one, it would be new for ever.
+        let is_old = age >= hours || age.is_negative();
         let lacks_report = self.memory.without_report.contains(&scan.digest);
         let is_wanted = self.wanted.images.contains_key(&scan.digest);
-        !is_idle && lacks_report || is_wanted && (is_old || is_stale)
+        !is_idle && lacks_report || is_wanted && (is_old || is_former || has_changed)
     }
 
     /// Whether a verdict is missing or has come to its end.
     fn is_to_judge(&self, scan: &ImageScanObject) -> bool {
-        if scan.status.scanned_at.is_none() || self.memory.without_report.contains(&scan.digest) {
-            return false;
-        }
         let verdicts = &scan.status.verdicts;
         let is_missing = |hash: &PolicyHash| verdicts.iter().all(|one| one.policy != *hash);
         let has_ended = verdicts.iter().any(|one| one.verdict.until.is_some_and(|until| until <= self.now));
@@ -357,8 +336,8 @@ impl<'a> View<'a> {
         if parts.any(|part| part.status.failed_since.is_some()) || !self.admits(scan) {
             return None;
         }
-        let new: BTreeSet<String> = run.iter().filter(|uid| !scan.status.ran_by.contains(uid)).cloned().collect();
-        (!new.is_empty()).then(|| Step::Remember(Box::new(scan.clone()), new))
+        let remembered = remembering(&scan.status.ran_by, run);
+        (remembered != scan.status.ran_by).then(|| Step::Remember(Box::new(scan.clone()), remembered))
     }
 
     /// Whether it is known to pass under any limits: of what is not known nobody knows since when it fails.
@@ -370,8 +349,8 @@ impl<'a> View<'a> {
     }
 }
 
-/// How much is tidied up at once: nothing else waits for long.
-const ROUND: usize = 4;
+/// As long as this after a scan, nothing that a worker has said has the image scanned again.
+const PAUSE: SignedDuration = SignedDuration::from_hours(1);
 
 /// The digest of a name that ends with one.
 pub(super) fn digest_of(name: &str) -> Option<Digest> {

@@ -7,28 +7,28 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use futures::FutureExt;
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use serde_json::Value;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval};
 use tracing::{debug, warn};
 
-use super::act::{Actor, Outcome};
+use super::act::Actor;
 use super::approvals::{Approvals, HubSource};
+use super::ends::{Outcome, take_in};
 use super::known::Known;
 use super::lookups;
-use super::others::{Awaited, Heard};
-use super::plan::{Memory, Seen, Step, Task, plan};
+use super::plan::{Memory, Seen, Step, plan};
 use super::registries::Registries;
 use super::reports::Reports;
 use super::runner::Runner;
 use super::settle::Settler;
+use super::turns::Begun;
 use super::watches::Watches;
 use crate::archive::Archive;
 use crate::cluster::{Cluster, ClusterProblem, Kind, Leadership, Recorder};
 use crate::facts::ScanMemory;
-use crate::model::{Backoff, Digest};
 use crate::policy::PolicySet;
 use crate::remote::Ways;
 use crate::telemetry::{Metrics, whole};
@@ -75,7 +75,7 @@ struct Session {
     memory: Memory,
     /// As the runner told it last.
     renewed: Option<Timestamp>,
-    steps: JoinSet<(Task, Outcome)>,
+    steps: JoinSet<(Begun, Outcome)>,
 }
 
 impl Scanning {
@@ -137,7 +137,7 @@ impl Session {
                     }
                 }
                 Some(done) = self.steps.join_next() => match done {
-                    Ok((task, outcome)) => self.finish(task, outcome),
+                    Ok((begun, outcome)) => self.finish(begun, outcome),
                     Err(problem) => warn!(%problem, "a step of the scanner broke off"),
                 },
                 _ = nodes.tick() => is_time = true,
@@ -186,6 +186,7 @@ impl Session {
             platforms: self.memory.platforms.clone(),
         };
         let now = Timestamp::now();
+        self.memory.forget_rests(now);
         let renewed = self.settings.runner.renewed();
         if renewed != self.renewed {
             self.renewed = renewed;
@@ -194,111 +195,20 @@ impl Session {
         }
         let steps = plan(&self.known, &self.settings.scans.read(), &self.memory, &self.policies, now);
         for step in steps {
-            // Others are begun when these have ended.
-            if self.memory.busy.len() >= STEPS {
-                break;
-            }
             debug!(?step, "scanner acts");
-            if let Step::Settle { uid, answers, .. } = &step {
-                self.memory.told.insert(uid.clone(), answers.clone());
-            }
-            if let Step::Tell { asker, name, .. } = &step
-                && let Some(failing) = self.memory.failing.get_mut(name)
-            {
-                failing.told.insert(asker.uid.clone());
-            }
-            let (task, actor) = (step.task(), actor.clone());
-            self.memory.busy.insert(task.clone(), step.doing());
-            self.steps.spawn(async move { (task, to_its_end(actor, step).await) });
+            let (begun, actor) = ((step.task(), step.doing()), actor.clone());
+            self.memory.busy.insert(begun.0.clone(), begun.1);
+            self.steps.spawn(async move { (begun, to_its_end(actor, step).await) });
         }
     }
 
-    /// What follows from an end, whatever it brought.
-    fn end(&mut self, task: &Task, outcome: &Outcome) {
-        self.memory.busy.remove(task);
-        if let (Task::Name(name), Outcome::Stored(_) | Outcome::LookedUp(..)) = (task, outcome) {
-            self.memory.failing.remove(name);
+    fn finish(&mut self, begun: Begun, outcome: Outcome) {
+        if let Some((problem, _)) = outcome.problem() {
+            let (task, doing) = &begun;
+            let failures = self.memory.rests.get(&begun).map_or(0, |rest| rest.failures).saturating_add(1);
+            warn!(?task, ?doing, problem, failures, "what is known of an image's scan stays as it is");
         }
-        if let Task::Image(digest) = task
-            && self.memory.archive != Seen::Nowhere
-        {
-            // Perhaps, and perhaps only in part: what ends without being written leaves its report behind.
-            self.memory.reported.insert(*digest);
-        }
-        if !matches!(outcome, Outcome::WithoutReport(_) | Outcome::NotLookedUp(..) | Outcome::Failed(..)) {
-            self.memory.rests.remove(task);
-        }
-    }
-
-    fn finish(&mut self, task: Task, outcome: Outcome) {
-        self.end(&task, &outcome);
-        let stored = match outcome {
-            Outcome::Stored(stored) => {
-                if let Task::Image(digest) = &task {
-                    self.memory.without_report.remove(digest);
-                }
-                stored
-            }
-            Outcome::Judged(scan, heard) => {
-                self.memory.without_report.remove(&scan.digest);
-                self.hear(scan.digest, heard);
-                vec![*scan]
-            }
-            Outcome::NothingNew(digest, heard) => {
-                self.hear(digest, heard);
-                Vec::new()
-            }
-            Outcome::LookedUp(index, stored) => {
-                self.memory.looked_up_for.insert(index, self.memory.platforms.clone());
-                stored
-            }
-            Outcome::Settled => Vec::new(),
-            Outcome::WithoutReport(digest) => {
-                self.memory.without_report.insert(digest);
-                Vec::new()
-            }
-            Outcome::Discarded(digest) => {
-                self.known.discard(digest);
-                Vec::new()
-            }
-            Outcome::Reported(digests) => {
-                self.memory.archive = Seen::Whole;
-                self.memory.reported.extend(digests);
-                Vec::new()
-            }
-            Outcome::Forgotten(digest) => {
-                self.memory.reported.remove(&digest);
-                Vec::new()
-            }
-            Outcome::NotLookedUp(problem, reason) => {
-                if let Task::Name(name) = &task {
-                    lookups::failed(&mut self.memory.failing, name, reason);
-                }
-                self.rest(task, &problem);
-                Vec::new()
-            }
-            Outcome::Failed(problem, stored) => {
-                self.rest(task, &problem);
-                stored.map(|scan| *scan).into_iter().collect()
-            }
-        };
-        stored.into_iter().for_each(|scan| self.known.store(scan));
-    }
-
-    /// Remembers what others have said of an image, and when they are asked again.
-    fn hear(&mut self, digest: Digest, heard: Heard) {
-        let awaited = Awaited::after(self.memory.awaited.get(&digest), heard, Timestamp::now());
-        self.memory.awaited.insert(digest, awaited);
-    }
-
-    /// Has what failed rest for a while, the longer the more often it has.
-    fn rest(&mut self, task: Task, problem: &str) {
-        let failures = self.memory.rests.get(&task).map_or(0, |(_, failures)| *failures) + 1;
-        // The webhook may hear of a verdict a moment later.
-        let backoff = if matches!(task, Task::Pod(_)) { SOON } else { BACKOFF };
-        let pause = SignedDuration::try_from(backoff.after(failures)).unwrap_or(SignedDuration::ZERO);
-        warn!(?task, problem, failures, "what is known of an image's scan stays as it is");
-        self.memory.rests.insert(task, (Timestamp::now() + pause, failures));
+        take_in(&mut self.memory, &mut self.known, begun, outcome, Timestamp::now());
     }
 }
 
@@ -323,14 +233,9 @@ async fn platforms(cluster: &Cluster) -> Result<BTreeSet<String>, ClusterProblem
     Ok(found)
 }
 
-/// Registries that are down are not asked all the time; whoever waits for an image is not kept for long either.
-const BACKOFF: Backoff = Backoff::new(Duration::from_secs(2), Duration::from_secs(5 * 60));
 /// Ends of verdicts and of rests are seen within this time.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 /// A pod that waits is to start within a second of its verdict.
 const LOOK_SOON: Duration = Duration::from_millis(200);
-const SOON: Backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(5));
 /// New platforms come seldom.
 const NODES: Duration = Duration::from_secs(60);
-/// Steps side by side; of scans the settings say how many.
-const STEPS: usize = 16;

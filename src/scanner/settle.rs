@@ -8,7 +8,6 @@ use json_patch::{Patch, PatchOperation, TestOperation};
 use serde_json::json;
 use tracing::{info, warn};
 
-use super::act::Outcome;
 use super::lookups::{self, Asker};
 use crate::cluster::{Cluster, ClusterProblem, Event, Kind, Often, Recorder};
 use crate::facts::{Place, ScanMemory};
@@ -16,6 +15,7 @@ use crate::model::labels::SCAN_GATE;
 use crate::model::{Edit, FieldPath, Finding, Json, PodView, Reference, parse};
 use crate::policy::PolicySet;
 use crate::rules::{ScanKnowledge, mend, scan_findings};
+use crate::telemetry::whole;
 
 /// Looks at pods that wait.
 #[derive(Clone)]
@@ -28,13 +28,13 @@ pub(super) struct Settler {
 
 impl Settler {
     /// Judges a pod from what the API server has now, as admission does.
-    pub(super) async fn settle(&self, place: &Place, uid: &str) -> Result<Outcome, ClusterProblem> {
-        let Some(text) = self.cluster.read(Kind::Pod, place).await? else { return Ok(Outcome::Settled) };
+    pub(super) async fn settle(&self, place: &Place, uid: &str) -> Result<(), ClusterProblem> {
+        let Some(text) = self.cluster.read(Kind::Pod, place).await? else { return Ok(()) };
         let Ok(pod) = parse(text.as_bytes()) else { return Err(ClusterProblem::Shape(place.name.clone())) };
         let view = PodView::new(&pod, FieldPath::default());
         let profile = self.policies.profile_of(&view);
         let (Some(profile), true) = (profile, pod.text_at(&["metadata", "uid"]) == Some(uid)) else {
-            return Ok(Outcome::Settled);
+            return Ok(());
         };
         let findings = {
             let scans = self.scans.read();
@@ -43,13 +43,16 @@ impl Settler {
         let stays: Vec<&Finding> = findings.iter().filter(|finding| !finding.has_remedy()).collect();
         if !stays.is_empty() {
             self.tell(place, uid, &stays).await?;
-            return Ok(Outcome::Settled);
+            return Ok(());
         }
         let edits = findings.iter().flat_map(|finding| finding.remedy.iter().cloned());
-        let Some(patch) = letting_go(&pod, edits.collect()) else { return Ok(Outcome::Settled) };
+        // Somebody else was faster.
+        let Some(gate) = gate(&pod) else { return Ok(()) };
+        let shape = || ClusterProblem::Shape(place.name.clone());
+        let patch = letting_go(&pod, gate, edits.collect()).ok_or_else(shape)?;
         self.cluster.change(Kind::Pod, place, patch).await?;
         info!(namespace = place.namespace, pod = place.name, "verdicts let the pod go");
-        Ok(Outcome::Settled)
+        Ok(())
     }
 
     /// By a condition of the pod, and by an Event.
@@ -73,8 +76,15 @@ impl Settler {
     }
 
     /// By an Event, at the object that asks for the image.
-    pub(super) async fn tell_of_lookup(&self, asker: &Asker, name: &str, reason: &str) {
-        self.record(&lookups::event(asker, name, reason)).await;
+    ///
+    /// # Errors
+    /// It was not told.
+    pub(super) async fn tell_of_lookup(&self, asker: &Asker, name: &str, reason: &str) -> Result<(), String> {
+        let event = lookups::event(asker, name, reason);
+        if !self.recorder.admits(&event, Often::Seldom) {
+            return Err("as many Events as may be were told within the last minute".to_owned());
+        }
+        self.recorder.write(&event).await.map_err(|problem| whole(&problem))
     }
 
     async fn record(&self, event: &Event) {
@@ -86,12 +96,16 @@ impl Settler {
     }
 }
 
-/// The patch that pins the images and opens the gate of exactly the version that was judged.
-fn letting_go(pod: &Json<'_>, mut edits: Vec<Edit>) -> Option<Patch> {
-    let version = pod.text_at(&["metadata", "resourceVersion"])?;
+/// Which of a pod's gates is the one that stays closed for verdicts.
+fn gate(pod: &Json<'_>) -> Option<usize> {
     let gates = pod.at(&["spec", "schedulingGates"])?.items();
-    let index = gates.iter().position(|gate| gate.text_at(&["name"]) == Some(SCAN_GATE))?;
-    edits.push(Edit::Remove(FieldPath::of(&["spec", "schedulingGates"]).index(index)));
+    gates.iter().position(|gate| gate.text_at(&["name"]) == Some(SCAN_GATE))
+}
+
+/// The patch that pins the images and opens the gate of exactly the version that was judged.
+fn letting_go(pod: &Json<'_>, gate: usize, mut edits: Vec<Edit>) -> Option<Patch> {
+    let version = pod.text_at(&["metadata", "resourceVersion"])?;
+    edits.push(Edit::Remove(FieldPath::of(&["spec", "schedulingGates"]).index(gate)));
     let Patch(changes) = mend(pod, &edits).ok()?;
     let path = PointerBuf::from_tokens(["metadata", "resourceVersion"]);
     let test = PatchOperation::Test(TestOperation { path, value: json!(version) });
@@ -113,7 +127,8 @@ mod tests {
         );
         let pod = parse(text.as_bytes()).unwrap();
         let path = FieldPath::of(&["spec", "containers"]).index(0).key("image");
-        let patch = letting_go(&pod, vec![Edit::Set(path, json!("r/a:1@d"))]).unwrap();
+        assert_eq!(gate(&pod), Some(1));
+        let patch = letting_go(&pod, 1, vec![Edit::Set(path, json!("r/a:1@d"))]).unwrap();
         assert_eq!(
             serde_json::to_value(patch).unwrap(),
             json!([
@@ -123,6 +138,6 @@ mod tests {
             ])
         );
         let open = parse(br#"{"metadata":{"resourceVersion":"7"},"spec":{}}"#).unwrap();
-        assert_eq!(letting_go(&open, Vec::new()), None);
+        assert_eq!(gate(&open), None);
     }
 }

@@ -1,5 +1,7 @@
 //! The status of an `ImageScan` as it is written: what of it is known now, and what is no longer.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 use serde_json::Value;
 
@@ -11,14 +13,16 @@ use crate::model::{Condition, ImageScanStatus, PolicyVerdict, Tag};
 /// The condition that says whether there is a report.
 const SCANNED: &str = "Scanned";
 
-/// The status after a scan.
+/// The status after a scan that was begun at `begun`, by this process's clock: what a worker says of the time is weighed in
+/// the verdicts, and steers nobody's scans.
 pub(super) fn scanned(
     mut status: ImageScanStatus,
     evidence: Option<&Evidence>,
     judged: &Judged,
+    begun: Timestamp,
     now: Timestamp,
 ) -> ImageScanStatus {
-    status.scanned_at = evidence.and_then(|evidence| evidence.report.taken).or(Some(now));
+    status.scanned_at = Some(begun);
     let database = evidence.and_then(|evidence| evidence.report.database.as_ref());
     status.database_built = database.and_then(|database| database.built);
     status.failures = 0;
@@ -52,23 +56,51 @@ pub(super) fn failed(
     status
 }
 
-/// The status with a tag that was looked up; those that are no longer believed go.
-pub(super) fn tagged(mut status: ImageScanStatus, tag: Option<Tag>, now: Timestamp) -> ImageScanStatus {
+/// When a scan was tried last, as far as the status says; of several failures in a row the first.
+pub(super) fn attempted(status: &ImageScanStatus) -> Option<Timestamp> {
+    let failed = status.conditions.iter().find(|one| one.kind == SCANNED && one.status == "False");
+    status.scanned_at.max(failed.map(|failed| failed.last_transition_time))
+}
+
+/// The status with a tag that was looked up; those that are no longer believed go. Where there is no room, one goes that
+/// nobody asks for, and without any there is none for the new one.
+pub(super) fn tagged(
+    mut status: ImageScanStatus,
+    tag: Option<Tag>,
+    asked: &BTreeSet<String>,
+    now: Timestamp,
+) -> ImageScanStatus {
     let name = tag.as_ref().map(|tag| tag.name.clone());
     status.tags.retain(|known| now < known.until && Some(&known.name) != name.as_ref());
-    status.tags.extend(tag);
-    // Those that are believed longest.
-    status.tags.sort_by(|a, b| b.until.cmp(&a.until).then_with(|| a.name.cmp(&b.name)));
-    status.tags.truncate(TAGS);
+    // Those come first that are believed longest.
+    let by_end = |a: &Tag, b: &Tag| b.until.cmp(&a.until).then_with(|| a.name.cmp(&b.name));
+    status.tags.sort_by(by_end);
+    if let Some(tag) = tag {
+        let unasked = status.tags.iter().rposition(|known| !asked.contains(&known.name));
+        if let Some(unasked) = unasked.filter(|_| status.tags.len() >= TAGS) {
+            status.tags.remove(unasked);
+        }
+        if status.tags.len() < TAGS {
+            status.tags.push(tag);
+            status.tags.sort_by(by_end);
+        }
+    }
     status
 }
 
-/// The status with more of those whose pods have run it.
-pub(super) fn remembering(mut status: ImageScanStatus, new: impl IntoIterator<Item = String>) -> ImageScanStatus {
-    status.ran_by.extend(new);
-    let over = status.ran_by.len().saturating_sub(OWNERS);
-    status.ran_by.drain(..over);
-    status
+/// Whose pods have run it, with those whose pods run it now. Where there is no room, those go first whose pods do not, the
+/// oldest before others; where all do, there is none for more.
+pub(super) fn remembering(known: &[String], running: &BTreeSet<String>) -> Vec<String> {
+    let new = running.iter().filter(|uid| !known.contains(uid));
+    let mut all: Vec<String> = known.iter().chain(new).cloned().collect();
+    let mut over = all.len().saturating_sub(OWNERS);
+    all.retain(|uid| {
+        let goes = over > 0 && !running.contains(uid);
+        over -= usize::from(goes);
+        !goes
+    });
+    all.truncate(OWNERS);
+    all
 }
 
 /// What becomes of the stored report.
@@ -130,5 +162,147 @@ const FIELDS: &[&str] = &[
 ];
 const MESSAGE: usize = 1024;
 /// As the schema has them.
-const TAGS: usize = 64;
+pub(super) const TAGS: usize = 64;
 const OWNERS: usize = 64;
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::model::{Digest, PlatformManifest, PolicyHash, ScanOutcome, Verdict};
+    use crate::scanner::kept;
+
+    fn at(text: &str) -> Timestamp {
+        format!("2026-11-22T{text}Z").parse().unwrap()
+    }
+
+    fn verdicts(outcome: ScanOutcome) -> Vec<PolicyVerdict> {
+        let verdict = Verdict::new(outcome, Vec::new(), None);
+        vec![PolicyVerdict { policy: PolicyHash([1; 8]), profile: "p".to_owned(), verdict }]
+    }
+
+    fn answer(fails: bool) -> Judged {
+        let outcome = if fails { ScanOutcome::Fail } else { ScanOutcome::Pass };
+        Judged { verdicts: verdicts(outcome), awaits: false, fails }
+    }
+
+    #[test]
+    fn a_scan_is_dated_by_its_beginning_here_and_not_by_what_its_worker_says() {
+        for taken in ["2000-01-01T00:00:00Z", "2099-01-01T00:00:00Z"] {
+            let text = json!({
+                "report": {"version": "0", "taken": taken, "source": {"other": "x"}, "matches": [], "endOfLife": 0}, "packages": {},
+            });
+            let evidence = kept::evidence(&text.to_string()).unwrap();
+            let status = ImageScanStatus { failures: 3, ..ImageScanStatus::default() };
+            let status = scanned(status, Some(&evidence), &answer(false), at("10:00:00"), at("10:05:00"));
+            assert_eq!((status.scanned_at, status.failures), (Some(at("10:00:00")), 0));
+        }
+    }
+
+    #[test]
+    fn it_has_failed_since_the_first_time_in_a_row() {
+        let mut status = ImageScanStatus::default();
+        for (now, fails, want) in [
+            ("10:00:00", false, None),
+            ("11:00:00", true, Some("11:00:00")),
+            ("12:00:00", true, Some("11:00:00")),
+            ("13:00:00", false, None),
+            ("14:00:00", true, Some("14:00:00")),
+        ] {
+            status = judged(status, &answer(fails), at(now));
+            assert_eq!(status.failed_since, want.map(at), "{now}");
+        }
+    }
+
+    #[test]
+    fn verdicts_of_a_report_outlive_attempts_that_fail_and_the_attempt_is_remembered() {
+        let none = failed(ImageScanStatus::default(), "late", verdicts(ScanOutcome::ScanError), at("10:00:00"));
+        assert_eq!(none.verdicts, verdicts(ScanOutcome::ScanError));
+        let again = failed(none, &"x".repeat(2000), verdicts(ScanOutcome::ScanError), at("11:00:00"));
+        assert_eq!((again.failures, attempted(&again)), (2, Some(at("10:00:00"))));
+        assert_eq!(again.conditions[0].message.len(), MESSAGE);
+        let passes = scanned(again, None, &answer(false), at("12:00:00"), at("12:00:01"));
+        assert_eq!(attempted(&passes), Some(at("12:00:00")));
+        let fails = failed(passes, "late", verdicts(ScanOutcome::ScanError), at("13:00:00"));
+        assert_eq!((fails.verdicts.clone(), attempted(&fails)), (verdicts(ScanOutcome::Pass), Some(at("13:00:00"))));
+    }
+
+    #[test]
+    fn a_tag_takes_the_place_of_one_that_nobody_asks_for_and_of_no_other() {
+        let tag = |name: &str, until: &str| Tag { name: name.to_owned(), until: at(until) };
+        let full: Vec<Tag> = (0..TAGS).map(|number| tag(&format!("r/a:{number:02}"), "11:00:00")).collect();
+        let status = |tags: &[Tag]| ImageScanStatus { tags: tags.to_vec(), ..ImageScanStatus::default() };
+        let asked = |but: &[usize]| {
+            let names = full.iter().enumerate().filter(|(number, _)| !but.contains(number));
+            names.map(|(_, tag)| tag.name.clone()).collect::<BTreeSet<String>>()
+        };
+        let (now, new) = (at("10:00:00"), tag("r/a:new", "10:30:00"));
+        let after = |tags: &[Tag], asked: &BTreeSet<String>, new: &Tag| {
+            tagged(status(tags), Some(new.clone()), asked, now).tags
+        };
+        assert_eq!(after(&[], &[].into(), &new), std::slice::from_ref(&new));
+        assert_eq!(after(&full, &asked(&[]), &new), full, "all are asked for");
+        let gone =
+            |number: usize| full.iter().enumerate().filter(move |(other, _)| *other != number).map(|(_, tag)| tag);
+        let want: Vec<Tag> = gone(7).chain([&new]).cloned().collect();
+        assert_eq!(after(&full, &asked(&[7]), &new), want, "one is not");
+        let longer = tag("r/a:07", "12:00:00");
+        let want: Vec<Tag> = [&longer].into_iter().chain(gone(7)).cloned().collect();
+        assert_eq!(after(&full, &asked(&[]), &longer), want, "the same again");
+        let ended = tag("r/a:old", "10:00:00");
+        assert_eq!(after(&[ended, new.clone()], &[].into(), &longer), [longer, new], "one has ended");
+    }
+
+    #[test]
+    fn those_whose_pods_run_it_no_more_are_forgotten_before_others() {
+        let names =
+            |numbers: std::ops::Range<usize>| numbers.map(|number| format!("{number:03}")).collect::<Vec<String>>();
+        for (what, known, running, want) in [
+            ("the first", names(0..0), names(0..2), names(0..2)),
+            ("known", names(0..2), names(0..2), names(0..2)),
+            ("the oldest goes", names(0..64), names(64..65), names(1..65)),
+            (
+                "not those that run",
+                names(0..64),
+                [names(0..60), names(90..91)].concat(),
+                [names(0..60), names(61..64), names(90..91)].concat(),
+            ),
+            ("no room", names(0..64), names(0..65), names(0..64)),
+        ] {
+            let running: BTreeSet<String> = running.into_iter().collect();
+            let remembered = remembering(&known, &running);
+            assert_eq!(remembered, want, "{what}");
+            assert_eq!(remembering(&remembered, &running), want, "{what}, once more");
+        }
+    }
+
+    #[test]
+    fn a_patch_takes_away_what_the_status_says_nothing_of() {
+        let status = ImageScanStatus { platform: Some("linux/amd64".to_owned()), ..ImageScanStatus::default() };
+        let written = patch(&status, &Report::AsItIs);
+        assert_eq!(written.as_object().unwrap().len(), FIELDS.len());
+        assert_eq!((&written["platform"], &written["failedSince"]), (&json!("linux/amd64"), &Value::Null));
+        assert_eq!(patch(&status, &Report::Now(Kept::Nowhere)).get("report"), Some(&Value::Null));
+    }
+
+    #[test]
+    fn every_field_of_a_status_is_one_that_a_patch_takes_away() {
+        let now = at("10:00:00");
+        let status = ImageScanStatus {
+            platform: Some(String::new()),
+            manifests: vec![PlatformManifest { digest: Digest::of(b""), platform: String::new() }],
+            tags: vec![Tag { name: String::new(), until: now }],
+            verdicts: verdicts(ScanOutcome::Pass),
+            scanned_at: Some(now),
+            database_built: Some(now),
+            failed_since: Some(now),
+            ran_by: vec![String::new()],
+            unused_since: Some(now),
+            ..failed(ImageScanStatus::default(), "", Vec::new(), now)
+        };
+        let written = serde_json::to_value(status).unwrap();
+        let fields: BTreeSet<&str> = written.as_object().unwrap().keys().map(String::as_str).collect();
+        assert_eq!(fields, FIELDS.iter().copied().collect());
+    }
+}

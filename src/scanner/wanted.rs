@@ -1,6 +1,7 @@
 //! Which images are to run: by name, by digest, and whose pods run them already.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::known::{Known, Tags};
 use super::plan::digest_of;
@@ -15,7 +16,7 @@ pub(super) struct Wanted {
     /// Canonical names, with the pull secrets by which each can be had.
     pub(super) names: BTreeMap<String, BTreeSet<Place>>,
     /// Those of them that objects or settings ask for.
-    pub(super) asked: BTreeSet<String>,
+    pub(super) asked: Arc<BTreeSet<String>>,
     /// Digests of manifests and indexes, likewise.
     pub(super) images: BTreeMap<Digest, BTreeSet<Place>>,
     /// Whose pods run a digest.
@@ -37,7 +38,7 @@ pub(super) fn wanted(known: &Known, policies: &PolicySet, tags: &Tags<'_>) -> Wa
             wanted.names.entry(name).or_default().extend(secrets);
         }
     }
-    wanted.asked = wanted.names.keys().cloned().collect();
+    wanted.asked = Arc::new(wanted.names.keys().cloned().collect());
     let unseen =
         known.scans().values().filter(|scan| scan.status.scanned_at.is_none() && scan.status.manifests.is_empty());
     for name in unseen.filter(|scan| !is_own(scan)).filter_map(|scan| canonical(&scan.image, policies)) {

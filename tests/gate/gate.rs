@@ -271,11 +271,14 @@ impl Gate {
 
     /// Waits until the controller has logged a line with both texts.
     pub(crate) async fn logged(&self, one: &str, other: &str) {
-        wait_until(&format!("the controller logs {one} … {other}"), PATIENCE, async || {
-            let log = fs::read_to_string(&self.log).unwrap();
-            log.lines().any(|line| line.contains(one) && line.contains(other)).then_some(())
-        })
-        .await;
+        let what = format!("the controller logs {one} … {other}");
+        wait_until(&what, PATIENCE, async || self.has_logged(one, other).then_some(())).await;
+    }
+
+    /// Whether the controller has logged a line with both texts.
+    pub(crate) fn has_logged(&self, one: &str, other: &str) -> bool {
+        let log = fs::read_to_string(&self.log).unwrap();
+        log.lines().any(|line| line.contains(one) && line.contains(other))
     }
 }
 

@@ -22,6 +22,8 @@ fn a_workload_is_told_once_why_its_image_cannot_be_looked_up() {
             let [note] = told.as_slice() else { panic!("{told:?}") };
             let begins = format!("Flamewarden cannot find out what {image} is, so no pod runs with it: ");
             assert!(note.starts_with(&begins) && note.contains(why), "{note}");
+            // The same Event once more would be the same object; within a minute it is not admitted, which is logged.
+            assert!(!gate.has_logged("task=Telling(", image), "told again");
         }
     });
 }

@@ -87,6 +87,10 @@ fn planned(changes: Vec<Change>, memory: &Memory) -> Vec<String> {
 }
 
 fn planned_under(policies: &PolicySet, changes: Vec<Change>, memory: &Memory) -> Vec<String> {
+    planned_with(&Scans::default(), policies, changes, memory)
+}
+
+fn planned_with(scans: &Scans, policies: &PolicySet, changes: Vec<Change>, memory: &Memory) -> Vec<String> {
     let mut known = Known::default();
     for change in changes {
         let kind = match &change {
@@ -95,8 +99,7 @@ fn planned_under(policies: &PolicySet, changes: Vec<Change>, memory: &Memory) ->
         };
         known.observe((kind, "flame".to_owned(), change), policies);
     }
-    let scans = Scans::default();
-    let steps = plan(&known, &scans, memory, policies, now());
+    let steps = plan(&known, scans, memory, policies, now());
     let number = |digest: &Digest| digest.to_string()["sha256:".len()..][..2].to_owned();
     let within = |indexes: &[Digest]| indexes.iter().map(|index| format!(" in {}", number(index))).collect::<String>();
     steps
@@ -166,13 +169,25 @@ fn what_is_used_is_scanned_again_and_what_is_not_is_left_as_it_is() {
     let before = built("2026-11-21T00:00:00Z", "10:00:00");
     let after = built("2026-11-22T00:00:00Z", "11:00:00");
     let again = built("2026-11-21T00:00:00Z", "11:30:00");
+    let (young, just) = (built("2026-11-21T00:00:00Z", "11:00:01"), built("2026-11-22T00:00:00Z", "11:59:00"));
+    let (to_come, ahead) = (built("2099-01-01T00:00:00Z", "11:00:00"), built("2026-11-22T00:00:00Z", "12:00:01"));
+    let stale = |taken: &str| judged("stale", &json!({"scannedAt": format!("2026-11-22T{taken}Z")}));
     for (what, changes, want) in [
         ("a day old", vec![pinned(1, None), scan(1, &judged("pass", &old))], vec!["scan 01 with 1"]),
         ("and not used", vec![scan(1, &judged("pass", &old))], vec![]),
         ("a newer database", vec![pinned(1, None), scan(1, &before), scan(2, &after)], vec!["scan 01 with 1"]),
         ("one that is gone again", vec![pinned(1, None), scan(1, &again), scan(2, &after)], vec![]),
         ("the newest", vec![pinned(2, None), scan(1, &before), scan(2, &after)], vec![]),
-        ("stale", vec![pinned(1, None), scan(1, &judged("stale", &json!({})))], vec!["scan 01 with 1"]),
+        ("stale", vec![pinned(1, None), scan(1, &stale("11:00:00"))], vec!["scan 01 with 1"]),
+        ("stale, and scanned within the hour", vec![pinned(1, None), scan(1, &stale("11:00:01"))], vec![]),
+        (
+            "a newer database, and scanned within the hour",
+            vec![pinned(1, None), scan(1, &young), scan(2, &just)],
+            vec![],
+        ),
+        ("a database of days to come", vec![pinned(1, None), scan(1, &before), scan(2, &to_come)], vec![]),
+        ("a scan of days to come", vec![pinned(1, None), scan(1, &before), scan(2, &ahead)], vec![]),
+        ("its own", vec![pinned(2, None), scan(2, &ahead)], vec!["scan 02 with 1"]),
     ] {
         assert_eq!(planned(changes, &memory()), want, "{what}");
     }
@@ -230,17 +245,55 @@ fn no_more_is_under_way_than_may_be_and_what_failed_rests() {
     let bare = json!({"platform": "linux/amd64"});
     let aged = judged("pass", &json!({"scannedAt": "2026-11-20T00:00:00Z"}));
     let task = |number: u8| Task::Image(Digest::parse(&format!("sha256:{}", digits(number))).unwrap());
-    let rests = |until: &str| Memory { rests: [(task(2), (until.parse().unwrap(), 1))].into(), ..memory() };
+    let rests = |until: &str| {
+        let rest = Rest { since: "2026-11-19T00:00:00Z".parse().unwrap(), until: until.parse().unwrap(), failures: 1 };
+        Memory { rests: [((task(2), Doing::Scan), rest)].into(), ..memory() }
+    };
     let busy = |doing| Memory { busy: [(task(2), doing)].into(), ..memory() };
     let known = || vec![pinned(1, None), scan(1, &aged), scan(2, &bare), scan(3, &bare), scan(4, &bare)];
     for (what, memory, want) in [
         ("two, first those that were never", memory(), vec!["scan 02 with 0", "scan 03 with 0"]),
         ("one is scanned", busy(Doing::Scan), vec!["scan 03 with 0"]),
-        ("one is written", busy(Doing::Other), vec!["scan 03 with 0", "scan 04 with 0"]),
+        ("one is written", busy(Doing::Note), vec!["scan 03 with 0", "scan 04 with 0"]),
         ("one rests", rests("2026-11-22T12:00:01Z"), vec!["scan 03 with 0", "scan 04 with 0"]),
-        ("one has rested", rests(NOW), vec!["scan 02 with 0", "scan 03 with 0"]),
+        ("one has rested, and comes after those that were never", rests(NOW), vec!["scan 03 with 0", "scan 04 with 0"]),
     ] {
         assert_eq!(planned(known(), &memory), want, "{what}");
+    }
+    let without_verdict = json!({"platform": "linux/amd64", "scannedAt": "2026-11-20T00:00:00Z"});
+    let known = || vec![pinned(2, None), scan(2, &without_verdict)];
+    assert_eq!(planned(known(), &memory()), ["scan 02 with 1"]);
+    assert_eq!(planned(known(), &rests("2026-11-22T12:00:01Z")), ["judge 02"], "while its scan rests");
+}
+
+#[test]
+fn a_pod_that_waits_is_settled_once_for_the_same_answers() {
+    let answers = |outcome| vec![outcome];
+    let digest = Digest::parse(&format!("sha256:{}", digits(1))).unwrap();
+    let held = || {
+        let Change::Seen(place, mut object) = pinned(1, None) else { unreachable!() };
+        object["metadata"]["uid"] = json!("uid");
+        object["spec"]["schedulingGates"] = json!([{"name": "flamewarden.dev/scan"}]);
+        Change::Seen(place, object)
+    };
+    let told = |answers: &[ScanOutcome]| Memory { told: [("uid".to_owned(), answers.to_vec())].into(), ..memory() };
+    for (what, outcome, memory, want) in [
+        ("nothing is known", None, memory(), vec![]),
+        ("it may go", Some("pass"), memory(), vec!["settle p"]),
+        ("it may not", Some("fail"), memory(), vec!["settle p"]),
+        ("it was told", Some("fail"), told(&answers(ScanOutcome::Fail)), vec![]),
+        ("it was told something else", Some("fail"), told(&answers(ScanOutcome::Stale)), vec!["settle p"]),
+        ("it may go by now", Some("pass"), told(&answers(ScanOutcome::Fail)), vec!["settle p"]),
+        ("it was let go", Some("pass"), told(&answers(ScanOutcome::Pass)), vec![]),
+    ] {
+        let status = outcome.map_or(json!({}), |outcome| judged(outcome, &json!({"ranBy": ["rs"]})));
+        let mut scans = Scans::default();
+        if let (Some(_), Change::Seen(_, object)) = (outcome, scan(1, &status)) {
+            scans.put(digest, crate::facts::Scan::of(&ImageScanObject::read(&object).unwrap()));
+        }
+        let begun = planned_with(&scans, &policies(), vec![held(), scan(1, &status)], &memory);
+        let settled: Vec<String> = begun.into_iter().filter(|step| step.starts_with("settle")).collect();
+        assert_eq!(settled, want, "{what}");
     }
 }
 
@@ -249,7 +302,7 @@ fn whose_pods_ran_it_is_remembered_while_it_passes() {
     let known_owner = json!({"ranBy": ["rs"]});
     let failed = json!({"failedSince": "2026-11-22T11:00:00Z"});
     for (what, node, status, want) in [
-        ("it runs", Some("n"), judged("pass", &json!({})), vec![r#"remember 01 {"rs"}"#]),
+        ("it runs", Some("n"), judged("pass", &json!({})), vec![r#"remember 01 ["rs"]"#]),
         ("it waits", None, judged("pass", &json!({})), vec![]),
         ("it is known", Some("n"), judged("pass", &known_owner), vec![]),
         ("it fails by now", Some("n"), judged("fail", &failed), vec![]),
@@ -257,6 +310,22 @@ fn whose_pods_ran_it_is_remembered_while_it_passes() {
     ] {
         assert_eq!(planned(vec![pinned(1, node), scan(1, &status)], &memory()), want, "{what}");
     }
+    // One more than are kept run it, and nothing is written over and over for that.
+    let pods = |ran_by: Vec<String>| {
+        let pods = (0..65).map(|number| match pinned(1, Some("n")) {
+            Change::Seen(_, mut object) => {
+                object["metadata"]["ownerReferences"][0]["uid"] = json!(format!("rs{number:02}"));
+                Change::Seen(Place { namespace: "flame".to_owned(), name: format!("p{number}") }, object)
+            }
+            other => other,
+        });
+        pods.chain([scan(1, &judged("pass", &json!({"ranBy": ran_by})))]).collect()
+    };
+    let first: Vec<String> = (0..64).map(|number| format!("rs{number:02}")).collect();
+    let former = first.iter().skip(1).cloned().chain(["former".to_owned()]).collect();
+    assert_eq!(planned(pods(Vec::new()), &memory()), [format!("remember 01 {first:?}")]);
+    assert_eq!(planned(pods(first), &memory()), [""; 0]);
+    assert_eq!(planned(pods(former), &memory()).len(), 1);
 }
 
 #[test]
@@ -264,7 +333,7 @@ fn the_archive_forgets_reports_of_images_that_nothing_else_is_known_of() {
     let of = |number: u8| Digest::parse(&format!("sha256:{}", digits(number))).unwrap();
     let known = || vec![scan(1, &judged("pass", &json!({})))];
     let reported = |archive| Memory { archive, reported: [of(1), of(2)].into(), ..memory() };
-    let busy = Memory { busy: [(Task::Image(of(2)), Doing::Other)].into(), ..reported(Seen::Whole) };
+    let busy = Memory { busy: [(Task::Image(of(2)), Doing::Note)].into(), ..reported(Seen::Whole) };
     for (what, memory, want) in [
         ("no archive", memory(), vec![]),
         ("one that nobody has looked into", reported(Seen::NotYet), vec!["look into the archive", "forget 02"]),
@@ -380,7 +449,7 @@ fn an_image_is_judged_with_the_indexes_that_it_was_found_in() {
     let bare = || scan(9, &json!({"platform": "linux/amd64"}));
     let looked = |numbers: &[u8], busy: Option<&str>| Memory {
         looked_up_for: numbers.iter().map(|number| (digest(*number), memory().platforms)).collect(),
-        busy: busy.into_iter().map(|name| (Task::Name(name.to_owned()), Doing::Other)).collect(),
+        busy: busy.into_iter().map(|name| (Task::Name(name.to_owned()), Doing::Note)).collect(),
         ..memory()
     };
     let one = || vec![scan(1, &index(9)), bare()];
