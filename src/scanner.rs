@@ -17,6 +17,7 @@ mod order;
 mod others;
 mod outcome;
 mod plan;
+mod platforms;
 mod port;
 mod problem;
 mod registries;

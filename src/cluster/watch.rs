@@ -149,7 +149,7 @@ impl Watch {
 
     /// Of Secrets only who they are: what they hold never comes here.
     fn form(&self, metadata_alone: &'static str) -> &'static str {
-        if self.kind == Kind::Secret { metadata_alone } else { WHOLE }
+        if matches!(self.kind, Kind::Secret | Kind::Node) { metadata_alone } else { WHOLE }
     }
 
     /// Nobody listens any more where it cannot be told; the watch ends then.

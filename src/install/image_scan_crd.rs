@@ -47,19 +47,24 @@ fn schema() -> Value {
 fn status() -> Value {
     let time = |description: &str| json!({"type": "string", "format": "date-time", "description": description});
     let text = |most: u16, description: &str| json!({"type": "string", "maxLength": most, "description": description});
-    let digest = json!({"type": "string", "pattern": format!("^{DIGEST}$")});
+    let manifests = |description: &str| {
+        json!({
+            "type": "array", "maxItems": 64, "description": description,
+            "items": {
+                "type": "object", "required": ["digest", "platform"],
+                "properties": {
+                    "digest": {"type": "string", "pattern": format!("^{DIGEST}$")}, "platform": text(128, "Its platform."),
+                },
+            },
+        })
+    };
     json!({
         "type": "object",
         "description": "What is known of it. Written by Flamewarden's controller alone.",
         "properties": {
             "platform": text(128, "Of a manifest: its platform."),
-            "manifests": {
-                "type": "array", "maxItems": 64, "description": "Of an index: the manifests of the platforms that it may run on.",
-                "items": {
-                    "type": "object", "required": ["digest", "platform"],
-                    "properties": {"digest": digest, "platform": text(128, "Its platform.")},
-                },
-            },
+            "manifests": manifests("Of an index: the manifests of the platforms that it may run on."),
+            "otherManifests": manifests("Of an index: those of platforms that no node has."),
             "tags": {
                 "type": "array", "maxItems": 64, "description": "Tags that stood for it when they were looked up.",
                 "items": {

@@ -199,7 +199,7 @@ fn cluster_role(settings: &Settings, policies: &PolicySet) -> [Value; 2] {
     if policies.scanner.is_some() {
         rules.push(json!({"apiGroups": ["flamewarden.dev"], "resources": ["imagescans"], "verbs": ["get", "create", "delete"]}));
         rules.push(json!({"apiGroups": ["flamewarden.dev"], "resources": ["imagescans/status"], "verbs": ["patch"]}));
-        rules.push(json!({"apiGroups": [""], "resources": ["nodes"], "verbs": ["list"]}));
+        rules.push(json!({"apiGroups": [""], "resources": ["nodes"], "verbs": ["list", "watch"]}));
     }
     granted_everywhere(settings, CONTROLLER, &Value::Array(rules))
 }

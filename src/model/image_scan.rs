@@ -24,6 +24,9 @@ pub struct ImageScanStatus {
     /// Of an index: the manifests of the platforms that its image may run on.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub manifests: Vec<PlatformManifest>,
+    /// Of an index: those of platforms that no node has.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub other_manifests: Vec<PlatformManifest>,
     /// Tags that stood for it when they were looked up.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub tags: Vec<Tag>,

@@ -12,8 +12,10 @@ use tracing::info;
 
 use super::approvals::Approvals;
 use super::ends::Outcome;
+use super::indexes::repository;
 use super::lookups::Asker;
 use super::plan::Step;
+use super::platforms::{fitting, none_fits};
 use super::registries::Registries;
 use super::reports::Reports;
 use super::runner::Runner;
@@ -50,6 +52,10 @@ impl Actor {
             Step::LookUp { name, secrets, asked } => self.look_up(&name, &secrets, &asked).await,
             Step::Scan { scan, secrets, indexes } => self.scan(*scan, &secrets, indexes).await,
             Step::Judge { scan, secrets, indexes, heard } => self.judge(*scan, &secrets, indexes, heard).await,
+            Step::Fit { scan, here, others } => {
+                let (found, untagged) = (Found::Index(here, others), Tagged { tag: None, asked: &BTreeSet::new() });
+                self.index(repository(&scan.image), scan.digest, found, untagged).await.map(Outcome::Stored)
+            }
             Step::Settle { pod, uid, answers } => {
                 self.settler.settle(&pod, &uid).await.map(|()| Outcome::Settled(uid, answers))
             }
@@ -93,32 +99,44 @@ impl Actor {
         let repository = format!("{}/{}", image.host, image.path());
         let tagged = |tag| Tagged { tag, asked };
         let tag = image.digest.is_none().then(|| Tag { name: name.to_owned(), until: self.believed_until() });
-        let mut stored = Vec::new();
-        let (digest, found) = match resolved {
+        let stored = match resolved {
             Resolved::Manifest { digest, platform } => {
-                (digest, Found::Manifest(platform.unwrap_or_else(|| UNKNOWN.to_owned())))
+                let found = Found::Manifest(platform.unwrap_or_else(|| UNKNOWN.to_owned()));
+                vec![self.found(&repository, digest, found, tagged(tag.clone())).await?]
             }
             Resolved::Index { digest, manifests } => {
-                let (fitting, others): (Vec<PlatformManifest>, Vec<PlatformManifest>) =
-                    manifests.into_iter().partition(|one| runs_on(&one.platform, &self.platforms));
-                if fitting.is_empty() {
-                    return Ok(not_looked_up(no_platform(&others, &self.platforms)));
+                let (here, others) = fitting(manifests, &self.platforms);
+                if here.is_empty() {
+                    return Ok(not_looked_up(none_fits(&others, &self.platforms)));
                 }
-                for one in &fitting {
-                    let found = Found::Manifest(one.platform.clone());
-                    stored.push(self.found(&repository, one.digest, found, tagged(None)).await?);
-                }
-                (digest, Found::Index(fitting))
+                self.index(&repository, digest, Found::Index(here, others), tagged(tag.clone())).await?
             }
         };
-        let is_index = matches!(found, Found::Index(_));
-        // Last: what an index leads to is there by then.
-        let last = self.found(&repository, digest, found, tagged(tag.clone())).await?;
-        if tag.is_some_and(|tag| last.status.tags.iter().all(|known| known.name != tag.name)) {
-            return Ok(not_looked_up(no_room(digest)));
+        match (tag, stored.last()) {
+            (Some(tag), Some(last)) if last.status.tags.iter().all(|known| known.name != tag.name) => {
+                Ok(not_looked_up(no_room(last.digest)))
+            }
+            _ => Ok(Outcome::Stored(stored)),
         }
-        stored.push(last);
-        Ok(if is_index { Outcome::LookedUp(digest, stored) } else { Outcome::Stored(stored) })
+    }
+
+    /// Writes down the images of an index that nodes may choose, and then the index: what it leads to is there by then.
+    async fn index(
+        &self,
+        repository: &str,
+        digest: Digest,
+        found: Found,
+        tagged: Tagged<'_>,
+    ) -> Result<Vec<ImageScanObject>, ClusterProblem> {
+        let mut stored = Vec::new();
+        if let Found::Index(here, _) = &found {
+            for one in here {
+                let part = Found::Manifest(one.platform.clone());
+                stored.push(self.found(repository, one.digest, part, Tagged { tag: None, ..tagged }).await?);
+            }
+        }
+        stored.push(self.found(repository, digest, found, tagged).await?);
+        Ok(stored)
     }
 
     fn believed_until(&self) -> Timestamp {
@@ -147,7 +165,7 @@ impl Actor {
         let mut status = status::tagged(scan.status.clone(), tag, asked, Timestamp::now());
         match found {
             Found::Manifest(platform) => status.platform = Some(platform),
-            Found::Index(manifests) => status.manifests = manifests,
+            Found::Index(here, others) => (status.manifests, status.other_manifests) = (here, others),
         }
         if status == scan.status {
             return Ok(scan);
@@ -218,8 +236,8 @@ impl Actor {
 enum Found {
     /// An image for this platform.
     Manifest(String),
-    /// Images for several, of which these may run here.
-    Index(Vec<PlatformManifest>),
+    /// Images for several, of which the first may run here.
+    Index(Vec<PlatformManifest>, Vec<PlatformManifest>),
 }
 
 /// The tag by which it was found, if by any, and those that somebody asks for.
@@ -232,32 +250,9 @@ pub(super) fn place(digest: Digest) -> Place {
     Place { namespace: String::new(), name: ImageScanObject::name(digest) }
 }
 
-/// Whether a node may choose an image of a platform. Variants are left to the node, and so are the older architectures
-/// that its processor knows: containerd's `platforms` takes these where an index has nothing better.
-fn runs_on(platform: &str, nodes: &BTreeSet<String>) -> bool {
-    let mut parts = platform.split('/');
-    let (os, architecture) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
-    let known = match architecture {
-        "386" => "amd64",
-        "arm" => "arm64",
-        same => same,
-    };
-    [architecture, known].into_iter().any(|architecture| nodes.contains(&format!("{os}/{architecture}")))
-}
-
 /// Where the log says nothing that whoever asks may not read.
 fn not_looked_up(problem: String) -> Outcome {
     Outcome::NotLookedUp(problem.clone(), problem)
-}
-
-fn no_platform(given: &[PlatformManifest], nodes: &BTreeSet<String>) -> String {
-    let given: Vec<&str> = given.iter().map(|one| one.platform.as_str()).collect();
-    let nodes: Vec<&str> = nodes.iter().map(String::as_str).collect();
-    format!(
-        "the image is for {}, and the cluster's nodes are {}; push it for one of these",
-        given.join(", "),
-        nodes.join(", ")
-    )
 }
 
 fn no_room(digest: Digest) -> String {
@@ -276,6 +271,7 @@ pub(super) const KEPT: crate::model::Keep = &[
     &["spec"],
     &["status", "platform"],
     &["status", "manifests"],
+    &["status", "otherManifests"],
     &["status", "tags"],
     &["status", "verdicts"],
     &["status", "scannedAt"],
@@ -289,28 +285,3 @@ pub(super) const KEPT: crate::model::Keep = &[
 const OBJECT: usize = 1 << 20;
 /// For all questions to a registry that belong to one image.
 pub(super) const REGISTRY: Duration = Duration::from_secs(30);
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_node_runs_its_own_platform_with_its_variants_and_older_ones() {
-        let nodes = |names: &[&str]| -> BTreeSet<String> { names.iter().map(|name| (*name).to_owned()).collect() };
-        for (platform, node, want) in [
-            ("linux/amd64", "linux/amd64", true),
-            ("linux/amd64/v2", "linux/amd64", true),
-            ("linux/386", "linux/amd64", true),
-            ("linux/arm/v7", "linux/arm64", true),
-            ("linux/arm64/v8", "linux/arm64", true),
-            ("linux/arm64", "linux/arm", false),
-            ("linux/arm64", "linux/amd64", false),
-            ("windows/amd64", "linux/amd64", false),
-            ("linux", "linux/amd64", false),
-        ] {
-            assert_eq!(runs_on(platform, &nodes(&[node])), want, "{platform} {node}");
-        }
-        assert!(runs_on("linux/arm64", &nodes(&["linux/amd64", "linux/arm64"])));
-        assert!(!runs_on("linux/amd64", &nodes(&[])));
-    }
-}

@@ -16,8 +16,6 @@ use crate::model::{Digest, ImageScanObject, ScanOutcome};
 pub(super) enum Outcome {
     /// These are stored now.
     Stored(Vec<ImageScanObject>),
-    /// An index was looked up for the platforms that there are, and these are stored now.
-    LookedUp(Digest, Vec<ImageScanObject>),
     /// Its verdicts are stored now, and they come of this.
     Judged(Box<ImageScanObject>, Heard),
     /// The verdicts on this image are what they were: others say what they said.
@@ -77,10 +75,6 @@ pub(super) fn take_in(memory: &mut Memory, known: &mut Known, begun: Begun, outc
             known.store(*scan);
         }
         Outcome::NothingNew(digest, heard) => hear(memory, digest, heard, now),
-        Outcome::LookedUp(index, stored) => {
-            memory.looked_up_for.insert(index, memory.platforms.clone());
-            stored.into_iter().for_each(|scan| known.store(scan));
-        }
         Outcome::Settled(uid, answers) => drop(memory.told.insert(uid, answers)),
         Outcome::Told { uid, name, reason } => {
             // It may fail for another reason by now.
@@ -109,7 +103,7 @@ pub(super) fn take_in(memory: &mut Memory, known: &mut Known, begun: Begun, outc
 fn end(memory: &mut Memory, begun: Begun, outcome: &Outcome, now: Timestamp) {
     let (task, doing) = &begun;
     memory.busy.remove(task);
-    if let (Task::Name(name), Outcome::Stored(_) | Outcome::LookedUp(..)) = (task, outcome) {
+    if let (Task::Name(name), Outcome::Stored(_)) = (task, outcome) {
         memory.failing.remove(name);
     }
     if let (Task::Image(digest), true) = (task, memory.archive != Seen::Nowhere) {

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::lookups::Asker;
+use super::platforms::of_node;
 use super::uses::{Held, Use, held, owner, uses};
 use crate::cluster::{Change, Kind};
 use crate::facts::Place;
@@ -29,6 +30,8 @@ pub(super) struct Known {
     uses: BTreeMap<(Kind, Place), Asking>,
     held: BTreeMap<Place, Held>,
     scans: BTreeMap<Digest, ImageScanObject>,
+    /// What each node runs on.
+    nodes: BTreeMap<String, String>,
     /// What was seen of lists that have begun; what is missing at their end is gone.
     listings: BTreeMap<(Kind, String), BTreeSet<Place>>,
     listed: BTreeSet<(Kind, String)>,
@@ -58,7 +61,17 @@ impl Known {
     }
 
     fn put(&mut self, kind: Kind, place: Place, object: &Value, policies: &PolicySet) {
-        if kind != Kind::ImageScan {
+        if kind == Kind::Node {
+            match of_node(object) {
+                Some(platform) => drop(self.nodes.insert(place.name, platform)),
+                None => drop(self.nodes.remove(&place.name)),
+            }
+        } else if kind == Kind::ImageScan {
+            match ImageScanObject::read(object) {
+                Ok(scan) => self.store(scan),
+                Err(_) => self.remove(kind, &place),
+            }
+        } else {
             let uses = uses(kind, &place.namespace, object, policies);
             let held = held(kind, object, policies);
             let is_shown = held.is_some() || owner(object).is_none();
@@ -74,17 +87,14 @@ impl Known {
             } else {
                 self.uses.insert((kind, place), asking);
             }
-            return;
-        }
-        match ImageScanObject::read(object) {
-            Ok(scan) => self.store(scan),
-            Err(_) => self.remove(kind, &place),
         }
     }
 
     fn remove(&mut self, kind: Kind, place: &Place) {
         if kind == Kind::ImageScan {
             ImageScanObject::digest_of(&place.name).map(|digest| self.scans.remove(&digest));
+        } else if kind == Kind::Node {
+            self.nodes.remove(&place.name);
         } else {
             self.uses.remove(&(kind, place.clone()));
             if kind == Kind::Pod {
@@ -98,6 +108,8 @@ impl Known {
             let there: BTreeSet<Digest> =
                 seen.iter().filter_map(|place| ImageScanObject::digest_of(&place.name)).collect();
             self.scans.retain(|digest, _| there.contains(digest));
+        } else if *kind == Kind::Node {
+            self.nodes.retain(|name, _| seen.iter().any(|place| place.name == *name));
         } else {
             let is_of = |of: &Kind, place: &Place| of == kind && place.namespace == *namespace;
             self.uses.retain(|(of, place), _| !is_of(of, place) || seen.contains(place));
@@ -148,6 +160,11 @@ impl Known {
         }
         tags.values_mut().for_each(|believed| believed.sort_by_key(|(until, _)| *until));
         tags
+    }
+
+    /// The platforms of the cluster's nodes.
+    pub(super) fn platforms(&self) -> BTreeSet<String> {
+        self.nodes.values().cloned().collect()
     }
 
     /// What is stored of the images' scans.

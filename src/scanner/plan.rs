@@ -10,13 +10,14 @@ use super::judge::{asks, asks_for_signatures, profiles};
 use super::known::{Known, Tags};
 use super::lookups::{Asker, Failing, untold};
 use super::others::Awaited;
+use super::platforms::fitted;
 use super::status::remembering;
 use super::turns::{Begun, Doing, Rest, turns};
 use super::unused::{is_own, unused, used};
 use super::uses::Held;
 use super::wanted::{Wanted, wanted};
 use crate::facts::{Place, Scans};
-use crate::model::{Digest, ImageScanObject, PolicyHash, PolicyVerdict, ScanOutcome};
+use crate::model::{Digest, ImageScanObject, PlatformManifest, PolicyHash, PolicyVerdict, ScanOutcome};
 use crate::policy::{PolicySet, Scanner};
 
 /// One thing to do.
@@ -30,6 +31,15 @@ pub(super) enum Step {
         secrets: BTreeSet<Place>,
         /// All names that somebody asks for.
         asked: Arc<BTreeSet<String>>,
+    },
+    /// Write down which images of an index the nodes may choose now.
+    Fit {
+        /// The index.
+        scan: Box<ImageScanObject>,
+        /// Those that they may.
+        here: Vec<PlatformManifest>,
+        /// The others.
+        others: Vec<PlatformManifest>,
     },
     /// Have an image scanned, and write down what comes of it.
     Scan {
@@ -103,10 +113,6 @@ pub(super) struct Memory {
     pub(super) busy: BTreeMap<Task, Doing>,
     /// What rests after failures.
     pub(super) rests: BTreeMap<Begun, Rest>,
-    /// The platforms of the cluster's nodes.
-    pub(super) platforms: BTreeSet<String>,
-    /// For which platforms an index was looked up.
-    pub(super) looked_up_for: BTreeMap<Digest, BTreeSet<String>>,
     /// When others are asked again of images that do not run.
     pub(super) awaited: BTreeMap<Digest, Awaited>,
     /// Images whose report is not at hand any more.
@@ -141,7 +147,7 @@ impl Step {
         match self {
             Step::LookUp { name, .. } => Task::Name(name.clone()),
             Step::Settle { pod, .. } => Task::Pod(pod.clone()),
-            Step::Scan { scan, .. } | Step::Judge { scan, .. } => Task::Image(scan.digest),
+            Step::Fit { scan, .. } | Step::Scan { scan, .. } | Step::Judge { scan, .. } => Task::Image(scan.digest),
             Step::Remember(scan, _) | Step::Note(scan, _) | Step::Discard(scan) => Task::Image(scan.digest),
             Step::Forget(digest) => Task::Image(*digest),
             Step::Look => Task::Archive,
@@ -196,6 +202,8 @@ struct View<'a> {
     in_indexes: Option<BTreeMap<Digest, Vec<Digest>>>,
     /// The newest database that a report came from, and when that was taken.
     newest: Option<(Timestamp, Timestamp)>,
+    /// The platforms of the cluster's nodes.
+    platforms: BTreeSet<String>,
     tags: Tags<'a>,
     now: Timestamp,
 }
@@ -219,6 +227,7 @@ impl<'a> View<'a> {
             asking: profiles.iter().filter(|(_, profile)| asks(profile)).map(|(hash, _)| *hash).collect(),
             in_indexes: asks_for_signatures(policies).then(|| indexes(known, &wanted)),
             newest: known.scans().values().filter_map(report).filter(may_be).max(),
+            platforms: known.platforms(),
             tags,
             known,
             memory,
@@ -231,6 +240,9 @@ impl<'a> View<'a> {
 
     /// What is to be done about one image.
     fn step(&self, scan: &ImageScanObject) -> Option<Step> {
+        if let Some((here, others)) = fitted(scan, &self.platforms) {
+            return Some(Step::Fit { scan: Box::new(scan.clone()), here, others });
+        }
         let unused = unused(scan, &self.used, (self.settings, self.policies), self.now);
         if matches!(unused, Some(Step::Discard(_))) {
             return unused;
@@ -267,8 +279,7 @@ impl<'a> View<'a> {
         if scan.status.manifests.is_empty() {
             return scan.status.platform.is_some();
         }
-        let are_there = scan.status.manifests.iter().all(|part| self.known.scans().contains_key(&part.digest));
-        are_there && self.memory.looked_up_for.get(&scan.digest) == Some(&self.memory.platforms)
+        scan.status.manifests.iter().all(|part| self.known.scans().contains_key(&part.digest))
     }
 
     /// Asked again when a third of the time is left.

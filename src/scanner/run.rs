@@ -8,10 +8,8 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use futures::FutureExt;
 use jiff::Timestamp;
-use serde_json::Value;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tokio::time::{MissedTickBehavior, interval};
 use tracing::{debug, warn};
 
 use super::act::Actor;
@@ -27,7 +25,7 @@ use super::settle::Settler;
 use super::turns::Begun;
 use super::watches::Watches;
 use crate::archive::Archive;
-use crate::cluster::{Cluster, ClusterProblem, Kind, Leadership, Recorder};
+use crate::cluster::{Cluster, Leadership, Recorder};
 use crate::facts::ScanMemory;
 use crate::policy::PolicySet;
 use crate::remote::Ways;
@@ -123,11 +121,8 @@ impl Session {
 
     /// Goes on until it is told to stop, or other policies are in force.
     async fn run(mut self, stop: &mut watch::Receiver<bool>) {
-        let mut nodes = interval(NODES);
-        nodes.set_missed_tick_behavior(MissedTickBehavior::Delay);
         while Arc::ptr_eq(&self.settings.policies.load(), &self.policies) {
             self.start();
-            let mut is_time = false;
             tokio::select! {
                 _ = stop.wait_for(|stop| *stop) => return,
                 Some(news) = self.watches.next() => {
@@ -140,20 +135,9 @@ impl Session {
                     Ok((begun, outcome)) => self.finish(begun, outcome),
                     Err(problem) => warn!(%problem, "a step of the scanner broke off"),
                 },
-                _ = nodes.tick() => is_time = true,
                 // What admission knows of scans comes by a watch of its own.
                 () = tokio::time::sleep(if self.known.held().is_empty() { LOOK_AGAIN } else { LOOK_SOON }) => {}
             }
-            if is_time {
-                self.look_at_nodes().await;
-            }
-        }
-    }
-
-    async fn look_at_nodes(&mut self) {
-        match platforms(&self.settings.cluster).await {
-            Ok(platforms) => self.memory.platforms = platforms,
-            Err(problem) => warn!(problem = %whole(&problem), "the cluster's nodes are not known"),
         }
     }
 
@@ -163,7 +147,8 @@ impl Session {
         let there: BTreeSet<&String> = self.known.held().values().map(|held| &held.uid).collect();
         self.memory.told.retain(|uid, _| there.contains(uid));
         lookups::keep_asked(&mut self.memory.failing, &self.known, &self.policies);
-        let knows = self.known.has_seen(self.watches.lists()) && !self.memory.platforms.is_empty();
+        let platforms = self.known.platforms();
+        let knows = self.known.has_seen(self.watches.lists()) && !platforms.is_empty();
         if !knows || !self.settings.leadership.holds() {
             return;
         }
@@ -183,7 +168,7 @@ impl Session {
             runner: self.settings.runner.clone(),
             reports: self.reports.clone(),
             metrics: self.settings.metrics.clone(),
-            platforms: self.memory.platforms.clone(),
+            platforms,
         };
         let now = Timestamp::now();
         self.memory.forget_rests(now);
@@ -218,24 +203,7 @@ async fn to_its_end(actor: Actor, step: Step) -> Outcome {
     done.unwrap_or_else(|_| Outcome::Failed("the step broke off".to_owned(), None))
 }
 
-/// What the nodes run on, as `linux/amd64`.
-async fn platforms(cluster: &Cluster) -> Result<BTreeSet<String>, ClusterProblem> {
-    let mut found = BTreeSet::new();
-    cluster
-        .each(Kind::Node, "", "", |text| {
-            let node: Value = serde_json::from_slice(text).unwrap_or_default();
-            let label = |key: &str| node.pointer("/metadata/labels")?.get(key)?.as_str().map(str::to_owned);
-            if let (Some(os), Some(arch)) = (label("kubernetes.io/os"), label("kubernetes.io/arch")) {
-                found.insert(format!("{os}/{arch}"));
-            }
-        })
-        .await?;
-    Ok(found)
-}
-
 /// Ends of verdicts and of rests are seen within this time.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 /// A pod that waits is to start within a second of its verdict.
 const LOOK_SOON: Duration = Duration::from_millis(200);
-/// New platforms come seldom.
-const NODES: Duration = Duration::from_secs(60);

@@ -150,6 +150,7 @@ fn with_condition(status: &mut ImageScanStatus, said: Said, now: Timestamp) {
 const FIELDS: &[&str] = &[
     "platform",
     "manifests",
+    "otherManifests",
     "tags",
     "verdicts",
     "scannedAt",
@@ -289,9 +290,11 @@ mod tests {
     #[test]
     fn every_field_of_a_status_is_one_that_a_patch_takes_away() {
         let now = at("10:00:00");
+        let manifest = || PlatformManifest { digest: Digest::of(b""), platform: String::new() };
         let status = ImageScanStatus {
             platform: Some(String::new()),
-            manifests: vec![PlatformManifest { digest: Digest::of(b""), platform: String::new() }],
+            manifests: vec![manifest()],
+            other_manifests: vec![manifest()],
             tags: vec![Tag { name: String::new(), until: now }],
             verdicts: verdicts(ScanOutcome::Pass),
             scanned_at: Some(now),

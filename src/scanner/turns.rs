@@ -86,7 +86,7 @@ impl Step {
             Step::Judge { .. } => Doing::Judge,
             Step::LookUp { .. } => Doing::LookUp,
             Step::Scan { .. } => Doing::Scan,
-            Step::Tell { .. } | Step::Remember(..) | Step::Note(..) => Doing::Note,
+            Step::Fit { .. } | Step::Tell { .. } | Step::Remember(..) | Step::Note(..) => Doing::Note,
             Step::Discard(_) | Step::Look | Step::Forget(_) => Doing::Tidy,
         }
     }

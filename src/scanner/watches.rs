@@ -6,6 +6,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use super::act::KEPT;
+use super::platforms;
 use super::uses::WATCHED;
 use crate::cluster::{self, Change, Cluster, Interest, Kind, MANY_BYTES};
 use crate::policy::PolicySet;
@@ -31,6 +32,7 @@ impl Watches {
             tasks.spawn(cluster::watch(cluster.clone(), kind, namespace.to_owned(), interest, sender.clone()));
         };
         follow(Kind::ImageScan, "", KEPT);
+        follow(Kind::Node, "", platforms::KEPT);
         for namespace in &policies.installation.namespaces {
             for (kind, keep) in WATCHED {
                 follow(*kind, &namespace.name, keep);

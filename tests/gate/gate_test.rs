@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 
 use crate::advisories::advisories;
 use crate::caller::PatchKind;
-use crate::gate::{analysis, debian_for, gate};
-use crate::image::index;
+use crate::gate::{SOUND, analysis, debian_for, gate};
+use crate::image::{Image, index};
 use crate::registry::{PASSWORD, USER};
 use crate::shared::{PATIENCE, run, wait_until};
 
@@ -95,6 +95,48 @@ fn each_platform_of_an_index_that_a_node_has_counts_and_no_other() {
         gate.deployment("gate-c", "other", &alone).await.unwrap();
         gate.logged("the image is for linux/arm64, and the cluster's nodes are linux/amd64", "other").await;
         gate.refused("gate-c", "elsewhere", &alone, UNSCANNED).await;
+    });
+}
+
+#[test]
+fn when_a_node_of_another_platform_comes_its_image_counts_too() {
+    run(async {
+        let gate = gate().await;
+        // Other tests' indexes are asked for it as well.
+        let _changed = gate.changed("").await;
+        let (good, bad) = (debian_for("linux/amd64", "joined", SOUND), debian_for("linux/arm64", "joined", "3.0.11-1"));
+        for image in [&good, &bad] {
+            gate.registry.push("node/joined", image).await;
+        }
+        let both = gate.registry.push_manifest("node/joined", &index(&[&good, &bad])).await;
+        gate.deployment("gate-c", "joined", &both).await.unwrap();
+        gate.runs("gate-c", "joined").await;
+        let parts = |here: &[&Image], others: &[&Image]| {
+            let of = |images: &[&Image]| images.iter().map(|image| json!(image.manifest.digest())).collect::<Vec<_>>();
+            json!([of(here), of(others)])
+        };
+        let stored = async |want: Value| {
+            let digests = |scan: &Value, field: &str| {
+                let all = scan["status"][field].as_array().map_or(&[][..], Vec::as_slice);
+                all.iter().map(|one| one["digest"].clone()).collect::<Vec<_>>()
+            };
+            gate.scan(&both, |scan| {
+                (json!([digests(scan, "manifests"), digests(scan, "otherManifests")]) == want).then_some(())
+            })
+            .await;
+        };
+        stored(parts(&[&good], &[&bad])).await;
+
+        let labels = json!({"kubernetes.io/os": "linux", "kubernetes.io/arch": "arm64"});
+        let node = json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": "gate-arm64", "labels": labels}});
+        gate.cluster.admin.create("/api/v1/nodes", &node).await.unwrap();
+        stored(parts(&[&good, &bad], &[])).await;
+        gate.judged(&format!("{}@{}", both.split('@').next().unwrap(), bad.manifest.digest()), "fail").await;
+        gate.refused("gate-c", "joined-late", &both, FAILS).await;
+
+        gate.cluster.admin.delete("/api/v1/nodes/gate-arm64", None).await.unwrap();
+        stored(parts(&[&good], &[&bad])).await;
+        gate.admitted("gate-c", "joined-again", &both).await;
     });
 }
 

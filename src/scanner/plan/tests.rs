@@ -37,6 +37,14 @@ fn scan(number: u8, status: &Value) -> Change {
     Change::Seen(Place { namespace: String::new(), name }, object)
 }
 
+/// A node of that platform.
+fn node(platform: &str) -> Change {
+    let (os, architecture) = platform.split_once('/').unwrap();
+    let labels = json!({"kubernetes.io/os": os, "kubernetes.io/arch": architecture});
+    let place = Place { namespace: String::new(), name: architecture.to_owned() };
+    Change::Seen(place, json!({"metadata": {"name": architecture, "labels": labels}}))
+}
+
 fn pod(image: &str, node: Option<&str>) -> Change {
     let object = json!({
         "metadata": {"name": "p", "labels": {"component": "flame-analysis", "app": "analysis-1"},
@@ -78,7 +86,7 @@ fn judged_under(policies: &PolicySet, outcome: &str, more: &Value) -> Value {
 }
 
 fn memory() -> Memory {
-    Memory { platforms: ["linux/amd64".to_owned()].into(), ..Memory::default() }
+    Memory::default()
 }
 
 /// What is planned, in words.
@@ -92,8 +100,9 @@ fn planned_under(policies: &PolicySet, changes: Vec<Change>, memory: &Memory) ->
 
 fn planned_with(scans: &Scans, policies: &PolicySet, changes: Vec<Change>, memory: &Memory) -> Vec<String> {
     let mut known = Known::default();
-    for change in changes {
+    for change in [node("linux/amd64")].into_iter().chain(changes) {
         let kind = match &change {
+            Change::Seen(_, object) if object.pointer("/metadata/labels/kubernetes.io~1os").is_some() => Kind::Node,
             Change::Seen(place, _) if place.namespace.is_empty() => Kind::ImageScan,
             _ => Kind::Pod,
         };
@@ -107,6 +116,10 @@ fn planned_with(scans: &Scans, policies: &PolicySet, changes: Vec<Change>, memor
         .map(|step| match step {
             Step::LookUp { name, .. } => {
                 format!("look up {}", name.split_once("@sha256:").map_or(name.clone(), |(_, hex)| hex[..2].to_owned()))
+            }
+            Step::Fit { scan, here, .. } => {
+                let here: String = here.iter().map(|one| format!(" {}", number(&one.digest))).collect();
+                format!("fit {} to{here}", number(&scan.digest))
             }
             Step::Scan { scan, secrets, indexes } => {
                 format!("scan {} with {}{}", number(&scan.digest), secrets.len(), within(indexes))
@@ -222,21 +235,18 @@ fn other_limits_and_the_end_of_a_verdict_lead_to_another() {
 }
 
 #[test]
-fn an_index_is_looked_up_for_the_platforms_that_there_are_and_its_manifests_are_scanned() {
+fn of_an_index_the_images_for_the_platforms_of_the_nodes_are_scanned() {
     let part = json!({"platform": "linux/amd64"});
-    let index = json!({"manifests": [{"digest": format!("sha256:{}", digits(2)), "platform": "linux/amd64"}]});
-    let known = || vec![pinned(1, None), scan(1, &index), scan(2, &part)];
-    let digest = Digest::parse(&format!("sha256:{}", digits(1))).unwrap();
-    let looked = |platforms: &[&str]| {
-        let platforms: BTreeSet<String> = platforms.iter().map(|one| (*one).to_owned()).collect();
-        Memory { looked_up_for: [(digest, platforms)].into(), ..memory() }
-    };
-    for (what, memory, want) in [
-        ("by a former leader", memory(), vec!["look up 01", "scan 02 with 1"]),
-        ("for these", looked(&["linux/amd64"]), vec!["scan 02 with 1"]),
-        ("for others", looked(&["linux/arm64"]), vec!["look up 01", "scan 02 with 1"]),
+    let of = |number: u8, platform: &str| json!({"digest": format!("sha256:{}", digits(number)), "platform": platform});
+    let index = json!({"manifests": [of(2, "linux/amd64")], "otherManifests": [of(3, "linux/arm64")]});
+    let known = || vec![pinned(1, None), scan(1, &index)];
+    for (what, more, want) in [
+        ("nobody knows its image", vec![], vec!["look up 01"]),
+        ("it is known", vec![scan(2, &part)], vec!["scan 02 with 1"]),
+        ("another platform", vec![scan(2, &part), node("linux/arm64")], vec!["scan 02 with 1", "fit 01 to 02 03"]),
+        ("one that it is not for", vec![scan(2, &part), node("linux/s390x")], vec!["scan 02 with 1"]),
     ] {
-        assert_eq!(planned(known(), &memory), want, "{what}");
+        assert_eq!(planned(known().into_iter().chain(more).collect(), &memory()), want, "{what}");
     }
 }
 
@@ -391,15 +401,13 @@ fn manifests_are_used_as_long_as_their_index_is_or_somebody_wants_it() {
     let part = judged("pass", &json!({"unusedSince": "2026-10-01T00:00:00Z"}));
     let index = json!({"manifests": [{"digest": format!("sha256:{}", digits(2)), "platform": "linux/amd64"}],
         "unusedSince": "2026-10-01T00:00:00Z"});
-    let digest = Digest::parse(&format!("sha256:{}", digits(1))).unwrap();
-    let looked = || Memory { looked_up_for: [(digest, ["linux/amd64".to_owned()].into())].into(), ..memory() };
     for (what, changes, want) in [
         ("neither", vec![own(1, &index), own(2, &part)], vec!["discard 01", "discard 02"]),
         ("used", vec![own(1, &index), own(2, &part), pinned(1, None)], vec!["note 01 used", "note 02 used"]),
         ("somebody's", vec![scan(1, &index), own(2, &part)], vec!["note 02 used"]),
         ("a part of it is gone", vec![scan(1, &index), pinned(1, None)], vec!["look up 01"]),
     ] {
-        assert_eq!(planned(changes, &looked()), want, "{what}");
+        assert_eq!(planned(changes, &memory()), want, "{what}");
     }
 }
 
@@ -447,27 +455,26 @@ fn an_image_is_judged_with_the_indexes_that_it_was_found_in() {
         other => other,
     };
     let bare = || scan(9, &json!({"platform": "linux/amd64"}));
-    let looked = |numbers: &[u8], busy: Option<&str>| Memory {
-        looked_up_for: numbers.iter().map(|number| (digest(*number), memory().platforms)).collect(),
+    let looked = |busy: Option<&str>| Memory {
         busy: busy.into_iter().map(|name| (Task::Name(name.to_owned()), Doing::Note)).collect(),
         ..memory()
     };
     let one = || vec![scan(1, &index(9)), bare()];
     let none = Vec::<&str>::new;
     for (what, policies, changes, memory, want) in [
-        ("nobody asks who signed", &policies(), one(), looked(&[1], None), vec!["scan 09 with 0"]),
-        ("in one", &asked, one(), looked(&[1], None), vec!["scan 09 with 0 in 01"]),
-        ("in another repository", &asked, vec![elsewhere(1, 9), bare()], looked(&[1], None), vec!["scan 09 with 0"]),
-        ("of another image", &asked, vec![scan(1, &index(8)), bare()], looked(&[1], None), vec!["scan 09 with 0"]),
+        ("nobody asks who signed", &policies(), one(), looked(None), vec!["scan 09 with 0"]),
+        ("in one", &asked, one(), looked(None), vec!["scan 09 with 0 in 01"]),
+        ("in another repository", &asked, vec![elsewhere(1, 9), bare()], looked(None), vec!["scan 09 with 0"]),
+        ("of another image", &asked, vec![scan(1, &index(8)), bare()], looked(None), vec!["scan 09 with 0"]),
         (
             "those that are used come first, and there is an end",
             &asked,
             (1..=6).map(|number| scan(number, &index(9))).chain([bare(), pinned(6, None)]).collect(),
-            looked(&[1, 2, 3, 4, 5, 6], None),
+            looked(None),
             vec!["scan 09 with 1 in 06 in 01 in 02 in 03"],
         ),
-        ("another may come", &asked, one(), looked(&[1], Some("harbor.example/node/a:1")), none()),
-        ("not from there", &asked, one(), looked(&[1], Some("harbor.example/node/b:1")), vec!["scan 09 with 0 in 01"]),
+        ("another may come", &asked, one(), looked(Some("harbor.example/node/a:1")), none()),
+        ("not from there", &asked, one(), looked(Some("harbor.example/node/b:1")), vec!["scan 09 with 0 in 01"]),
     ] {
         assert_eq!(planned_under(policies, changes, &memory), want, "{what}");
     }
@@ -476,7 +483,7 @@ fn an_image_is_judged_with_the_indexes_that_it_was_found_in() {
     let fails = judged_under(&asked, "fail", &json!({}));
     for (indexes, want) in [(vec![], vec!["look at 09 in 01"]), (vec![digest(1)], vec![])] {
         let awaited = [(digest(9), Awaited::after(None, heard(indexes), now()))].into();
-        let memory = Memory { awaited, ..looked(&[1], None) };
+        let memory = Memory { awaited, ..memory() };
         let changes = vec![pinned(1, None), scan(1, &index(9)), scan(9, &fails)];
         assert_eq!(planned_under(&asked, changes, &memory), want);
     }
