@@ -2,6 +2,7 @@
 
 mod act;
 mod approvals;
+mod brought;
 mod child;
 mod ends;
 mod errand;
@@ -35,6 +36,7 @@ mod worker;
 mod workplace;
 
 pub use approvals::HubSource;
+pub use brought::Brought;
 pub use child::{Child, ChildSettings};
 pub use errand::{Errand, Evidence};
 pub use jobs::{Jobs, JobsSettings};

@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::io::Read;
 
-use serde::de::{Deserializer, SeqAccess, Visitor};
+use serde::de::{Deserializer, Error, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
 
 use super::bounded::{BoundProblem, read_within};
+use super::summed::{Sum, Summed};
 use super::written::Text;
 
 /// How many packages of each type there are, such as `deb` or `npm`.
@@ -52,10 +53,8 @@ pub(super) struct Document {
     components: Option<Components>,
 }
 
-#[derive(Deserialize)]
-enum Form {
-    CycloneDX,
-}
+/// Its name, `CycloneDX`.
+struct Form;
 
 /// Counted while they are read.
 struct Components(BTreeMap<String, usize>);
@@ -63,7 +62,22 @@ struct Components(BTreeMap<String, usize>);
 #[derive(Deserialize)]
 struct Component {
     #[serde(default)]
-    properties: Option<Vec<Property>>,
+    properties: Summed<Kind>,
+}
+
+/// The type of a package, which one of its properties names.
+#[derive(Default)]
+struct Kind(Option<String>);
+
+impl Sum for Kind {
+    type Item = Property;
+
+    fn add(&mut self, Property { name, value }: Property) -> Result<(), String> {
+        if self.0.is_none() && name.0 == "syft:package:type" {
+            self.0 = Some(value.0);
+        }
+        Ok(())
+    }
 }
 
 #[derive(Deserialize)]
@@ -71,6 +85,15 @@ struct Property {
     name: Text,
     #[serde(default)]
     value: Text,
+}
+
+impl<'de> Deserialize<'de> for Form {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        match Text::deserialize(from)?.0.as_str() {
+            "CycloneDX" => Ok(Form),
+            other => Err(D::Error::custom(format!("it is of the form `{other}`, not CycloneDX"))),
+        }
+    }
 }
 
 impl<'de> Deserialize<'de> for Components {
@@ -91,15 +114,19 @@ impl<'de> Visitor<'de> for ComponentsVisitor {
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Components, A::Error> {
         let mut kinds = BTreeMap::new();
         while let Some(component) = items.next_element::<Component>()? {
-            let properties = component.properties.unwrap_or_default();
-            let kind = properties.into_iter().find(|property| property.name.0 == "syft:package:type");
-            if let Some(kind) = kind {
-                *kinds.entry(kind.value.0).or_default() += 1;
+            if let Some(kind) = component.properties.0.0 {
+                *kinds.entry(kind).or_default() += 1;
+            }
+            if kinds.len() > MOST_KINDS {
+                return Err(A::Error::custom(format!("more than {MOST_KINDS} types of packages")));
             }
         }
         Ok(Components(kinds))
     }
 }
+
+/// Syft knows some fifty.
+const MOST_KINDS: usize = 256;
 
 #[cfg(test)]
 mod tests {

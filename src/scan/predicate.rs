@@ -9,6 +9,8 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
 use super::census;
+use super::matches::MOST_MATCHES;
+use super::summed::{Few, Summed};
 use super::written::{Document, Moment, Text};
 
 /// A statement, of which only what was scanned and found counts here.
@@ -28,7 +30,7 @@ pub(super) struct Predicate {
     #[serde(default)]
     pub(super) scanner: Option<Scanner>,
     #[serde(default)]
-    pub(super) scanners: Option<Vec<Scanner>>,
+    pub(super) scanners: Option<Summed<Few<Scanner, MOST_SCANNERS>>>,
     #[serde(default)]
     pub(super) metadata: Option<Metadata>,
 }
@@ -88,7 +90,7 @@ impl Predicate {
     pub(super) fn scanners(self) -> Option<(Vec<Scanner>, Option<Timestamp>)> {
         let scanners = match (self.scanner, self.scanners) {
             (Some(scanner), None) => vec![scanner],
-            (None, Some(scanners)) => scanners,
+            (None, Some(Summed(scanners))) => scanners.0,
             _ => return None,
         };
         let finished = self.metadata.unwrap_or_default().scan_finished_on.0;
@@ -120,8 +122,8 @@ impl<'de> Visitor<'de> for ResultVisitor {
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<ScanResult, A::Error> {
         let mut found = Vec::new();
         while let Some(entry) = items.next_element::<Entry>()? {
-            if found.len() == MOST_FOUND {
-                return Err(A::Error::custom(format!("more than {MOST_FOUND} vulnerabilities")));
+            if found.len() == MOST_MATCHES {
+                return Err(A::Error::custom(format!("more than {MOST_MATCHES} vulnerabilities")));
             }
             found.push(entry.vulnerability().ok_or_else(|| A::Error::custom("a vulnerability without one `id`"))?);
         }
@@ -137,7 +139,7 @@ impl Entry {
             (Some(inner), None) if self.severity.is_none() => (inner.id, inner.severity),
             _ => return None,
         };
-        (!id.is_empty()).then(|| Vulnerability { id, severities: severity.unwrap_or_default() })
+        (!id.is_empty()).then(|| Vulnerability { id, severities: severity.unwrap_or_default().0.0 })
     }
 }
 
@@ -146,7 +148,7 @@ struct Entry {
     #[serde(default)]
     id: Option<String>,
     #[serde(default)]
-    severity: Option<Vec<Severity>>,
+    severity: Option<Summed<Few<Severity, MOST_SEVERITIES>>>,
     #[serde(default)]
     vulnerability: Option<Inner>,
 }
@@ -155,7 +157,7 @@ struct Entry {
 struct Inner {
     id: String,
     #[serde(default)]
-    severity: Option<Vec<Severity>>,
+    severity: Option<Summed<Few<Severity, MOST_SEVERITIES>>>,
 }
 
 fn text<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
@@ -176,5 +178,5 @@ fn text_or_number<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error
     })
 }
 
-/// As many as matches in a report.
-const MOST_FOUND: usize = 250_000;
+const MOST_SCANNERS: usize = 16;
+const MOST_SEVERITIES: usize = 64;

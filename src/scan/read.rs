@@ -1,6 +1,5 @@
 //! Reads a Grype report, piece by piece and within bounds.
 
-use std::collections::BTreeMap;
 use std::io::Read;
 
 use base64::Engine;
@@ -10,7 +9,7 @@ use serde::Deserialize;
 use super::bounded::{BoundProblem, read_within};
 use super::report::{Database, Distribution, ImageSource, Match, Report, Source};
 use super::settings::{IgnoredBy, Settings};
-use super::written::{Db, Document, ImageTarget, PackageAlerts, Provider, Target};
+use super::written::{Db, Document, ImageTarget, Target};
 use crate::model::Digest;
 
 /// Why a text is no Grype report.
@@ -67,18 +66,13 @@ fn report_of(document: Document) -> Report {
         distribution: distribution.map(|distro| Distribution { name: distro.name.0, version: distro.version.0 }),
         database: descriptor.db.map(database),
         matches,
-        end_of_life: alerts_by_package.iter().flatten().filter(|package| is_end_of_life(package)).count(),
+        end_of_life: alerts_by_package.0.0,
         settings: descriptor.configuration.as_ref().map(Settings::told),
     }
 }
 
-fn is_end_of_life(package: &PackageAlerts) -> bool {
-    package.alerts.iter().flatten().any(|alert| alert.kind.0 == "distro-eol")
-}
-
 fn database(written: Db) -> Database {
-    let captured = |(name, provider): (String, Provider)| (name, provider.captured.0);
-    let providers: BTreeMap<_, _> = written.providers.unwrap_or_default().into_iter().map(captured).collect();
+    let providers = written.providers.map(|all| all.0).unwrap_or_default();
     match written.status {
         Some(status) => Database {
             schema: status.schema_version.0,

@@ -4,9 +4,12 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use serde::Deserialize;
-use serde::de::{Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{Deserializer, Error, IgnoredAny, MapAccess, Visitor};
 
+use super::emptiness::Emptiness;
 use super::report::Told;
+use super::summed::{Sum, Summed};
+use super::written::Text;
 
 /// What of Grype's `descriptor.configuration` changes what a report says.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -14,11 +17,11 @@ pub(super) struct Settings {
     only_fixed: bool,
     only_not_fixed: bool,
     /// Fix states whose matches are left out.
-    ignored_states: String,
-    ignore: Vec<IgnoreRule>,
+    ignored_states: Text,
+    ignore: OwnRules,
     exclude: Many,
     vex_documents: Many,
-    distribution: String,
+    distribution: Text,
     search: Search,
     matchers: Matchers,
     fix_channels: FixChannels,
@@ -31,26 +34,39 @@ pub(super) struct Settings {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case", default)]
 pub(super) struct IgnoreRule {
-    vulnerability: String,
-    reason: String,
-    namespace: String,
-    fix_state: String,
+    vulnerability: Text,
+    reason: Text,
+    namespace: Text,
+    fix_state: Text,
     package: IgnoredPackage,
-    vex_status: String,
-    vex_justification: String,
-    match_type: String,
+    vex_status: Text,
+    vex_justification: Text,
+    match_type: Text,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case", default)]
 struct IgnoredPackage {
-    name: String,
-    version: String,
-    language: String,
+    name: Text,
+    version: Text,
+    language: Text,
     #[serde(rename = "type")]
-    kind: String,
-    location: String,
-    upstream_name: String,
+    kind: Text,
+    location: Text,
+    upstream_name: Text,
+}
+
+/// Whether there is a rule that Grype has not by itself. Those of its own have no reason here, and a user may write any.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct OwnRules(bool);
+
+impl Sum for OwnRules {
+    type Item = IgnoreRule;
+
+    fn add(&mut self, rule: IgnoreRule) -> Result<(), String> {
+        self.0 |= !rule.reason.0.is_empty() || rule.by() != IgnoredBy::Grype;
+        Ok(())
+    }
 }
 
 /// Who had Grype ignore a match.
@@ -67,7 +83,7 @@ pub(super) enum IgnoredBy {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case", default)]
 struct Search {
-    scope: String,
+    scope: Text,
     indexed_archives: bool,
 }
 
@@ -100,7 +116,7 @@ struct FixChannels {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 struct FixChannel {
-    apply: String,
+    apply: Text,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -124,12 +140,12 @@ impl Settings {
         };
         say(self.only_fixed, "`only-fixed` leaves out what has no fix");
         say(self.only_not_fixed, "`only-notfixed` leaves out what has a fix");
-        say(!self.ignored_states.is_empty(), "`ignore-states` leaves out fix states");
-        say(self.has_own_rules(), "`ignore` has rules that are not Grype's own");
+        say(!self.ignored_states.0.is_empty(), "`ignore-states` leaves out fix states");
+        say(self.ignore.0, "`ignore` has rules that are not Grype's own");
         say(self.vex_documents.0 > 0, "`vex-documents` leave out what they say does not apply");
         say(self.exclude.0 > 0, "`exclude` leaves out paths");
-        say(!self.distribution.is_empty(), "`distro` has another distribution looked up than the image's own");
-        say(!["", "squashed", "all-layers"].contains(&self.search.scope.as_str()), "`search.scope` is not known");
+        say(!self.distribution.0.is_empty(), "`distro` has another distribution looked up than the image's own");
+        say(!["", "squashed", "all-layers"].contains(&self.search.scope.0.as_str()), "`search.scope` is not known");
         say(!self.search.indexed_archives, "`search.indexed-archives` leaves out archives");
         say(!self.matchers.jvm.using_cpes, "`match.jvm.using-cpes` leaves out Java runtimes");
         say(!self.matchers.stock.using_cpes, "`match.stock.using-cpes` leaves out what has no matcher of its own");
@@ -137,15 +153,14 @@ impl Settings {
             !self.matchers.golang.always_use_cpe_for_stdlib,
             "`match.golang.always-use-cpe-for-stdlib` leaves out Go's library",
         );
-        say(self.fix_channels.redhat_eus.apply != "auto", "`fix-channel.redhat-eus` takes fixes from elsewhere");
+        say(self.fix_channels.redhat_eus.apply.0 != "auto", "`fix-channel.redhat-eus` takes fixes from elsewhere");
         found.extend(self.unknown.iter().map(|key| format!("`{key}` is not known to Flamewarden")));
         found
     }
 
-    /// Whether rules stand there that Grype has not by itself. Those of its own have no reason here, and a user may write
-    /// any.
+    /// Whether rules stand there that Grype has not by itself.
     pub(super) fn has_own_rules(&self) -> bool {
-        self.ignore.iter().any(|rule| !rule.reason.is_empty() || rule.by() != IgnoredBy::Grype)
+        self.ignore.0
     }
 }
 
@@ -153,10 +168,10 @@ impl IgnoreRule {
     /// Whose rule it is.
     pub(super) fn by(&self) -> IgnoredBy {
         let says_more = [&self.namespace, &self.fix_state, &self.vex_status, &self.vex_justification];
-        if says_more.into_iter().any(|field| !field.is_empty()) {
+        if says_more.into_iter().any(|field| !field.0.is_empty()) {
             return IgnoredBy::Settings;
         }
-        match self.reason.as_str() {
+        match self.reason.0.as_str() {
             "" if self.is_of_kernel_headers() => IgnoredBy::Grype,
             "" => IgnoredBy::Either,
             reason if OWN_REASONS.contains(&reason) => IgnoredBy::Grype,
@@ -169,9 +184,9 @@ impl IgnoreRule {
         let package = &self.package;
         let IgnoredPackage { name, version, language, kind, location, upstream_name } = package;
         let rest = [&self.vulnerability, version, language, location];
-        self.match_type == "exact-indirect-match"
-            && rest.into_iter().all(String::is_empty)
-            && KERNEL_HEADERS.contains(&(name.as_str(), kind.as_str(), upstream_name.as_str()))
+        self.match_type.0 == "exact-indirect-match"
+            && rest.into_iter().all(|field| field.0.is_empty())
+            && KERNEL_HEADERS.contains(&(name.0.as_str(), kind.0.as_str(), upstream_name.0.as_str()))
     }
 }
 
@@ -196,15 +211,18 @@ impl<'de> Visitor<'de> for SettingsVisitor {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Settings, A::Error> {
         let (mut settings, mut seen) = (Settings::default(), BTreeSet::new());
-        while let Some(key) = map.next_key::<String>()? {
+        while let Some(Text(key)) = map.next_key()? {
             if !seen.insert(key.clone()) {
                 return Err(A::Error::custom(format!("`{key}` stands there twice")));
+            }
+            if seen.len() > MOST_KEYS {
+                return Err(A::Error::custom(format!("a configuration with more than {MOST_KEYS} keys")));
             }
             match key.as_str() {
                 "only-fixed" => settings.only_fixed = map.next_value()?,
                 "only-notfixed" => settings.only_not_fixed = map.next_value()?,
                 "ignore-wontfix" | "ignore-states" => settings.ignored_states = map.next_value()?,
-                "ignore" => settings.ignore = map.next_value::<Option<_>>()?.unwrap_or_default(),
+                "ignore" => settings.ignore = map.next_value::<Summed<_>>()?.0,
                 "exclude" => settings.exclude = map.next_value()?,
                 "vex-documents" => settings.vex_documents = map.next_value()?,
                 "distro" => settings.distribution = map.next_value()?,
@@ -233,68 +251,9 @@ impl<'de> Deserialize<'de> for Many {
     }
 }
 
-/// Whether a value says nothing, as a setting that is not used does.
-struct Emptiness(bool);
-
-impl<'de> Deserialize<'de> for Emptiness {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        from.deserialize_any(EmptinessVisitor)
-    }
-}
-
-struct EmptinessVisitor;
-
-impl<'de> Visitor<'de> for EmptinessVisitor {
-    type Value = Emptiness;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("any value")
-    }
-
-    fn visit_unit<E>(self) -> Result<Emptiness, E> {
-        Ok(Emptiness(true))
-    }
-
-    fn visit_bool<E>(self, value: bool) -> Result<Emptiness, E> {
-        Ok(Emptiness(!value))
-    }
-
-    fn visit_u64<E>(self, value: u64) -> Result<Emptiness, E> {
-        Ok(Emptiness(value == 0))
-    }
-
-    fn visit_i64<E>(self, value: i64) -> Result<Emptiness, E> {
-        Ok(Emptiness(value == 0))
-    }
-
-    fn visit_f64<E>(self, value: f64) -> Result<Emptiness, E> {
-        Ok(Emptiness(value == 0.0))
-    }
-
-    fn visit_str<E>(self, value: &str) -> Result<Emptiness, E> {
-        Ok(Emptiness(value.is_empty()))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Emptiness, A::Error> {
-        let mut is_empty = true;
-        while items.next_element::<IgnoredAny>()?.is_some() {
-            is_empty = false;
-        }
-        Ok(Emptiness(is_empty))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Emptiness, A::Error> {
-        let mut is_empty = true;
-        while let Some((_, value)) = members.next_entry::<IgnoredAny, Emptiness>()? {
-            is_empty &= value.0;
-        }
-        Ok(Emptiness(is_empty))
-    }
-}
-
 impl Default for Search {
     fn default() -> Self {
-        Search { scope: String::new(), indexed_archives: true }
+        Search { scope: Text::default(), indexed_archives: true }
     }
 }
 
@@ -312,7 +271,7 @@ impl Default for Golang {
 
 impl Default for FixChannel {
     fn default() -> Self {
-        FixChannel { apply: "auto".to_owned() }
+        FixChannel { apply: Text("auto".to_owned()) }
     }
 }
 
@@ -365,3 +324,5 @@ const KERNEL_HEADERS: &[(&str, &str, &str)] = &[
 /// The reasons that Grype's matchers give (`grype/matcher` of 0.110).
 const OWN_REASONS: &[&str] = &["Explicit APK NAK", "UnaffectedPackageEntry", "DistroPackageFixed"];
 const MOST_UNKNOWN: usize = 16;
+/// Grype writes some forty.
+const MOST_KEYS: usize = 512;

@@ -12,15 +12,16 @@ use serde::de::{Deserializer, Error, IgnoredAny, MapAccess, Visitor};
 
 use super::matches::Matches;
 use super::settings::Settings;
+use super::summed::{Sum, Summed};
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Document {
-    pub(super) matches: Matches,
+    pub(super) matches: Matches<48>,
     #[serde(default)]
-    pub(super) ignored_matches: Option<Matches>,
+    pub(super) ignored_matches: Option<Matches<16>>,
     #[serde(default)]
-    pub(super) alerts_by_package: Option<Vec<PackageAlerts>>,
+    pub(super) alerts_by_package: Summed<EndOfLife>,
     #[serde(default)]
     pub(super) source: Option<Source>,
     #[serde(default)]
@@ -28,16 +29,42 @@ pub(super) struct Document {
     pub(super) descriptor: Descriptor,
 }
 
-#[derive(Deserialize)]
-pub(super) struct PackageAlerts {
-    #[serde(default)]
-    pub(super) alerts: Option<Vec<Alert>>,
+/// How many packages are of a distribution that gets no fixes any more.
+#[derive(Default)]
+pub(super) struct EndOfLife(pub(super) usize);
+
+impl Sum for EndOfLife {
+    type Item = PackageAlerts;
+
+    fn add(&mut self, package: PackageAlerts) -> Result<(), String> {
+        self.0 += usize::from(package.alerts.0.0);
+        Ok(())
+    }
 }
 
 #[derive(Deserialize)]
-pub(super) struct Alert {
+pub(super) struct PackageAlerts {
+    #[serde(default)]
+    alerts: Summed<OfEndOfLife>,
+}
+
+/// Whether an alert is of that.
+#[derive(Default)]
+struct OfEndOfLife(bool);
+
+impl Sum for OfEndOfLife {
+    type Item = Alert;
+
+    fn add(&mut self, alert: Alert) -> Result<(), String> {
+        self.0 |= alert.kind.0 == "distro-eol";
+        Ok(())
+    }
+}
+
+#[derive(Deserialize)]
+struct Alert {
     #[serde(rename = "type", default)]
-    pub(super) kind: Text,
+    kind: Text,
 }
 
 #[derive(Default, Deserialize)]
@@ -68,7 +95,7 @@ pub(super) struct Db {
     #[serde(default)]
     pub(super) status: Option<Status>,
     #[serde(default)]
-    pub(super) providers: Option<BTreeMap<String, Provider>>,
+    pub(super) providers: Option<Providers>,
     #[serde(default)]
     pub(super) schema_version: Text,
     #[serde(default)]
@@ -94,10 +121,13 @@ pub(super) struct Status {
     pub(super) error: Option<Said>,
 }
 
+/// When what each provider gave was captured.
+pub(super) struct Providers(pub(super) BTreeMap<String, Option<Timestamp>>);
+
 #[derive(Deserialize)]
-pub(super) struct Provider {
+struct Provider {
     #[serde(default)]
-    pub(super) captured: Moment,
+    captured: Moment,
 }
 
 #[derive(Deserialize)]
@@ -130,7 +160,7 @@ pub(super) struct ImageTarget {
 }
 
 /// A text, of which the beginning is kept; a number as it is written; empty for `null`.
-#[derive(Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Text(pub(super) String);
 
 /// What a member says where it says something: a text as it is, for all else that there is something.
@@ -165,6 +195,36 @@ impl<'de> Deserialize<'de> for Target {
     }
 }
 
+impl<'de> Deserialize<'de> for Providers {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        from.deserialize_map(ProvidersVisitor)
+    }
+}
+
+struct ProvidersVisitor;
+
+impl<'de> Visitor<'de> for ProvidersVisitor {
+    type Value = Providers;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("providers by their names")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Providers, A::Error> {
+        let mut all = BTreeMap::new();
+        while let Some((Text(name), provider)) = map.next_entry::<Text, Provider>()? {
+            if all.contains_key(&name) {
+                return Err(A::Error::custom(format!("the provider `{name}` twice")));
+            }
+            all.insert(name, provider.captured.0);
+            if all.len() > MOST_PROVIDERS {
+                return Err(A::Error::custom(format!("more than {MOST_PROVIDERS} providers")));
+            }
+        }
+        Ok(Providers(all))
+    }
+}
+
 impl<'de> Deserialize<'de> for Text {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         struct TextVisitor;
@@ -176,7 +236,7 @@ impl<'de> Deserialize<'de> for Text {
             }
 
             fn visit_str<E>(self, text: &str) -> Result<Text, E> {
-                Ok(Text(text.chars().take(MOST_CHARACTERS).collect()))
+                Ok(Text(beginning(text)))
             }
 
             fn visit_u64<E>(self, number: u64) -> Result<Text, E> {
@@ -202,7 +262,7 @@ impl<'de> Deserialize<'de> for Said {
             }
 
             fn visit_str<E>(self, text: &str) -> Result<Said, E> {
-                Ok(Said(text.chars().take(MOST_CHARACTERS).collect()))
+                Ok(Said(beginning(text)))
             }
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Said, A::Error> {
@@ -253,5 +313,13 @@ impl<'de> Deserialize<'de> for Score {
     }
 }
 
+/// Not longer in memory than it is, of which there are many.
+fn beginning(text: &str) -> String {
+    let end = text.char_indices().nth(MOST_CHARACTERS).map_or(text.len(), |(end, _)| end);
+    text.get(..end).unwrap_or_default().to_owned()
+}
+
 /// Longer than names, versions and ids are.
 const MOST_CHARACTERS: usize = 256;
+/// Some thirty give what a database holds.
+const MOST_PROVIDERS: usize = 256;

@@ -21,9 +21,10 @@ use tokio::sync::oneshot;
 use tokio::task::{JoinError, spawn_blocking};
 use tokio::time::{sleep, timeout};
 
+use super::brought::Holder;
 use super::order::Tools;
 use super::workplace::Workplace;
-use super::{Bounds, Deliver, Errand, Evidence, Order, ScanProblem};
+use super::{Bounds, Brought, Deliver, Errand, Evidence, Order, ScanProblem};
 use crate::policy::PolicySet;
 use crate::registry::Scanned;
 use crate::scan::{Census, read};
@@ -50,6 +51,7 @@ pub struct ChildSettings {
 pub struct Child {
     settings: ChildSettings,
     place: Workplace,
+    holder: Holder,
 }
 
 impl Child {
@@ -59,7 +61,7 @@ impl Child {
     /// The folder cannot be made, or may be somebody else's.
     pub fn new(settings: ChildSettings) -> io::Result<Self> {
         let place = Workplace::open(&settings.folder)?;
-        Ok(Child { settings, place })
+        Ok(Child { settings, place, holder: Holder::default() })
     }
 
     /// Since when the database is the one that it is, by the last change of its file: what brings a new one may give it
@@ -73,7 +75,7 @@ impl Child {
     }
 
     /// Makes one scan.
-    pub(super) async fn run(&self, errand: &Errand) -> Result<Evidence, ScanProblem> {
+    pub(super) async fn run(&self, errand: &Errand) -> Result<Brought, ScanProblem> {
         let policies = self.settings.policies.load();
         let scanner = policies.scanner.as_ref().ok_or_else(|| unmade("no document of kind Scanner is in force"))?;
         let room = self.place.room().map_err(unmade)?;
@@ -84,17 +86,21 @@ impl Child {
         let (waiting, left) = oneshot::channel();
         let made = tokio::spawn(make(self.settings.program.clone(), order, room, left)).await;
         drop::<oneshot::Sender<()>>(waiting);
-        made.map_err(broken)?
+        let room = made.map_err(broken)??;
+        let hold = self.holder.take().await.ok_or_else(|| unmade("nothing is read any more"))?;
+        // Also where nobody waits any more, the right is held until the reading has ended.
+        let read = spawn_blocking(move || brought(&room).map(|evidence| Brought::new(evidence, hold)));
+        read.await.map_err(broken)?
     }
 }
 
-/// Has the order carried out and takes what it brought.
+/// Has the order carried out; what it brought is in the folder.
 async fn make(
     program: PathBuf,
     order: Order,
     room: TempDir,
     left: oneshot::Receiver<()>,
-) -> Result<Evidence, ScanProblem> {
+) -> Result<TempDir, ScanProblem> {
     let mut command = Command::new(&program);
     command.args(["scan-worker", "run", "--order=-"]).env_clear().process_group(0).kill_on_drop(true);
     let mut worker = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().map_err(unmade)?;
@@ -124,7 +130,7 @@ async fn make(
     if !status.success() {
         return Err(ScanProblem::heard(status.code(), &String::from_utf8_lossy(&said)));
     }
-    spawn_blocking(move || brought(&room)).await.map_err(broken)?
+    Ok(room)
 }
 
 /// Waits for a worker that was told to end, and makes it where it does not.

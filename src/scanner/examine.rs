@@ -10,8 +10,9 @@ use tracing::info;
 use super::ScanProblem;
 use super::act::{Actor, UNKNOWN, place};
 use super::approvals::NoHash;
+use super::brought::Brought;
 use super::ends::Outcome;
-use super::errand::{Errand, Evidence};
+use super::errand::Errand;
 use super::judge::{self, Found};
 use super::kept::Kept;
 use super::others::{Heard, InIndex, Others};
@@ -62,7 +63,7 @@ impl Actor {
         let scan = self.read(digest).await?;
         match brought {
             Ok((others, evidence)) => {
-                let evidence = evidence.as_ref();
+                let evidence = evidence.as_deref();
                 let found = Found { subject: &subject, image: &image, evidence, others: &others };
                 let judged = judge::judged(&found, &self.policies, now);
                 let status = status::scanned(scan.status.clone(), evidence, &judged, begun, now);
@@ -85,7 +86,7 @@ impl Actor {
     }
 
     /// Has a worker scan the image.
-    async fn fetch(&self, errand: &Errand) -> Result<Evidence, Unscanned> {
+    async fn fetch(&self, errand: &Errand) -> Result<Brought, Unscanned> {
         info!(?errand, "an image is scanned");
         let begun = Instant::now();
         let brought = self.runner.run(errand).await.map_err(Unscanned::from);
@@ -210,7 +211,7 @@ impl From<ScanProblem> for Unscanned {
 }
 
 /// A worker speaks for the digest that it was given and for no other.
-fn of_that_image(evidence: Evidence, digest: Digest) -> Result<Evidence, String> {
+fn of_that_image(evidence: Brought, digest: Digest) -> Result<Brought, String> {
     match evidence.report.digest() {
         Some(of) if of == digest.to_string() => Ok(evidence),
         of => Err(format!("the worker's report is of {}, not of {digest}", of.unwrap_or("no image that it bears out"))),

@@ -14,7 +14,7 @@ use super::job::{self, Job};
 use super::order::Tools;
 use super::outcome::{ended, waits};
 use super::port::Expected;
-use super::{Bound, Bounds, Deliver, Errand, Evidence, Order, Port, ScanProblem};
+use super::{Bound, Bounds, Brought, Deliver, Errand, Order, Port, ScanProblem};
 use crate::cluster::{Cluster, ClusterProblem, Kind};
 use crate::facts::Place;
 use crate::install::WORKER;
@@ -60,7 +60,7 @@ impl Jobs {
     }
 
     /// Makes one scan.
-    pub(super) async fn run(&self, errand: &Errand) -> Result<Evidence, ScanProblem> {
+    pub(super) async fn run(&self, errand: &Errand) -> Result<Brought, ScanProblem> {
         self.swept.get_or_try_init(|| self.sweep()).await.map_err(refused)?;
         // On its own: also where nobody waits any more, its Job is deleted.
         let (waiting, left) = oneshot::channel();
@@ -74,7 +74,7 @@ async fn make(
     settings: Arc<JobsSettings>,
     errand: Errand,
     left: oneshot::Receiver<()>,
-) -> Result<Evidence, ScanProblem> {
+) -> Result<Brought, ScanProblem> {
     let policies = settings.policies.load_full();
     let scanner = policies.scanner.as_ref().ok_or_else(|| unmade("no document of kind Scanner is in force"))?;
     let worker = scanner.worker.as_ref().ok_or_else(|| unmade("the Scanner has no section `worker` any more"))?;
@@ -123,12 +123,7 @@ async fn read(cluster: &Cluster, place: &Place) -> Result<Option<Value>, Cluster
 }
 
 /// Waits for what is brought. Where nothing is, its pod may say what it waits for.
-async fn brought(
-    cluster: &Cluster,
-    place: &Place,
-    uid: &str,
-    expected: &mut Expected,
-) -> Result<Evidence, ScanProblem> {
+async fn brought(cluster: &Cluster, place: &Place, uid: &str, expected: &mut Expected) -> Result<Brought, ScanProblem> {
     let brought = expected.brought().await;
     if brought.as_ref().is_err_and(|problem| *problem == ScanProblem::Exceeded(Bound::Time)) {
         let pods = pods(cluster, place, uid).await.map_err(refused)?;

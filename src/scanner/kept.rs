@@ -1,5 +1,7 @@
 //! What a later judgement needs of a scan, as it is kept: as a text, in the object or, where it is large, in the archive.
 
+use std::io::{self, Write};
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -37,9 +39,31 @@ impl Kept {
     }
 }
 
-/// Evidence as a text.
-pub(super) fn text(evidence: &Evidence) -> Option<String> {
-    serde_json::to_string(&Written { report: &evidence.report, packages: &evidence.census }).ok()
+/// Evidence as a text, unless that would be longer than `most` bytes.
+pub(super) fn text(evidence: &Evidence, most: usize) -> Option<String> {
+    let mut text = Within { bytes: Vec::new(), most };
+    serde_json::to_writer(&mut text, &Written { report: &evidence.report, packages: &evidence.census }).ok()?;
+    String::from_utf8(text.bytes).ok()
+}
+
+/// Takes so many bytes and no more: what is too long is not made first.
+struct Within {
+    bytes: Vec<u8>,
+    most: usize,
+}
+
+impl Write for Within {
+    fn write(&mut self, more: &[u8]) -> io::Result<usize> {
+        if self.bytes.len() + more.len() > self.most {
+            return Err(io::ErrorKind::FileTooLarge.into());
+        }
+        self.bytes.extend_from_slice(more);
+        Ok(more.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// The evidence that a text was made from.

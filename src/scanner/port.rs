@@ -22,7 +22,7 @@ use tokio_rustls::TlsAcceptor;
 use desk::{Awaiting, Desk};
 use reception::Reception;
 
-use super::{Bound, Evidence, PortOrder, ScanProblem};
+use super::{Bound, Brought, PortOrder, ScanProblem};
 use crate::model::Digest;
 use crate::serve::{
     Bundle, Certificate, CertificateProblem, CertificateStore, ConnectionLimits, Drain, IssueProblem, Listen, Peers,
@@ -124,7 +124,7 @@ impl Port {
 
 impl Expected {
     /// Waits for what is brought.
-    pub(super) async fn brought(&mut self) -> Result<Evidence, ScanProblem> {
+    pub(super) async fn brought(&mut self) -> Result<Brought, ScanProblem> {
         match timeout(self.patience, &mut self.awaiting.ended).await {
             Ok(Ok(ended)) => ended,
             Ok(Err(_)) => Err(ScanProblem::Unmade("nobody awaits it any more".to_owned())),

@@ -36,14 +36,15 @@ impl Reports {
 
     /// Keeps what a scan has found, and tells where.
     pub(super) async fn keep(&self, image: Digest, evidence: Option<&Evidence>) -> Kept {
-        let Some(text) = evidence.and_then(kept::text) else { return Kept::Nowhere };
-        let bytes = text.len();
-        if bytes <= HERE {
-            return Kept::Here(text);
-        }
-        let (Some(archive), true) = (self.archive(), bytes <= LONGEST_REPORT) else {
-            info!(%image, bytes, "the report is too large to be kept; for other limits the image is scanned again");
-            return Kept::Nowhere;
+        let Some(evidence) = evidence else { return Kept::Nowhere };
+        let text = kept::text(evidence, if self.archive.is_some() { LONGEST_REPORT } else { HERE });
+        let (text, archive) = match (text, self.archive()) {
+            (Some(text), _) if text.len() <= HERE => return Kept::Here(text),
+            (Some(text), Some(archive)) => (text, archive),
+            _ => {
+                info!(%image, "the report is too large to be kept; for other limits the image is scanned again");
+                return Kept::Nowhere;
+            }
         };
         let digest = Digest::of(text.as_bytes());
         match archive.store_report(image, text).await {

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::{Child, Errand, Evidence, Jobs, ScanProblem};
+use super::{Brought, Child, Errand, Jobs, ScanProblem};
 
 /// Who makes scans.
 pub enum Runner {
@@ -25,7 +25,7 @@ impl Runner {
     ///
     /// # Errors
     /// There is no whole report, which says nothing of the image.
-    pub async fn run(&self, errand: &Errand) -> Result<Evidence, ScanProblem> {
+    pub async fn run(&self, errand: &Errand) -> Result<Brought, ScanProblem> {
         match self {
             Runner::Child(child) => child.run(errand).await,
             Runner::Jobs(jobs) => jobs.run(errand).await,

@@ -9,7 +9,8 @@ use tokio::sync::oneshot;
 
 use crate::model::Digest;
 use crate::scan::{Census, Report};
-use crate::scanner::{Evidence, ScanProblem};
+use crate::scanner::brought::Hold;
+use crate::scanner::{Brought, Evidence, ScanProblem};
 
 /// What only a scan's worker knows.
 pub(super) type Nonce = [u8; 32];
@@ -47,7 +48,7 @@ struct Awaited {
     nonce: Nonce,
     until: Instant,
     step: Step,
-    ended: oneshot::Sender<Result<Evidence, ScanProblem>>,
+    ended: oneshot::Sender<Result<Brought, ScanProblem>>,
 }
 
 enum Step {
@@ -62,7 +63,7 @@ pub(super) struct Awaiting {
     desk: Arc<Desk>,
     digest: Digest,
     number: u64,
-    pub(super) ended: oneshot::Receiver<Result<Evidence, ScanProblem>>,
+    pub(super) ended: oneshot::Receiver<Result<Brought, ScanProblem>>,
 }
 
 /// A piece that may be brought now. Where nothing comes of it, the scan has ended.
@@ -139,14 +140,14 @@ impl Claim {
         }
     }
 
-    /// The report is whole, and the scan has ended.
-    pub(super) fn report(mut self, report: Report) {
+    /// The report is whole, and the scan has ended. No other is read while it is held.
+    pub(super) fn report(mut self, report: Report, hold: Hold) {
         self.problem = None;
         let (Some(awaited), Some(census)) = (self.desk.take(self.digest, self.number), self.census.take()) else {
             return;
         };
         // Nobody may be waiting any more.
-        let _ = awaited.ended.send(Ok(Evidence { report, census }));
+        let _ = awaited.ended.send(Ok(Brought::new(Evidence { report, census }, hold)));
     }
 
     /// What was sent counts for nothing, and the scan has ended.

@@ -18,15 +18,18 @@ use tokio::time::timeout_at;
 
 use super::desk::{Claim, Desk, Piece, Refused};
 use crate::model::Digest;
-use crate::scan::{Census, read};
+use crate::scan::{Census, MOST_BYTES, read};
 use crate::scanner::ScanProblem;
+use crate::scanner::brought::Holder;
 use crate::serve::Handler;
 
 /// Answers `POST /v1/scans/DIGEST/sbom` and `POST /v1/scans/DIGEST/report`.
 pub(super) struct Reception {
     desk: Arc<Desk>,
-    /// How many bodies are taken at one time; each may fill a file, and what it says takes memory when it is read.
-    places: Semaphore,
+    /// How many bodies are taken at one time; each may fill a file.
+    places: Arc<Semaphore>,
+    /// What a body says takes memory when it is read, so one is read at a time.
+    holder: Holder,
 }
 
 /// Why a body was not taken.
@@ -55,7 +58,9 @@ impl Handler for Reception {
         };
         match self.take(request.into_body(), piece, claim).await {
             Ok(()) => told(StatusCode::OK, "taken"),
-            Err(Unread::Large) => told(StatusCode::PAYLOAD_TOO_LARGE, "more than 128 MiB is not read"),
+            Err(Unread::Large) => {
+                told(StatusCode::PAYLOAD_TOO_LARGE, &format!("more than {} MiB is not read", MOST_BYTES >> 20))
+            }
             Err(Unread::Late) => told(StatusCode::REQUEST_TIMEOUT, "it did not arrive in time"),
             Err(Unread::Broken) => told(StatusCode::BAD_REQUEST, "it broke off"),
             Err(Unread::Form(problem)) => told(StatusCode::BAD_REQUEST, &problem),
@@ -69,26 +74,33 @@ impl Handler for Reception {
 
 impl Reception {
     pub(super) fn new(desk: Arc<Desk>) -> Self {
-        Reception { desk, places: Semaphore::new(AT_ONCE) }
+        Reception { desk, places: Arc::new(Semaphore::new(AT_ONCE)), holder: Holder::default() }
     }
 
     /// Whatever becomes of it, the claim is used up.
     async fn take(&self, body: Incoming, piece: Piece, claim: Claim) -> Result<(), Unread> {
         let until = claim.until.min(Instant::now() + PATIENCE);
         let kept = async {
-            let place = self.places.acquire().await.map_err(|_| Unread::Late)?;
-            Ok((kept(body).await?, place))
+            let place = Arc::clone(&self.places).acquire_owned().await.map_err(|_| Unread::Late)?;
+            let file = kept(body).await?;
+            Ok((file, place, self.holder.take().await.ok_or(Unread::Late)?))
         };
-        let (file, place) = timeout_at(until.into(), kept).await.unwrap_or(Err(Unread::Late))?;
-        let read = spawn_blocking(move || match piece {
-            Piece::Sbom => Census::read(file).map(|census| (Some(census), None)).map_err(|problem| problem.to_string()),
-            Piece::Report => read(file).map(|report| (None, Some(report))).map_err(|problem| problem.to_string()),
+        let (file, place, hold) = timeout_at(until.into(), kept).await.unwrap_or(Err(Unread::Late))?;
+        // Also where the caller has gone away, the right is held until the reading has ended.
+        let read = spawn_blocking(move || {
+            let read = match piece {
+                Piece::Sbom => {
+                    Census::read(file).map(|census| (Some(census), None)).map_err(|problem| problem.to_string())
+                }
+                Piece::Report => read(file).map(|report| (None, Some(report))).map_err(|problem| problem.to_string()),
+            };
+            drop(place);
+            (read, hold)
         });
-        let read = read.await.map_err(|problem| Unread::Ours(io::Error::other(problem)))?;
-        drop(place);
+        let (read, hold) = read.await.map_err(|problem| Unread::Ours(io::Error::other(problem)))?;
         match read {
             Ok((Some(census), _)) => claim.sbom(census),
-            Ok((_, Some(report))) => claim.report(report),
+            Ok((_, Some(report))) => claim.report(report, hold),
             Ok((None, None)) => {}
             Err(problem) => {
                 claim.fail(ScanProblem::Evidence(problem.clone()));
@@ -148,7 +160,5 @@ fn told(status: StatusCode, text: &str) -> Response<Full<Bytes>> {
     response
 }
 
-/// As much as is read of a report.
-const MOST_BYTES: u64 = 128 << 20;
 const AT_ONCE: usize = 4;
 const PATIENCE: Duration = Duration::from_secs(120);

@@ -118,7 +118,7 @@ async fn what_is_no_report_ends_the_scan() {
     for (what, sbom, report, says) in [
         ("garbage", "\0\0", None, "expected value"),
         ("nothing", "", None, "it is empty"),
-        ("another form", r#"{"bomFormat":"SPDX"}"#, None, "unknown variant"),
+        ("another form", r#"{"bomFormat":"SPDX"}"#, None, "it is of the form `SPDX`"),
         ("a cut", &SBOM[..20], None, "EOF"),
         ("no report", SBOM, Some("{}"), "no Grype report"),
         ("another's report", SBOM, Some(r#"{"matches":[],"descriptor":{"name":"trivy"}}"#), "not by grype"),
@@ -181,6 +181,23 @@ async fn many_bodies_at_once_wait_for_each_other_and_all_arrive() {
         }
     });
     assert_eq!(futures::future::join_all(all).await, [true; 12]);
+}
+
+#[tokio::test]
+async fn what_was_brought_is_let_go_before_more_is_read() {
+    let port = port().await;
+    let folder = written();
+    let mut first = port.expect(digest("a"), LONG).unwrap();
+    hand_over(&first.order, &Scanned::at(folder.path())).await.unwrap();
+    let held = first.brought().await.unwrap();
+    let mut second = port.expect(digest("b"), LONG).unwrap();
+    let mut third = port.expect(digest("c"), Duration::from_secs(1)).unwrap();
+    // It takes as long as it may, and is not read.
+    assert_eq!(send(&third.order, "sbom", SBOM).await.status(), StatusCode::REQUEST_TIMEOUT);
+    assert!(third.brought().await.is_err());
+    let (scanned, order) = (Scanned::at(folder.path()), second.order.clone());
+    let (handed, brought, ()) = tokio::join!(hand_over(&order, &scanned), second.brought(), async { drop(held) });
+    assert_eq!((handed, brought.is_ok()), (Ok(()), true));
 }
 
 #[tokio::test]
