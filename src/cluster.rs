@@ -217,6 +217,14 @@ impl Cluster {
     /// # Errors
     /// It was not stored; another wrote first among the reasons.
     pub async fn store(&self, kind: Kind, place: &Place, object: &Value) -> Result<(), ClusterProblem> {
+        self.stored(kind, place, object).await.map(drop)
+    }
+
+    /// The same; gives what is stored then.
+    ///
+    /// # Errors
+    /// As [`Cluster::store`].
+    pub async fn stored(&self, kind: Kind, place: &Place, object: &Value) -> Result<Value, ClusterProblem> {
         self.may_write("store", kind, place)?;
         let shape = || ClusterProblem::Shape(place.name.clone());
         let object: DynamicObject = serde_json::from_value(object.clone()).map_err(|_| shape())?;
@@ -227,7 +235,8 @@ impl Cluster {
         } else {
             self.in_time(api.create(&parameters, &object)).await?
         };
-        stored.map(drop).map_err(|cause| kind.problem("store", place, cause))
+        let stored = stored.map_err(|cause| kind.problem("store", place, cause))?;
+        serde_json::to_value(stored).map_err(|_| shape())
     }
 
     /// Changes an object by JSON Patch; gives what is stored then.

@@ -38,6 +38,14 @@ impl Cluster {
         self.delete_by(kind, place, DeleteParams::background().preconditions(preconditions)).await
     }
 
+    /// The same of whatever has that name, where nobody knows its uid, and nobody else gives such names.
+    ///
+    /// # Errors
+    /// It is still there.
+    pub async fn delete_by_name_with_dependents(&self, kind: Kind, place: &Place) -> Result<(), ClusterProblem> {
+        self.delete_by(kind, place, DeleteParams::background()).await
+    }
+
     async fn delete_if(&self, kind: Kind, place: &Place, preconditions: Preconditions) -> Result<(), ClusterProblem> {
         let parameters = DeleteParams { preconditions: Some(preconditions), ..DeleteParams::default() };
         self.delete_by(kind, place, parameters).await

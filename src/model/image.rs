@@ -96,6 +96,13 @@ impl<'a> ImageRef<'a> {
         })
     }
 
+    /// Whether the image is in an entry's repository, or lies below it where the entry ends in `/`; which of its tags and
+    /// digests is not asked.
+    pub fn is_of(&self, entry: &str) -> bool {
+        let same = |entry: ImageRef<'_>| (self.host, self.prefix, self.path) == (entry.host, entry.prefix, entry.path);
+        if entry.ends_with('/') { self.is_below(entry) } else { ImageRef::parse(entry).is_ok_and(same) }
+    }
+
     /// Its canonical name with its tag, whether or not one is written.
     pub fn tagged(&self) -> String {
         format!("{}/{}{}:{}", self.host, self.prefix, self.path, self.effective_tag())

@@ -1,7 +1,6 @@
 //! How images are scanned: by whom, how many at a time, and how long what was found out is believed.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
 
 use serde::Deserialize;
 use serde::de::{Deserializer, Error};
@@ -90,11 +89,6 @@ impl Scanner {
                  registries"
             )
         })
-    }
-
-    /// How long a scan may take.
-    pub fn timeout(&self) -> Duration {
-        Duration::from_secs(self.timeout_seconds.into())
     }
 }
 

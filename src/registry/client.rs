@@ -59,11 +59,6 @@ impl Registry {
         Ok(Registry { remote: Remote::trusting(ways, authorities)?, transport: Transport::Tls, reach, patience })
     }
 
-    /// The same with another reach; connections are shared.
-    pub fn reaching(&self, reach: Reach) -> Self {
-        Registry { reach, ..self.clone() }
-    }
-
     /// What a tag or a digest stands for now.
     ///
     /// # Errors
@@ -76,6 +71,26 @@ impl Registry {
         let mut visit = Visit::of(self, image, credential)?;
         let late = || RegistryProblem::Late { what: image.to_string() };
         timeout(self.patience, visit.resolve(image)).await.unwrap_or_else(|_| Err(late()))
+    }
+
+    /// The same by the first of these credentials that the registry takes, as kubelets try each; with that one. Of what
+    /// somebody may not see registries say too that it is not there.
+    ///
+    /// # Errors
+    /// As [`Registry::resolve`], with the last of them.
+    pub async fn resolve_by<'c>(
+        &self,
+        image: &ImageRef<'_>,
+        credentials: &'c [Credential],
+    ) -> Result<(Resolved, Option<&'c Credential>), RegistryProblem> {
+        let last = credentials.last();
+        for credential in credentials.iter().take(credentials.len().saturating_sub(1)) {
+            match self.resolve(image, Some(credential)).await {
+                Err(RegistryProblem::Unauthorized { .. } | RegistryProblem::NotFound { .. }) => {}
+                answer => return answer.map(|resolved| (resolved, Some(credential))),
+            }
+        }
+        self.resolve(image, last).await.map(|resolved| (resolved, last))
     }
 
     /// The bytes of a manifest of an image's repository, by its digest.
@@ -92,22 +107,6 @@ impl Registry {
         let late = || RegistryProblem::Late { what: format!("{}/{}@{digest}", image.host, image.path()) };
         let answer = timeout(self.patience, visit.answered("", Some(digest))).await.unwrap_or_else(|_| Err(late()));
         answer.map(|(_, answer)| answer.bytes().to_vec())
-    }
-
-    /// Content of an image's repository by its digest, of at most so many bytes.
-    ///
-    /// # Errors
-    /// The registry may not be asked, did not answer, or answered something else.
-    pub async fn blob(
-        &self,
-        image: &ImageRef<'_>,
-        digest: Digest,
-        most: usize,
-        credential: Option<&Credential>,
-    ) -> Result<Vec<u8>, RegistryProblem> {
-        let mut visit = Visit::of(self, image, credential)?;
-        let late = || RegistryProblem::Late { what: format!("{}/{}@{digest}", image.host, image.path()) };
-        timeout(self.patience, visit.blob(digest, most)).await.unwrap_or_else(|_| Err(late()))
     }
 }
 

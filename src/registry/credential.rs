@@ -54,6 +54,12 @@ impl Credential {
     }
 }
 
+impl PartialEq for Credential {
+    fn eq(&self, other: &Self) -> bool {
+        (&self.host, self.pair()) == (&other.host, other.pair())
+    }
+}
+
 /// The user may be half of the secret, as in some clouds.
 impl fmt::Debug for Credential {
     fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {

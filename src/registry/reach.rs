@@ -19,15 +19,9 @@ pub struct Reach {
 
 impl Reach {
     /// Whether an image's repository may be read.
-    pub(super) fn allows(&self, image: &ImageRef<'_>) -> bool {
-        let repository = |entry: &String| {
-            ImageRef::parse(entry).is_ok_and(|entry| entry.host == image.host && entry.path() == image.path())
-        };
+    pub fn allows(&self, image: &ImageRef<'_>) -> bool {
         self.registries.iter().any(|registry| image.is_below(registry))
-            || self
-                .images
-                .iter()
-                .any(|entry| if entry.ends_with('/') { image.is_below(entry) } else { repository(entry) })
+            || self.images.iter().any(|entry| image.is_of(entry))
     }
 
     /// Whether tokens of a registry may come from there.

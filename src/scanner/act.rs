@@ -91,9 +91,9 @@ impl Actor {
         let Ok(image) = ImageRef::parse(name) else {
             return Ok(not_looked_up(format!("`{name}` is no image")));
         };
-        let credential = self.credential(&image, secrets).await?;
-        let resolved = match self.registries.of(&image, &self.settings).resolve(&image, credential.as_ref()).await {
-            Ok(resolved) => resolved,
+        let credentials = self.credentials(&image, secrets).await?;
+        let resolved = match self.registries.of(&image, &self.settings).resolve_by(&image, &credentials).await {
+            Ok((resolved, _)) => resolved,
             Err(problem) => return Ok(Outcome::NotLookedUp(whole(&problem), problem.told())),
         };
         let repository = format!("{}/{}", image.host, image.path());
@@ -173,23 +173,37 @@ impl Actor {
         self.write(&scan, &status, &Report::AsItIs).await
     }
 
-    /// The first of these secrets' credentials that is for the image's registry.
+    /// The credential of these secrets by which the registry lets the image be read.
     pub(super) async fn credential(
         &self,
         image: &ImageRef<'_>,
         secrets: &BTreeSet<Place>,
     ) -> Result<Option<Credential>, ClusterProblem> {
+        let mut all = self.credentials(image, secrets).await?;
+        if all.len() > 1 {
+            let asked = self.registries.of(image, &self.settings).resolve_by(image, &all).await;
+            // Where none is taken, any will do to be told so.
+            return Ok(asked.map_or_else(|_| all.first().cloned(), |(_, taken)| taken.cloned()));
+        }
+        Ok(all.pop())
+    }
+
+    /// Those of these secrets that are for the image's registry, each once.
+    async fn credentials(
+        &self,
+        image: &ImageRef<'_>,
+        secrets: &BTreeSet<Place>,
+    ) -> Result<Vec<Credential>, ClusterProblem> {
+        let mut all = Vec::new();
         for secret in secrets {
             let Some(text) = self.cluster.read(Kind::Secret, secret).await? else { continue };
             let object = parse(text.as_bytes()).ok();
             let encoded = object.as_ref().and_then(|object| object.text_at(&["data", ".dockerconfigjson"]));
             let decoded = encoded.and_then(|text| STANDARD.decode(text).ok());
             let found = decoded.and_then(|bytes| Credential::from_dockerconfigjson(&bytes, image));
-            if found.is_some() {
-                return Ok(found);
-            }
+            all.extend(found.filter(|found| !all.contains(found)));
         }
-        Ok(None)
+        Ok(all)
     }
 
     /// Nothing but the version that nobody uses: it may be used by now.

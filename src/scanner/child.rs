@@ -23,6 +23,7 @@ use tokio::time::{sleep, timeout};
 
 use super::brought::Holder;
 use super::order::Tools;
+use super::problem::unmade;
 use super::workplace::Workplace;
 use super::{Bounds, Brought, Deliver, Errand, Evidence, Order, ScanProblem};
 use crate::policy::PolicySet;
@@ -152,10 +153,6 @@ fn brought(room: &TempDir) -> Result<Evidence, ScanProblem> {
     let sbom = scanned.sbom().map_err(|problem| unread(&problem))?;
     let census = Census::read(sbom).map_err(|problem| ScanProblem::Evidence(format!("its SBOM: {problem}")))?;
     Ok(Evidence { report, census })
-}
-
-fn unmade(problem: impl ToString) -> ScanProblem {
-    ScanProblem::Unmade(problem.to_string())
 }
 
 fn broken(problem: JoinError) -> ScanProblem {

@@ -14,6 +14,7 @@ use super::job::{self, Job};
 use super::order::Tools;
 use super::outcome::{ended, waits};
 use super::port::Expected;
+use super::problem::unmade;
 use super::{Bound, Bounds, Brought, Deliver, Errand, Order, Port, ScanProblem};
 use crate::cluster::{Cluster, ClusterProblem, Kind};
 use crate::facts::Place;
@@ -83,39 +84,53 @@ async fn make(
     let mut expected = settings.port.expect(errand.digest, patience)?;
     let place = Place { namespace: settings.namespace.clone(), name: job::name(&errand.digest, attempt()) };
     let job = Job { place: place.clone(), worker, bounds: &bounds, seconds: patience.as_secs() };
-    let uid = begin(&settings.cluster, &job).await?;
     let order = Order::of(&errand, tools(worker), bounds.clone(), Deliver::Port(expected.order.clone()));
-    let ended = async {
-        let secret = job::secret(&place, &uid, &order).map_err(unmade)?;
-        settings.cluster.store(Kind::Secret, &place, &secret).await.map_err(refused)?;
-        tokio::select! {
-            biased;
-            brought = brought(&settings.cluster, &place, &uid, &mut expected) => brought,
-            failed = failed(&settings.cluster, &place, &uid) => Err(failed),
-            _ = left => Err(unmade("nobody waits for it any more")),
-        }
+    let made = Made { cluster: &settings.cluster, job: &job, order: &order };
+    let ended = match settings.cluster.stored(Kind::Job, &place, &job.object()).await {
+        // Whose it is, nobody knows.
+        Err(problem) if problem.is_there_already() => return Err(refused(problem)),
+        Err(problem) => Err(refused(problem)),
+        Ok(stored) => made.awaited(&stored, &mut expected, left).await,
     };
-    let ended = ended.await;
-    if let Err(problem) = settings.cluster.delete_with_dependents(Kind::Job, &place, &uid).await {
+    // By name, which is this attempt's alone: also what was stored without that its uid is known goes.
+    if let Err(problem) = settings.cluster.delete_by_name_with_dependents(Kind::Job, &place).await {
         tracing::warn!(%problem, job = place.name, "a scan's Job was not deleted; it goes by itself when it has ended");
     }
     ended
 }
 
+/// A Job that is stored, and what its pod is told.
+struct Made<'a> {
+    cluster: &'a Cluster,
+    job: &'a Job<'a>,
+    order: &'a Order,
+}
+
+impl Made<'_> {
+    /// Gives its pod the order, and waits for an end.
+    async fn awaited(
+        &self,
+        stored: &Value,
+        expected: &mut Expected,
+        left: oneshot::Receiver<()>,
+    ) -> Result<Brought, ScanProblem> {
+        let (cluster, place) = (self.cluster, &self.job.place);
+        let uid =
+            stored.pointer("/metadata/uid").and_then(Value::as_str).ok_or_else(|| unmade("its Job has no uid"))?;
+        let secret = job::secret(place, uid, self.order).map_err(unmade)?;
+        cluster.store(Kind::Secret, place, &secret).await.map_err(refused)?;
+        tokio::select! {
+            biased;
+            brought = brought(cluster, place, uid, expected) => brought,
+            failed = failed(cluster, place, uid) => Err(failed),
+            _ = left => Err(unmade("nobody waits for it any more")),
+        }
+    }
+}
+
 /// What tells attempts at one digest apart.
 fn attempt() -> u32 {
     u32::try_from(Timestamp::now().subsec_nanosecond()).unwrap_or_default()
-}
-
-/// Creates the Job.
-async fn begin(cluster: &Cluster, job: &Job<'_>) -> Result<String, ScanProblem> {
-    cluster.store(Kind::Job, &job.place, &job.object()).await.map_err(refused)?;
-    uid(cluster, &job.place).await.map_err(refused)?.ok_or_else(|| unmade("its Job was deleted"))
-}
-
-async fn uid(cluster: &Cluster, place: &Place) -> Result<Option<String>, ClusterProblem> {
-    let object = read(cluster, place).await?;
-    Ok(object.and_then(|object| Some(object.pointer("/metadata/uid")?.as_str()?.to_owned())))
 }
 
 async fn read(cluster: &Cluster, place: &Place) -> Result<Option<Value>, ClusterProblem> {
@@ -164,12 +179,8 @@ fn tools(worker: &Worker) -> Tools {
     }
 }
 
-fn unmade(problem: impl ToString) -> ScanProblem {
-    ScanProblem::Unmade(problem.to_string())
-}
-
 fn refused(problem: ClusterProblem) -> ScanProblem {
-    ScanProblem::Unmade(whole(&problem))
+    unmade(whole(&problem))
 }
 
 /// How long a pod may take until it runs: to be scheduled, and to have its image pulled.

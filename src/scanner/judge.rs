@@ -6,7 +6,6 @@ use jiff::Timestamp;
 
 use super::errand::Evidence;
 use super::others::{InIndex, Others};
-use super::wanted::is_of;
 use crate::model::{ImageRef, ImageScanObject, PolicyHash, PolicyVerdict, ScanOutcome, Verdict};
 use crate::policy::{ContentHash, Installation, PolicySet, Profile, ScanPolicy};
 use crate::registry::Attached;
@@ -57,7 +56,7 @@ pub(super) fn asks_for_approval(policies: &PolicySet) -> bool {
 pub(super) fn is_sidecar_alone(image: &ImageRef<'_>, policies: &PolicySet) -> bool {
     let Installation { sidecar_images, analysis_registries, .. } = &policies.installation;
     let may_be_analysis = analysis_registries.iter().any(|registry| image.is_below(registry));
-    !may_be_analysis && sidecar_images.iter().any(|entry| is_of(image, entry))
+    !may_be_analysis && sidecar_images.iter().any(|entry| image.is_of(entry))
 }
 
 /// Whether an image runs at `now` since the Hub approved it.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::known::Known;
 use super::plan::Step;
-use super::wanted::canonical;
+use super::wanted::{canonical, reach};
 use crate::cluster::{Event, Kind};
 use crate::facts::Place;
 use crate::model::Reference;
@@ -37,9 +37,9 @@ pub(super) fn asked<'n>(
     if failing.is_empty() {
         return BTreeSet::new();
     }
-    let mut asked = BTreeSet::new();
+    let (mut asked, reach) = (BTreeSet::new(), reach(policies));
     for (asker, used) in known.askers() {
-        let names = used.iter().filter_map(|used| failing.get_key_value(&canonical(&used.image, policies)?));
+        let names = used.iter().filter_map(|used| failing.get_key_value(&canonical(&used.image, &reach)?));
         asked.extend(names.map(|(name, _)| (asker.clone(), name.as_str())));
     }
     asked

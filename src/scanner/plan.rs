@@ -15,10 +15,11 @@ use super::status::remembering;
 use super::turns::{Begun, Doing, Rest, turns};
 use super::unused::{is_own, unused, used};
 use super::uses::Held;
-use super::wanted::{Wanted, wanted};
+use super::wanted::{Wanted, canonical, reach, wanted};
 use crate::facts::{Place, Scans};
 use crate::model::{Digest, ImageScanObject, PlatformManifest, PolicyHash, PolicyVerdict, ScanOutcome};
 use crate::policy::{PolicySet, Scanner};
+use crate::registry::Reach;
 
 /// One thing to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -192,6 +193,8 @@ struct View<'a> {
     settings: &'a Scanner,
     policies: &'a PolicySet,
     wanted: Wanted,
+    /// Which registries are asked.
+    reach: Reach,
     /// The images that are not there for nothing.
     used: BTreeSet<Digest>,
     /// The limits that count.
@@ -229,6 +232,7 @@ impl<'a> View<'a> {
             newest: known.scans().values().filter_map(report).filter(may_be).max(),
             platforms: known.platforms(),
             tags,
+            reach: reach(policies),
             known,
             memory,
             settings,
@@ -243,13 +247,17 @@ impl<'a> View<'a> {
         if let Some((here, others)) = fitted(scan, &self.platforms) {
             return Some(Step::Fit { scan: Box::new(scan.clone()), here, others });
         }
-        let unused = unused(scan, &self.used, (self.settings, self.policies), self.now);
+        let unused = unused(scan, &self.used, self.settings, self.policies, self.now);
         if matches!(unused, Some(Step::Discard(_))) {
             return unused;
         }
-        let secrets = || self.wanted.images.get(&scan.digest).cloned().unwrap_or_default();
-        if scan.status.manifests.is_empty() && !self.may_be_in_another(scan) {
-            let (stored, indexes) = (|| Box::new(scan.clone()), || self.indexes(scan));
+        if scan.status.manifests.is_empty()
+            && !self.may_be_in_another(scan)
+            && let Some((place, secrets)) = self.source(scan)
+        {
+            let image = format!("{place}@{}", scan.digest);
+            let stored = || Box::new(ImageScanObject { image: image.clone(), ..scan.clone() });
+            let (secrets, indexes) = (|| secrets.clone(), || self.indexes(scan));
             if self.is_due(scan) && !self.memory.rests((Task::Image(scan.digest), Doing::Scan), self.now) {
                 return Some(Step::Scan { scan: stored(), secrets: secrets(), indexes: indexes() });
             }
@@ -263,6 +271,18 @@ impl<'a> View<'a> {
             }
         }
         self.remember(scan).or(unused)
+    }
+
+    /// The repository that an image is read from, and the pull secrets by which it can be had there: one that somebody asks
+    /// for it from now, or else the one of its object, which may be anybody's word. None where that is not to be asked.
+    fn source(&self, scan: &ImageScanObject) -> Option<(String, BTreeSet<Place>)> {
+        let own = canonical(&scan.image, &self.reach).map(|name| repository(&name).to_owned());
+        let places = self.wanted.images.get(&scan.digest);
+        let asked = places.and_then(|places| {
+            let found = own.as_ref().and_then(|own| places.get_key_value(own));
+            found.or_else(|| places.first_key_value())
+        });
+        asked.map(|(place, secrets)| (place.clone(), secrets.clone())).or_else(|| Some((own?, BTreeSet::new())))
     }
 
     /// Asks for what a name stands for, where that is not known, or not for much longer.

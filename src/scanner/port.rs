@@ -22,6 +22,7 @@ use tokio_rustls::TlsAcceptor;
 use desk::{Awaiting, Desk};
 use reception::Reception;
 
+use super::problem::unmade;
 use super::{Bound, Brought, PortOrder, ScanProblem};
 use crate::model::Digest;
 use crate::serve::{
@@ -91,12 +92,11 @@ impl Port {
 
     /// Awaits a scan for so long.
     pub(super) fn expect(&self, digest: Digest, patience: Duration) -> Result<Expected, ScanProblem> {
-        let unmade = |problem: String| ScanProblem::Unmade(problem);
-        let authority = self.certificate(Timestamp::now()).map_err(|problem| unmade(problem.to_string()))?;
+        let authority = self.certificate(Timestamp::now()).map_err(unmade)?;
         let mut nonce = [0; 32];
-        rand::fill(&mut nonce).map_err(|_| unmade("the system has no random numbers".to_owned()))?;
+        rand::fill(&mut nonce).map_err(|_| unmade("the system has no random numbers"))?;
         let awaiting = self.desk.wait_for(digest, nonce, Instant::now() + patience);
-        let awaiting = awaiting.ok_or_else(|| unmade("it is being made already".to_owned()))?;
+        let awaiting = awaiting.ok_or_else(|| unmade("it is being made already"))?;
         let order = PortOrder {
             at: self.at,
             name: NAME.to_owned(),

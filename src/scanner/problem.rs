@@ -84,6 +84,11 @@ impl Bound {
     }
 }
 
+/// It could not be made, for this reason.
+pub(super) fn unmade(problem: impl ToString) -> ScanProblem {
+    ScanProblem::Unmade(problem.to_string())
+}
+
 /// One line that can be shown, whatever it was: without control characters, and not long.
 fn line(text: &str) -> String {
     let shown = text.trim().chars().map(|character| if character.is_control() { ' ' } else { character });

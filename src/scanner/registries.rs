@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use super::act::REGISTRY;
+use super::wanted::reach;
 use crate::model::ImageRef;
 use crate::policy::{PolicySet, Scanner};
-use crate::registry::{Reach, Registry, Transport};
+use crate::registry::{Registry, Transport};
 use crate::remote::{RemoteProblem, Ways};
 
 /// The clients that ask registries.
@@ -20,9 +21,7 @@ pub(super) struct Registries {
 impl Registries {
     /// Clients that reach whatever the policies let run, and nothing else.
     pub(super) fn new(ways: &Ways, policies: &PolicySet) -> Result<Self, RemoteProblem> {
-        let installation = &policies.installation;
-        let images = installation.gateway_images.iter().chain(&installation.sidecar_images).cloned().collect();
-        let reach = Reach { registries: installation.analysis_registries.clone(), images, ..Reach::default() };
+        let reach = reach(policies);
         let client = |transport| Registry::new(ways, transport, reach.clone(), REGISTRY);
         let own = policies.scanner.iter().flat_map(|scanner| &scanner.registries);
         let trusting = own.map(|registry| {

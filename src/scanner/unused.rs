@@ -37,7 +37,8 @@ pub(super) fn used(known: &Known, names: &BTreeSet<String>, now: Timestamp) -> B
 pub(super) fn unused(
     scan: &ImageScanObject,
     used: &BTreeSet<Digest>,
-    (settings, policies): (&Scanner, &PolicySet),
+    settings: &Scanner,
+    policies: &PolicySet,
     now: Timestamp,
 ) -> Option<Step> {
     if !is_own(scan) {

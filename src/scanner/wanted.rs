@@ -3,12 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::indexes::repository;
 use super::known::{Known, Tags};
 use super::plan::digest_of;
 use super::unused::is_own;
 use crate::facts::Place;
 use crate::model::{Digest, ImageRef};
 use crate::policy::PolicySet;
+use crate::registry::Reach;
 
 /// What is to run.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -17,31 +19,31 @@ pub(super) struct Wanted {
     pub(super) names: BTreeMap<String, BTreeSet<Place>>,
     /// Those of them that objects or settings ask for.
     pub(super) asked: Arc<BTreeSet<String>>,
-    /// Digests of manifests and indexes, likewise.
-    pub(super) images: BTreeMap<Digest, BTreeSet<Place>>,
+    /// Digests of manifests and indexes: the repositories that each is asked for from, likewise.
+    pub(super) images: BTreeMap<Digest, BTreeMap<String, BTreeSet<Place>>>,
     /// Whose pods run a digest.
     pub(super) ran_by: BTreeMap<Digest, BTreeSet<String>>,
 }
 
 /// What objects ask to run, what the orchestrator's settings name, and what others want to have scanned and was not yet.
 pub(super) fn wanted(known: &Known, policies: &PolicySet, tags: &Tags<'_>) -> Wanted {
-    let mut wanted = Wanted::default();
+    let (mut wanted, reach) = (Wanted::default(), reach(policies));
     for used in known.uses() {
-        let Some(name) = canonical(&used.image, policies) else { continue };
+        let Some(name) = canonical(&used.image, &reach) else { continue };
         if let (Some(digest), Some(uid)) = (digest_of(&name), &used.ran_by) {
             wanted.ran_by.entry(digest).or_default().insert(uid.clone());
         }
         wanted.names.entry(name).or_default().extend(used.secrets.iter().cloned());
     }
     for (image, secrets) in own_images(policies) {
-        if let Some(name) = canonical(&image, policies) {
+        if let Some(name) = canonical(&image, &reach) {
             wanted.names.entry(name).or_default().extend(secrets);
         }
     }
     wanted.asked = Arc::new(wanted.names.keys().cloned().collect());
     let unseen =
         known.scans().values().filter(|scan| scan.status.scanned_at.is_none() && scan.status.manifests.is_empty());
-    for name in unseen.filter(|scan| !is_own(scan)).filter_map(|scan| canonical(&scan.image, policies)) {
+    for name in unseen.filter(|scan| !is_own(scan)).filter_map(|scan| canonical(&scan.image, &reach)) {
         wanted.names.entry(name).or_default();
     }
     for (name, secrets) in &wanted.names {
@@ -49,7 +51,11 @@ pub(super) fn wanted(known: &Known, policies: &PolicySet, tags: &Tags<'_>) -> Wa
         for digest in tagged.chain(digest_of(name)) {
             let parts = known.scans().get(&digest).into_iter().flat_map(|scan| &scan.status.manifests);
             for image in parts.map(|part| part.digest).chain([digest]) {
-                wanted.images.entry(image).or_default().extend(secrets.iter().cloned());
+                let places = wanted.images.entry(image).or_default();
+                // That somebody has made an object for an image does not say that it is to be had there.
+                if wanted.asked.contains(name) {
+                    places.entry(repository(name).to_owned()).or_default().extend(secrets.iter().cloned());
+                }
             }
         }
     }
@@ -66,19 +72,49 @@ fn own_images(policies: &PolicySet) -> Vec<(String, BTreeSet<Place>)> {
     images.into_iter().flatten().map(|image| (image.clone(), secrets.clone())).collect()
 }
 
-/// The name under which an image is looked up; none where it may not run anyway.
-pub(super) fn canonical(image: &str, policies: &PolicySet) -> Option<String> {
-    let image = ImageRef::parse(image).ok()?;
+/// Which registries and repositories are asked for images: those that the Installation lets run, and no others.
+pub(super) fn reach(policies: &PolicySet) -> Reach {
     let installation = &policies.installation;
-    let mut listed = installation.gateway_images.iter().chain(&installation.sidecar_images);
-    let is_allowed = installation.analysis_registries.iter().any(|registry| image.is_below(registry))
-        || listed.any(|entry| is_of(&image, entry));
-    let repository = format!("{}/{}", image.host, image.path());
-    is_allowed.then(|| image.digest.map_or_else(|| image.tagged(), |digest| format!("{repository}@{digest}")))
+    let images = installation.gateway_images.iter().chain(&installation.sidecar_images).cloned().collect();
+    Reach { registries: installation.analysis_registries.clone(), images, ..Reach::default() }
 }
 
-/// Whether an image lies below an entry of a list, or in its repository: which of its tags may run is the rules' to say.
-pub(super) fn is_of(image: &ImageRef<'_>, entry: &str) -> bool {
-    let same = |entry: ImageRef<'_>| (entry.host, entry.path()) == (image.host, image.path());
-    if entry.ends_with('/') { image.is_below(entry) } else { ImageRef::parse(entry).is_ok_and(same) }
+/// The name under which an image is looked up; none where its registry is not asked, and it may not run anyway.
+pub(super) fn canonical(image: &str, reach: &Reach) -> Option<String> {
+    let image = ImageRef::parse(image).ok().filter(|image| reach.allows(image))?;
+    let repository = format!("{}/{}", image.host, image.path());
+    Some(image.digest.map_or_else(|| image.tagged(), |digest| format!("{repository}@{digest}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_installation_lets_run_is_looked_up_by_one_name_and_nothing_else_is() {
+        let mut policies = PolicySet::parse([
+            ("a", include_str!("../../policies/flame-analysis.yaml")),
+            ("g", include_str!("../../policies/flame-gateway.yaml")),
+            ("i", include_str!("../../tests/fixtures/installation.yaml")),
+        ])
+        .unwrap();
+        policies.installation.gateway_images = vec!["nginx:1.29.8".to_owned()];
+        policies.installation.sidecar_images = vec!["tools.example:5000/node/".to_owned()];
+        let reach = reach(&policies);
+        let digest = format!("sha256:{}", "ab".repeat(32));
+        let pinned = format!("harbor.example/node/a@{digest}");
+        for (image, want) in [
+            ("harbor.example/node/a", Some("harbor.example/node/a:latest")),
+            (format!("harbor.example/node/a:1@{digest}").as_str(), Some(pinned.as_str())),
+            ("nginx:other", Some("docker.io/library/nginx:other")),
+            ("tools.example:5000/node/stats:1", Some("tools.example:5000/node/stats:1")),
+            ("tools.example:5001/node/stats:1", None),
+            ("harbor.example/other/a", None),
+            ("10.0.0.5:443/node/a:1", None),
+            ("docker.io/library/alpine", None),
+            ("no image", None),
+        ] {
+            assert_eq!(canonical(image, &reach).as_deref(), want, "{image}");
+        }
+    }
 }

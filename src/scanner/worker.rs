@@ -17,6 +17,7 @@ use rustix::process::{getpid, set_child_subreaper};
 pub use confine::Confinement;
 pub(super) use post::hand_over;
 
+use super::problem::unmade;
 use super::{Bound, Deliver, Order, ScanProblem};
 use crate::registry::{Grype, GrypeProblem, Scanned, Transport};
 
@@ -97,10 +98,6 @@ fn problem(problem: GrypeProblem) -> ScanProblem {
         GrypeProblem::Local { ref source, .. } => unmade(format!("{problem}: {source}")),
         problem => ScanProblem::Grype(problem.to_string()),
     }
-}
-
-fn unmade(problem: impl ToString) -> ScanProblem {
-    ScanProblem::Unmade(problem.to_string())
 }
 
 /// Where Go is told of authorities: a file, and folders.

@@ -90,9 +90,9 @@ async fn a_private_registry_is_read_with_the_right_credential_alone() {
     let handed = right.to_dockerconfigjson();
     assert!(!handed.reveal().contains("other.example"));
     let handed = Credential::from_dockerconfigjson(handed.reveal().as_bytes(), &name).unwrap();
-    let config = Digest::parse(&image.blobs[0].digest()).unwrap();
-    assert_eq!(client.blob(&name, config, 4096, Some(&handed)).await.unwrap(), image.blobs[0].bytes);
-    client.blob(&name, config, 4096, None).await.unwrap_err();
+    let manifest = digest(&image.manifest);
+    assert_eq!(client.manifest(&name, manifest, Some(&handed)).await.unwrap(), image.manifest.bytes);
+    client.manifest(&name, manifest, None).await.unwrap_err();
 }
 
 #[tokio::test]

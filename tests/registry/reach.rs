@@ -29,7 +29,7 @@ async fn who_is_not_named_is_not_asked() {
     let told = "is not below a registry of this installation; use an image from there, or name its registry";
     assert_eq!((problem.to_string(), problem.may_pass()), (format!("{}/a {told}", nobody.host), false));
     assert!(!nobody.was_asked() && named.asked().is_empty());
-    resolve(&named.client().reaching(Reach::default()), &named.host, None).await.unwrap_err();
+    resolve(&client(Reach::default(), PATIENCE, PATIENCE), &named.host, None).await.unwrap_err();
     assert!(named.asked().is_empty());
     resolve(&named.client(), &named.host, None).await.unwrap();
     assert_eq!(named.asked().len(), 2, "the manifest and its configuration");
@@ -113,6 +113,40 @@ async fn a_credential_is_shown_to_its_registry_when_that_asks_for_it() {
 }
 
 #[tokio::test]
+async fn credentials_are_tried_in_turn_until_the_registry_takes_one() {
+    for refusal in [401, 403, 404] {
+        let registry = StandIn::start(move |asked| match asked.shown.as_deref() {
+            Some(BASIC) => hand_out(asked),
+            Some(_) => answer(refusal, &[], ""),
+            None => answer(401, &[("www-authenticate", "Basic realm=\"x\"")], ""),
+        })
+        .await;
+        let image = format!("{}/a:1", registry.host);
+        let image = ImageRef::parse(&image).unwrap();
+        let with = |password: &str| {
+            let config = json!({"auths": {&registry.host: {"username": "robot", "password": password}}}).to_string();
+            Credential::from_dockerconfigjson(config.as_bytes(), &image).unwrap()
+        };
+        let (good, bad, worse) = (registry.credential(), with("old"), with("older"));
+        let client = registry.client();
+        for all in
+            [vec![good.clone()], vec![bad.clone(), good.clone()], vec![bad.clone(), worse, good.clone(), bad.clone()]]
+        {
+            let (_, taken) = client.resolve_by(&image, &all).await.unwrap();
+            assert!(taken == Some(&good), "{refusal}");
+        }
+        client.resolve_by(&image, &[bad]).await.unwrap_err();
+        client.resolve_by(&image, &[]).await.unwrap_err();
+    }
+    // Whoever does not answer is not asked again with another.
+    let registry = StandIn::start(|_| answer(503, &[], "")).await;
+    let image = format!("{}/a:1", registry.host);
+    let all = [registry.credential(), registry.credential()];
+    registry.client().resolve_by(&ImageRef::parse(&image).unwrap(), &all).await.unwrap_err();
+    assert_eq!(registry.asked().len(), 1);
+}
+
+#[tokio::test]
 async fn a_realm_that_is_not_named_for_the_registry_hears_nothing() {
     for by in ["http", "https"] {
         let nobody = Nobody::listen();
@@ -184,7 +218,8 @@ async fn what_does_not_speak_tls_is_no_registry() {
     let nobody = Nobody::listen();
     let host = nobody.host.clone();
     drop(nobody);
-    let client = client.reaching(Reach { registries: vec![host.clone()], ..Reach::default() });
+    let reach = Reach { registries: vec![host.clone()], ..Reach::default() };
+    let client = Registry::new(&Ways::plain(PATIENCE), Transport::Tls, reach, PATIENCE).unwrap();
     let problem = resolve(&client, &host, None).await.unwrap_err();
     assert!(matches!(problem, RegistryProblem::Remote { .. }) && problem.may_pass(), "{problem}");
 }

@@ -110,6 +110,10 @@ fn planned_with(scans: &Scans, policies: &PolicySet, changes: Vec<Change>, memor
     }
     let steps = plan(&known, scans, memory, policies, now());
     let number = |digest: &Digest| digest.to_string()["sha256:".len()..][..2].to_owned();
+    let from = |scan: &ImageScanObject| match repository(&scan.image) {
+        "harbor.example/node/a" => String::new(),
+        elsewhere => format!(" from {elsewhere}"),
+    };
     let within = |indexes: &[Digest]| indexes.iter().map(|index| format!(" in {}", number(index))).collect::<String>();
     steps
         .iter()
@@ -122,10 +126,10 @@ fn planned_with(scans: &Scans, policies: &PolicySet, changes: Vec<Change>, memor
                 format!("fit {} to{here}", number(&scan.digest))
             }
             Step::Scan { scan, secrets, indexes } => {
-                format!("scan {} with {}{}", number(&scan.digest), secrets.len(), within(indexes))
+                format!("scan {} with {}{}{}", number(&scan.digest), secrets.len(), within(indexes), from(scan))
             }
             Step::Judge { scan, heard: None, indexes, .. } => {
-                format!("judge {}{}", number(&scan.digest), within(indexes))
+                format!("judge {}{}{}", number(&scan.digest), within(indexes), from(scan))
             }
             Step::Judge { scan, indexes, .. } => format!("look at {}{}", number(&scan.digest), within(indexes)),
             Step::Settle { pod, .. } => format!("settle {}", pod.name),
@@ -208,6 +212,36 @@ fn what_is_used_is_scanned_again_and_what_is_not_is_left_as_it_is() {
         let memory = Memory { renewed: Some(format!("2026-11-22T{renewed}Z").parse().unwrap()), ..memory() };
         assert_eq!(planned(vec![pinned(1, None), scan(1, &before)], &memory), want, "{renewed}");
         assert_eq!(planned(vec![scan(1, &before)], &memory), [""; 0], "not used");
+    }
+}
+
+#[test]
+fn an_image_is_read_from_where_it_is_asked_for_or_from_where_its_object_says_if_that_may_be_asked() {
+    let at = |repository: &str, status: &Value| match scan(1, status) {
+        Change::Seen(place, mut object) => {
+            object["spec"]["image"] = json!(format!("{repository}@sha256:{}", digits(1)));
+            Change::Seen(place, object)
+        }
+        other => other,
+    };
+    let bare = json!({"platform": "linux/amd64"});
+    let other = judged("pass", &json!({"verdicts": []}));
+    let (elsewhere, beside) = ("10.0.0.5:443/x", "harbor.example/node/b");
+    for (what, changes, want) in [
+        (
+            "asked for by the name of its object",
+            vec![at("harbor.example/node/a", &bare), pinned(1, None)],
+            vec!["scan 01 with 1"],
+        ),
+        ("by another", vec![at(beside, &bare), pinned(1, None)], vec!["scan 01 with 1"]),
+        ("while that may not be asked", vec![at(elsewhere, &bare), pinned(1, None)], vec!["scan 01 with 1"]),
+        ("by nobody", vec![at(beside, &bare)], vec!["scan 01 with 0 from harbor.example/node/b"]),
+        ("by nobody, and it may not be asked", vec![at(elsewhere, &bare)], vec![]),
+        ("judged", vec![at(beside, &other)], vec!["judge 01 from harbor.example/node/b"]),
+        ("judged, and it may not be asked", vec![at(elsewhere, &other)], vec![]),
+        ("judged, and asked for", vec![at(elsewhere, &other), pinned(1, None)], vec!["judge 01"]),
+    ] {
+        assert_eq!(planned(changes, &memory()), want, "{what}");
     }
 }
 
