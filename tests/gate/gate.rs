@@ -155,7 +155,7 @@ impl Gate {
                 .filter(|(name, _)| name == "orchestrator.yaml")
                 .for_each(|(_, text)| text.push_str(&section));
         }
-        write_policies(&self.folder.join("policies"), &files);
+        write_policies(&self.policies(), &files);
         for (log, before) in logs.into_iter().zip(before) {
             wait_until("the changed policies are in force", PATIENCE, async || (changes(log) > before).then_some(()))
                 .await;
@@ -174,6 +174,11 @@ impl Gate {
         let file = self.databases.path().join("other");
         fs::write(&file, image).unwrap();
         file
+    }
+
+    /// Where the policies stand.
+    pub(crate) fn policies(&self) -> PathBuf {
+        self.folder.join("policies")
     }
 
     /// Where Grype's database is.
@@ -251,14 +256,8 @@ impl Gate {
 
     /// Makes an analysis's Deployment.
     pub(crate) async fn deployment(&self, namespace: &str, id: &str, image: &str) -> Result<Value, Refusal> {
-        let pod = analysis(id, image);
-        let labels = pod["metadata"]["labels"].clone();
-        let deployment = json!({
-            "apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": format!("analysis-{id}")},
-            "spec": {"selector": {"matchLabels": labels}, "template": {"metadata": {"labels": labels}, "spec": pod["spec"]}},
-        });
         let path = format!("/apis/apps/v1/namespaces/{namespace}/deployments");
-        self.cluster.admin.create(&path, &deployment).await
+        self.cluster.admin.create(&path, &deployment(id, image)).await
     }
 
     /// Waits until an analysis has a pod that runs, and gives it.
@@ -300,6 +299,16 @@ pub(crate) fn analysis(id: &str, image: &str) -> Value {
         "apiVersion": "v1", "kind": "Pod",
         "metadata": {"name": app, "labels": {"component": "flame-analysis", "app": app}},
         "spec": {"containers": [{"name": app, "image": image}]},
+    })
+}
+
+/// Its Deployment.
+pub(crate) fn deployment(id: &str, image: &str) -> Value {
+    let pod = analysis(id, image);
+    let labels = pod["metadata"]["labels"].clone();
+    json!({
+        "apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": format!("analysis-{id}")},
+        "spec": {"selector": {"matchLabels": labels}, "template": {"metadata": {"labels": labels}, "spec": pod["spec"]}},
     })
 }
 
