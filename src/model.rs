@@ -10,6 +10,7 @@ mod image;
 mod image_scan;
 mod items;
 mod json;
+mod line;
 mod owner;
 mod path;
 mod pod;
@@ -36,6 +37,7 @@ pub use image_scan::{
 };
 pub use items::ItemCutter;
 pub use json::{Json, ParseProblem, parse, parse_at_most, parse_within, part};
+pub use line::one_line;
 pub use owner::controlling_owner;
 pub use path::{FieldPath, Segment};
 pub use pod::{ContainerKind, ContainerView, PodView};

@@ -3,6 +3,8 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::one_line;
+
 /// The answer for one digest under one policy, for as long as it holds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -52,11 +54,22 @@ impl Verdict {
     /// So many grounds are kept.
     pub const MOST_GROUNDS: usize = 20;
 
-    /// An answer with its grounds, of which the first are kept.
-    pub fn new(outcome: ScanOutcome, mut grounds: Vec<String>, until: Option<Timestamp>) -> Self {
-        let more = grounds.len().saturating_sub(Self::MOST_GROUNDS);
-        grounds.truncate(Self::MOST_GROUNDS);
-        Verdict { outcome, grounds, more, until, graceless: false }
+    /// An answer with its grounds, of which the first are kept, each as one line.
+    pub fn new(outcome: ScanOutcome, grounds: impl IntoIterator<Item = String>, until: Option<Timestamp>) -> Self {
+        let mut verdict = Verdict { outcome, grounds: Vec::new(), more: 0, until, graceless: false };
+        for ground in grounds {
+            verdict.also(&ground);
+        }
+        verdict
+    }
+
+    /// One ground more, which is counted where enough are kept.
+    pub fn also(&mut self, ground: &str) {
+        if self.grounds.len() < Self::MOST_GROUNDS {
+            self.grounds.push(one_line(ground, LONGEST_GROUND));
+        } else {
+            self.more += 1;
+        }
     }
 
     /// Whether it lets the image run at `now`.
@@ -97,6 +110,9 @@ impl TryFrom<String> for PolicyHash {
         number.map(|number| PolicyHash(number.to_be_bytes())).ok_or(problem)
     }
 }
+
+/// Characters of a ground: half of what its custom resource takes.
+const LONGEST_GROUND: usize = 2048;
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over references")]
 fn is_zero(number: &usize) -> bool {

@@ -59,8 +59,9 @@ pub(super) struct Besides {
 pub(super) fn conclude(weighed: &[Weighed<'_>], besides: Besides, policy: &ScanPolicy, now: Timestamp) -> Verdict {
     let Besides { fails, unknown, ages } = besides;
     let of = |wanted: fn(&Fate) -> bool| weighed.iter().filter(move |one| wanted(&one.fate));
-    let failing: Vec<String> = of(|fate| matches!(fate, Fate::Fails(_))).map(Weighed::text).chain(fails).collect();
-    if !failing.is_empty() {
+    // Of many that fail, the first are told and the others counted, so no list is made of their texts.
+    let mut failing = of(|fate| matches!(fate, Fate::Fails(_))).map(Weighed::text).chain(fails).peekable();
+    if failing.peek().is_some() {
         let graceless = of(|fate| matches!(fate, Fate::Fails(_))).any(|one| one.is_graceless(policy));
         return Verdict { graceless, ..Verdict::new(ScanOutcome::Fail, failing, None) };
     }
@@ -76,8 +77,8 @@ pub(super) fn conclude(weighed: &[Weighed<'_>], besides: Besides, policy: &ScanP
         _ => None,
     });
     let until = ages.iter().map(|age| age.until).chain(expiries).min();
-    let excepted: Vec<String> = of(|fate| matches!(fate, Fate::Excepted(..))).map(Weighed::text).collect();
-    let outcome = if excepted.is_empty() { ScanOutcome::Pass } else { ScanOutcome::Excepted };
+    let mut excepted = of(|fate| matches!(fate, Fate::Excepted(..))).map(Weighed::text).peekable();
+    let outcome = if excepted.peek().is_none() { ScanOutcome::Pass } else { ScanOutcome::Excepted };
     Verdict::new(outcome, excepted, until)
 }
 

@@ -4,6 +4,8 @@ use std::io::{self, BufReader, Read, Result as Outcome};
 
 use serde::de::DeserializeOwned;
 
+use crate::model::one_line;
+
 /// Why a text is not the document that it should be.
 #[derive(Debug, thiserror::Error)]
 pub enum BoundProblem {
@@ -16,9 +18,9 @@ pub enum BoundProblem {
     /// One text in it is longer than any that is read, or it is nested deeper.
     #[error("a text in it is longer than {} MiB, or it is nested deeper than {MOST_DEPTH} levels", MOST_TEXT >> 20)]
     Shape,
-    /// It is not one whole document of the form.
+    /// It is not one whole document of the form, as one line says, which may repeat some of it.
     #[error("{0}")]
-    Form(#[from] serde_json::Error),
+    Form(String),
 }
 
 /// The document, with nothing after it.
@@ -32,7 +34,7 @@ pub(super) fn read_within<T: DeserializeOwned>(document: impl Read) -> Result<T,
         _ if counted.is_misshapen => Err(BoundProblem::Shape),
         _ if counted.left == 0 => Err(BoundProblem::Large),
         _ if counted.is_blank => Err(BoundProblem::Empty),
-        read => Ok(read?),
+        read => read.map_err(|problem| BoundProblem::Form(one_line(&problem.to_string(), MOST_SAID))),
     }
 }
 
@@ -116,6 +118,8 @@ const MOST_TEXT: usize = 8 << 20;
 /// Deeper than anything that is read of a report.
 const MOST_DEPTH: usize = 128;
 const PIECE: usize = 64 << 10;
+/// Characters of what is said of it.
+const MOST_SAID: usize = 400;
 
 #[cfg(test)]
 mod tests {

@@ -143,6 +143,9 @@ mod tests {
         );
         let census = Census::read(document.as_bytes()).unwrap();
         assert_eq!((census.count("deb"), census.count("npm"), census.count("rpm")), (2, 1, 0));
+        let odd = format!(r#"{{"bomFormat":"odd\u001b[2J{}"}}"#, "x".repeat(1 << 20));
+        let told = Census::read(odd.as_bytes()).unwrap_err().to_string();
+        assert!(told.starts_with("it is of the form `odd[2Jxxx") && told.len() < 500, "{told}");
         for wrong in ["", " \n", "{}", r#"{"bomFormat":"SPDX"}"#, r#"{"bomFormat":"CycloneDX"} x"#] {
             assert!(Census::read(wrong.as_bytes()).is_err(), "{wrong}");
         }

@@ -146,9 +146,8 @@ mod tests {
 
     #[test]
     fn what_is_not_approved_does_not_run_and_what_nobody_knows_is_inconclusive() {
-        let verdict = |outcome, grounds: &[&str]| {
-            Verdict::new(outcome, grounds.iter().map(|&ground| ground.to_owned()).collect(), None)
-        };
+        let verdict =
+            |outcome, grounds: &[&str]| Verdict::new(outcome, grounds.iter().map(|&ground| ground.to_owned()), None);
         let graceless = |grounds: &[&str]| Verdict { graceless: true, ..verdict(ScanOutcome::Fail, grounds) };
         let (other, silent) = (Approval::Refuted("other".to_owned()), Approval::Unknown("silent".to_owned()));
         let (pass, fail) = (verdict(ScanOutcome::Pass, &[]), verdict(ScanOutcome::Fail, &["CVE-1"]));

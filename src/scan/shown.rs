@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::report::{Match, Report};
 use super::weigh::{Fate, Weighed};
-use crate::model::{FixState, ScanOutcome, Verdict, VulnerabilitySeverity};
+use crate::model::{FixState, ScanOutcome, Verdict, VulnerabilitySeverity, one_line};
 
 /// What is to be shown of one scan.
 pub struct ShownScan<'a> {
@@ -40,7 +40,7 @@ impl ShownScan<'_> {
         if let Some(until) = self.verdict.until {
             let _ = writeln!(out, "holds until {until}");
         }
-        let _ = writeln!(out, "{}", origin(report));
+        let _ = writeln!(out, "{}", clean(&origin(report)));
         out
     }
 
@@ -72,7 +72,7 @@ impl ShownScan<'_> {
             let mut result = json!({
                 "ruleId": one.found.id,
                 "level": level,
-                "message": {"text": one.text()},
+                "message": {"text": clean(&one.text())},
                 "locations": [{
                     "physicalLocation": {"artifactLocation": {"uri": uri(self.name)}},
                     "logicalLocations": [{"name": one.found.package, "kind": "module"}],
@@ -163,7 +163,7 @@ fn table(rows: impl Iterator<Item = [String; COLUMNS]>) -> String {
 
 /// Without what a terminal would obey.
 fn clean(cell: &str) -> String {
-    cell.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+    one_line(cell, usize::MAX)
 }
 
 fn vulnerability(one: &Weighed<'_>) -> Value {

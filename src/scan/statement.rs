@@ -5,6 +5,7 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 use super::dsse::{Envelope, EnvelopeProblem};
+use crate::model::one_line;
 use crate::policy::SignerKey;
 
 /// A statement of one image, signed by a known key.
@@ -81,7 +82,7 @@ fn stated<'k>(envelope: Envelope, keys: &'k [SignerKey], digest: &str) -> Result
 
 /// For texts: without control characters, and not endless.
 pub(super) fn shortened(text: &str) -> String {
-    text.chars().filter(|c| !c.is_control()).take(MOST_CHARACTERS).collect()
+    one_line(text, MOST_CHARACTERS)
 }
 
 #[derive(Deserialize)]

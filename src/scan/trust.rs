@@ -83,11 +83,7 @@ impl Trust {
         if is_known || self.passed_over.is_empty() {
             return verdict;
         }
-        if verdict.grounds.len() < Verdict::MOST_GROUNDS {
-            verdict.grounds.push(format!("what is attached as a scan does not count: {}", self.passed_over.join("; ")));
-        } else {
-            verdict.more += 1;
-        }
+        verdict.also(&format!("what is attached as a scan does not count: {}", self.passed_over.join("; ")));
         verdict
     }
 
@@ -103,7 +99,7 @@ impl Trust {
 pub fn withheld(verdict: Option<Verdict>, reasons: Vec<String>) -> Verdict {
     let own = verdict.filter(|verdict| verdict.outcome == ScanOutcome::Fail);
     let (grounds, more) = own.map(|own| (own.grounds, own.more)).unwrap_or_default();
-    let mut verdict = Verdict::new(ScanOutcome::Fail, reasons.into_iter().chain(grounds).collect(), None);
+    let mut verdict = Verdict::new(ScanOutcome::Fail, reasons.into_iter().chain(grounds), None);
     verdict.more += more;
     verdict.graceless = true;
     verdict

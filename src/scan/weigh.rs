@@ -126,7 +126,7 @@ impl Weighed<'_> {
         let limits = self.limits().join("; ");
         // Lists in attestations name no packages.
         let place = if package.is_empty() { String::new() } else { format!(" in {package} {version} ({kind})") };
-        printable(&format!("{id} ({graded}){place}: {limits}; {}", self.remedy()))
+        format!("{id} ({graded}){place}: {limits}; {}", self.remedy())
     }
 
     /// What to do.
@@ -141,9 +141,4 @@ impl Weighed<'_> {
             (_, None) => "there is no fix: use another package, or have it excepted".to_owned(),
         }
     }
-}
-
-/// Names come from the image: control characters, among them NUL, which PostgreSQL takes in no text, are left out.
-fn printable(text: &str) -> String {
-    text.chars().filter(|c| !c.is_control()).collect()
 }

@@ -148,10 +148,10 @@ async fn end(worker: &mut Process) -> Result<ExitStatus, ScanProblem> {
 
 fn brought(room: &TempDir) -> Result<Evidence, ScanProblem> {
     let scanned = Scanned::at(room.path());
-    let unread = |problem: &dyn ToString| ScanProblem::Evidence(problem.to_string());
-    let report = read(scanned.report().map_err(|problem| unread(&problem))?).map_err(|problem| unread(&problem))?;
-    let sbom = scanned.sbom().map_err(|problem| unread(&problem))?;
-    let census = Census::read(sbom).map_err(|problem| ScanProblem::Evidence(format!("its SBOM: {problem}")))?;
+    let report = read(scanned.report().map_err(|problem| ScanProblem::evidence(&problem))?)
+        .map_err(|problem| ScanProblem::evidence(&problem))?;
+    let sbom = scanned.sbom().map_err(|problem| ScanProblem::evidence(&problem))?;
+    let census = Census::read(sbom).map_err(|problem| ScanProblem::evidence(&format!("its SBOM: {problem}")))?;
     Ok(Evidence { report, census })
 }
 

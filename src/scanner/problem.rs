@@ -1,5 +1,7 @@
 //! Why a scan brought nothing, and what is to be done about it.
 
+use crate::model::one_line;
+
 /// What a scan may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Bound {
@@ -31,6 +33,11 @@ pub enum ScanProblem {
 }
 
 impl ScanProblem {
+    /// Of what was brought, which may be repeated in what is said of it.
+    pub(super) fn evidence(problem: &impl ToString) -> Self {
+        ScanProblem::Evidence(line(&problem.to_string()))
+    }
+
     /// Whether the same scan may come to an end a while later, with nothing changed in between.
     pub fn may_pass(&self) -> bool {
         match self {
@@ -89,10 +96,9 @@ pub(super) fn unmade(problem: impl ToString) -> ScanProblem {
     ScanProblem::Unmade(problem.to_string())
 }
 
-/// One line that can be shown, whatever it was: without control characters, and not long.
+/// One line that can be shown, whatever it was.
 fn line(text: &str) -> String {
-    let shown = text.trim().chars().map(|character| if character.is_control() { ' ' } else { character });
-    shown.take(LONGEST).collect()
+    one_line(text, LONGEST)
 }
 
 const BOUNDS: [Bound; 4] = [Bound::Time, Bound::Memory, Bound::Disk, Bound::Processes];
@@ -126,6 +132,6 @@ mod tests {
         }
         let long = format!("\u{1b}[31mred\nfine: {}", "x".repeat(10_000));
         let ScanProblem::Grype(text) = ScanProblem::heard(Some(24), &long) else { panic!("grype") };
-        assert!(text.starts_with(" [31mred fine: xxx") && text.chars().count() == 500, "{text}");
+        assert!(text.starts_with("[31mred fine: xxx") && text.chars().count() == 500, "{text}");
     }
 }

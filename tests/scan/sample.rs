@@ -1,6 +1,8 @@
 //! A report that Grype 0.110 made of an image with a Debian package and an npm package, changed as a test likes.
 
-use flamewarden::model::Verdict;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use flamewarden::model::{Digest, Verdict};
 use flamewarden::policy::ScanPolicy;
 use flamewarden::scan::{Census, Subject, assess, read};
 use serde_json::{Value, json};
@@ -55,6 +57,24 @@ impl Sample {
         let (parent, key) = pointer.rsplit_once('/').unwrap();
         let parent = self.report.pointer_mut(parent).unwrap_or_else(|| panic!("no {pointer}"));
         parent.as_object_mut().unwrap().insert(key.to_owned(), value);
+        self
+    }
+
+    /// Of an image whose configuration names another architecture; all digests fit.
+    pub(crate) fn on(mut self, architecture: &str) -> Sample {
+        let target = &mut self.report["source"]["target"];
+        let decoded = |text: &Value| -> Value {
+            serde_json::from_slice(&STANDARD.decode(text.as_str().unwrap()).unwrap()).unwrap()
+        };
+        let (mut config, mut manifest) = (decoded(&target["config"]), decoded(&target["manifest"]));
+        config["architecture"] = architecture.into();
+        let id = Digest::of(config.to_string().as_bytes()).to_string();
+        manifest["config"]["digest"] = id.clone().into();
+        self.digest = Digest::of(manifest.to_string().as_bytes()).to_string();
+        target["imageID"] = id.into();
+        target["manifestDigest"] = self.digest.clone().into();
+        target["config"] = STANDARD.encode(config.to_string()).into();
+        target["manifest"] = STANDARD.encode(manifest.to_string()).into();
         self
     }
 

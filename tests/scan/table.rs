@@ -405,3 +405,27 @@ fn what_is_found_in_many_places_is_told_once_and_what_names_hold_is_harmless() {
     assert!(ground.len() < 1000 && !ground.contains(char::is_control), "{ground:?}");
     assert!(ground.contains("17.0.10+7-J-ms8m[2J"), "{ground}");
 }
+
+/// Texts of the image and of the report are anybody's, and stand in what people read.
+#[test]
+fn what_a_report_says_reaches_people_as_short_lines() {
+    let odd = format!("odd\u{1b}[2J\n\u{0}\u{202e}{}", "x".repeat(1 << 20));
+    let of = |pointer: &str| Sample::passing().with(pointer, odd.clone().into());
+    let provider = format!("/descriptor/db/providers/{}", odd.replace('/', ""));
+    let image = "/source/target";
+    for (what, sample, says) in [
+        ("distribution", of("/distro/name"), "nothing is known of the vulnerabilities of the distribution odd[2J"),
+        ("version", of("/distro/version").holding(&["rpm"]), "debian odd[2J"),
+        ("source", of("/source/type"), "the report is of a source of type `odd[2J"),
+        ("manifest", of(&format!("{image}/manifestDigest")), "the report is of odd[2J"),
+        ("platform", Sample::passing().on(&odd), "the report is of linux/odd[2J"),
+        ("database", of("/descriptor/db/status/error"), "the database is not valid: odd[2J"),
+        ("provider", Sample::passing().with(&provider, serde_json::json!({})), "does not say when `odd[2J"),
+        ("key", of(&format!("/descriptor/configuration/{odd}")), "`odd[2J"),
+    ] {
+        let grounds = sample.verdict().grounds;
+        let is_odd = |c: char| c.is_control() || c == '\u{202e}';
+        assert!(grounds.iter().any(|ground| ground.contains(says)), "{what}: {grounds:?}");
+        assert!(grounds.iter().all(|ground| ground.chars().count() <= 2048 && !ground.contains(is_odd)), "{what}");
+    }
+}

@@ -193,7 +193,7 @@ mod tests {
         ];
         for (number, hash, outcome, grounds, until, tag) in rows {
             let until: Timestamp = format!("2026-11-22T{until}Z").parse().unwrap();
-            let grounds = grounds.into_iter().map(str::to_owned).collect();
+            let grounds = grounds.into_iter().map(str::to_owned);
             let verdicts = vec![(hash, Verdict::new(outcome, grounds, Some(until)))];
             let believed = "2026-11-22T12:00:01Z".parse().unwrap();
             let tags = vec![(format!("harbor.example/node/a:{tag}"), believed)];

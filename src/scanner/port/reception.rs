@@ -103,7 +103,7 @@ impl Reception {
             Ok((_, Some(report))) => claim.report(report, hold),
             Ok((None, None)) => {}
             Err(problem) => {
-                claim.fail(ScanProblem::Evidence(problem.clone()));
+                claim.fail(ScanProblem::evidence(&problem));
                 return Err(Unread::Form(problem));
             }
         }

@@ -18,7 +18,7 @@ use crate::scanner::{PortOrder, ScanProblem};
 /// Sends the SBOM and then the report.
 pub(in crate::scanner) async fn hand_over(order: &PortOrder, scanned: &Scanned) -> Result<(), ScanProblem> {
     let client = client(order).map_err(|problem| failed(&problem))?;
-    let unread = |problem| ScanProblem::Evidence(format!("what grype wrote: {problem}"));
+    let unread = |problem| ScanProblem::evidence(&format!("what grype wrote: {problem}"));
     send(&client, order, "sbom", scanned.sbom().map_err(unread)?).await?;
     send(&client, order, "report", scanned.report().map_err(unread)?).await
 }
