@@ -39,7 +39,7 @@ pub use profile::{
     Containers, EnvSources, Guards, Images, Metadata, Mode, Network, Profile, PullSecret, Resources, Role, Scheduling,
     Security, Sidecar, TrustedPolicy, Want,
 };
-pub use public_key::{KeyProblem, PublicKey};
+pub use public_key::{KeyProblem, Message, PublicKey};
 pub use quantity::Quantity;
 pub use registry_authorities::RegistryAuthorities;
 pub use scan::{FailOn, MaximumAge, OnUnknown, ScanException, ScanPolicy, Unknowns, WithoutPackages};

@@ -7,6 +7,7 @@ mod child;
 mod ends;
 mod errand;
 mod examine;
+mod heavy;
 mod indexes;
 mod job;
 mod jobs;

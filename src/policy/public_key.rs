@@ -1,5 +1,8 @@
 //! Public keys that policies name, and whether their owner signed a text.
 
+use std::sync::OnceLock;
+
+use aws_lc_rs::digest::{Digest, SHA256, SHA384, digest};
 use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_ASN1, ECDSA_P384_SHA256_ASN1, ECDSA_P384_SHA384_ASN1, ED25519, ParsedPublicKey,
     RSA_PKCS1_2048_8192_SHA256, RSA_PSS_2048_8192_SHA256, RsaParameters, RsaPssSaltLength, UnparsedPublicKey,
@@ -82,9 +85,33 @@ impl PublicKey {
     }
 
     /// Whether the key's owner signed the message.
-    pub fn verifies(&self, message: &[u8], signature: &[u8]) -> bool {
-        let verifies = |algorithm| UnparsedPublicKey::new(algorithm, &self.bytes).verify(message, signature).is_ok();
+    pub fn verifies(&self, message: &Message<'_>, signature: &[u8]) -> bool {
+        let verifies = |algorithm| {
+            let key = UnparsedPublicKey::new(algorithm, &self.bytes);
+            match self.kind {
+                Kind::Ed25519 => key.verify(message.bytes, signature).is_ok(),
+                // One of another algorithm's hash is refused.
+                _ => message.hashes().iter().any(|hash| key.verify_digest(hash, signature).is_ok()),
+            }
+        };
         self.kind.algorithms().iter().copied().any(verifies)
+    }
+}
+
+/// What may be signed, which is hashed once, however many keys and signatures are tried.
+pub struct Message<'a> {
+    bytes: &'a [u8],
+    hashes: OnceLock<[Digest; 2]>,
+}
+
+impl<'a> Message<'a> {
+    /// These bytes.
+    pub fn of(bytes: &'a [u8]) -> Self {
+        Message { bytes, hashes: OnceLock::new() }
+    }
+
+    fn hashes(&self) -> &[Digest; 2] {
+        self.hashes.get_or_init(|| [&SHA256, &SHA384].map(|algorithm| digest(algorithm, self.bytes)))
     }
 }
 
@@ -161,10 +188,10 @@ mod tests {
             let mut changed = signature.clone();
             *changed.last_mut().unwrap() ^= 1;
             for (verifying, key) in keys.iter().enumerate() {
-                assert_eq!(key.verifies(mine, &signature), signing == verifying, "{signing} {verifying}");
-                assert!(!key.verifies(yours, &signature), "{signing} {verifying}");
-                assert!(!key.verifies(mine, &changed), "{signing} {verifying}");
-                assert!(!key.verifies(mine, &[]), "{signing} {verifying}");
+                assert_eq!(key.verifies(&Message::of(mine), &signature), signing == verifying, "{signing} {verifying}");
+                assert!(!key.verifies(&Message::of(yours), &signature), "{signing} {verifying}");
+                assert!(!key.verifies(&Message::of(mine), &changed), "{signing} {verifying}");
+                assert!(!key.verifies(&Message::of(mine), &[]), "{signing} {verifying}");
             }
         }
     }
@@ -173,7 +200,7 @@ mod tests {
     #[test]
     fn a_longer_curve_goes_with_the_shorter_hash_too_and_with_no_third() {
         let key = PublicKey::parse(P384_KEY).unwrap();
-        let verifies = |signature: &str| key.verifies(b"a text", &STANDARD.decode(signature).unwrap());
+        let verifies = |signature: &str| key.verifies(&Message::of(b"a text"), &STANDARD.decode(signature).unwrap());
         assert_eq!((verifies(BY_SHA256), verifies(BY_SHA512)), (true, false));
     }
 
@@ -182,7 +209,10 @@ mod tests {
     fn a_salt_may_be_as_long_as_the_hash() {
         let key = PublicKey::parse(RSA_KEY).unwrap();
         let signature = STANDARD.decode(BY_PSS).unwrap();
-        assert_eq!((key.verifies(b"a text", &signature), key.verifies(b"a test", &signature)), (true, false));
+        assert_eq!(
+            (key.verifies(&Message::of(b"a text"), &signature), key.verifies(&Message::of(b"a test"), &signature)),
+            (true, false)
+        );
     }
 
     #[test]

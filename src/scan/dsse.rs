@@ -7,7 +7,7 @@ use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use serde::Deserialize;
 
-use crate::policy::SignerKey;
+use crate::policy::{Message, SignerKey};
 
 /// A text that somebody signed together with its type.
 #[derive(Debug)]
@@ -51,6 +51,7 @@ impl Envelope {
     /// Which of the keys' owners signed it. What it says of keys itself (`keyid`) is not signed, so it does not count.
     pub(super) fn signer<'k>(&self, keys: &'k [SignerKey]) -> Option<&'k SignerKey> {
         let message = encoded(&self.payload_type, &self.payload);
+        let message = Message::of(&message);
         let signed = |key: &&SignerKey| self.signatures.iter().any(|one| key.public_key.verifies(&message, one));
         keys.iter().find(signed)
     }
@@ -122,7 +123,8 @@ const ENVELOPE: &str = "application/vnd.dsse.envelope.v1+json";
 const BUNDLE: &str = "application/vnd.dev.sigstore.bundle.v0.3+json";
 /// A Grype report of some megabytes, and a third more for base64.
 const MOST_BYTES: usize = 32 << 20;
-const MOST_SIGNATURES: usize = 32;
+/// Ed25519 hashes the whole text for each, so there are few: envelopes have one or two.
+const MOST_SIGNATURES: usize = 8;
 
 #[cfg(test)]
 mod tests {

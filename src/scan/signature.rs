@@ -8,7 +8,7 @@ use super::dsse::from_base64;
 use super::statement::{Statement, shortened};
 use super::trust::{Attachment, MOST_ATTACHED, joined};
 use crate::model::ImageRef;
-use crate::policy::{ImageSignature, SignedFor, SignerKey};
+use crate::policy::{ImageSignature, Message, SignedFor, SignerKey};
 
 /// What is attached to an image's manifest, or to an index that names that manifest by its bytes.
 #[derive(Debug, Clone, Copy)]
@@ -93,7 +93,8 @@ fn simple<'k>(
     // Programs that write base64 break its lines.
     let written = written.map(|text| text.chars().filter(|c| !c.is_ascii_whitespace()).collect::<String>());
     let signature = written.and_then(|text| from_base64(&text)).ok_or(SignatureProblem::Missing)?;
-    let signed = |key: &&SignerKey| key.public_key.verifies(attached.content, &signature);
+    let message = Message::of(attached.content);
+    let signed = |key: &&SignerKey| key.public_key.verifies(&message, &signature);
     // What nobody known signed is not read any further.
     let by = wanted.keys.iter().find(signed).ok_or(SignatureProblem::Key)?;
     let name = || by.name.clone();

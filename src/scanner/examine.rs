@@ -13,6 +13,7 @@ use super::approvals::NoHash;
 use super::brought::Brought;
 use super::ends::Outcome;
 use super::errand::Errand;
+use super::heavy::heavy;
 use super::judge::{self, Found};
 use super::kept::Kept;
 use super::others::{Heard, InIndex, Others};
@@ -43,7 +44,7 @@ impl Actor {
             Err(problem) => Err(Unscanned::from(problem)),
             Ok(others) => {
                 let found = Found { subject: &subject, image: &image, evidence: None, others: &others };
-                if judge::is_spared(&found, &self.policies, Timestamp::now()) {
+                if heavy(|| judge::is_spared(&found, &self.policies, Timestamp::now())) {
                     Ok((others, None))
                 } else {
                     let errand = Errand {
@@ -65,7 +66,7 @@ impl Actor {
             Ok((others, evidence)) => {
                 let evidence = evidence.as_deref();
                 let found = Found { subject: &subject, image: &image, evidence, others: &others };
-                let judged = judge::judged(&found, &self.policies, now);
+                let judged = heavy(|| judge::judged(&found, &self.policies, now));
                 let status = status::scanned(scan.status.clone(), evidence, &judged, begun, now);
                 let report = Report::Now(self.reports.keep(digest, evidence).await);
                 let stored = self.write(&scan, &status, &report).await?;

@@ -10,6 +10,7 @@ use tokio::task::spawn_blocking;
 use tracing::{info, warn};
 
 use super::errand::Evidence;
+use super::heavy::heavy;
 use super::kept::{self, Kept};
 use crate::archive::{Archive, LONGEST_REPORT};
 use crate::model::Digest;
@@ -37,7 +38,8 @@ impl Reports {
     /// Keeps what a scan has found, and tells where.
     pub(super) async fn keep(&self, image: Digest, evidence: Option<&Evidence>) -> Kept {
         let Some(evidence) = evidence else { return Kept::Nowhere };
-        let text = kept::text(evidence, if self.archive.is_some() { LONGEST_REPORT } else { HERE });
+        let most = if self.archive.is_some() { LONGEST_REPORT } else { HERE };
+        let text = heavy(|| kept::text(evidence, most));
         let (text, archive) = match (text, self.archive()) {
             (Some(text), _) if text.len() <= HERE => return Kept::Here(text),
             (Some(text), Some(archive)) => (text, archive),
@@ -46,7 +48,7 @@ impl Reports {
                 return Kept::Nowhere;
             }
         };
-        let digest = Digest::of(text.as_bytes());
+        let digest = heavy(|| Digest::of(text.as_bytes()));
         match archive.store_report(image, text).await {
             Ok(()) => Kept::Archived(digest),
             Err(problem) => {
@@ -72,7 +74,7 @@ impl Reports {
             _ => kept::evidence(&text).ok_or("it cannot be read"),
         });
         match read.await.unwrap_or(Err("reading it broke off")) {
-            Ok(evidence) => Some(look(&evidence)),
+            Ok(evidence) => Some(heavy(|| look(&evidence))),
             Err(problem) => {
                 warn!(%image, problem, "the kept report is not believed; the image is scanned again");
                 None
