@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::model::{Digest, Json, parse_at_most};
+use crate::model::{Digest, Json, parse_at_most, platform_name};
 
 /// A manifest, by its form.
 #[derive(Debug, PartialEq, Eq)]
@@ -102,29 +102,9 @@ fn described(entry: &Json<'_>) -> Result<Described, &'static str> {
     Ok(Described { media_type, digest, annotations, platform })
 }
 
-/// As containerd makes platforms comparable: other names of architectures, and variants that go without saying.
 fn platform(named: &Json<'_>) -> Option<String> {
-    let text = |key: &str| named.get(key).and_then(Json::text).unwrap_or_default().to_ascii_lowercase();
-    let os = Some(text("os")).filter(|os| !os.is_empty()).unwrap_or_else(|| "linux".to_owned());
-    let (architecture, variant) = (text("architecture"), text("variant"));
-    let (architecture, variant) = match (architecture.as_str(), variant.as_str()) {
-        ("", _) => return None,
-        ("i386", _) => ("386", ""),
-        ("x86_64" | "x86-64" | "amd64", "" | "v1") => ("amd64", ""),
-        ("x86_64" | "x86-64", variant) => ("amd64", variant),
-        ("aarch64" | "arm64", "" | "8" | "v8") => ("arm64", ""),
-        ("aarch64", variant) => ("arm64", variant),
-        ("armhf", _) | ("arm", "" | "7") => ("arm", "v7"),
-        ("armel", _) | ("arm", "6") => ("arm", "v6"),
-        ("arm", "5") => ("arm", "v5"),
-        ("arm", "8") => ("arm", "v8"),
-        (architecture, variant) => (architecture, variant),
-    };
-    let parts = [os.as_str(), architecture, variant];
-    let is_word =
-        |part: &&str| part.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-'));
-    // What is no name of a platform is none that a node has.
-    parts.iter().all(is_word).then(|| parts.join("/").trim_end_matches('/').to_owned())
+    let text = |key: &str| named.get(key).and_then(Json::text).unwrap_or_default();
+    platform_name(text("os"), text("architecture"), text("variant"))
 }
 
 fn object<'a>(bytes: &'a [u8], known: &[&str]) -> Result<Json<'a>, &'static str> {

@@ -101,7 +101,8 @@ fn subject_problem(report: &Report, subject: Option<&Subject>) -> Option<String>
     }
     let platform = subject.platform.as_ref()?;
     let is_other = !is_platform(&image.platform, platform);
-    is_other.then(|| format!("the report is of {}, not of {platform}", image.platform))
+    let of = Some(image.platform.as_str()).filter(|of| !of.is_empty()).unwrap_or("no platform that has a name");
+    is_other.then(|| format!("the report is of {of}, not of {platform}"))
 }
 
 /// Whether an image's platform is the wanted one; a variant counts where both name one, as `linux/arm/v7`.

@@ -10,7 +10,7 @@ use super::bounded::{BoundProblem, read_within};
 use super::report::{Database, Distribution, ImageSource, Match, Report, Source};
 use super::settings::{IgnoredBy, Settings};
 use super::written::{Db, Document, ImageTarget, Target};
-use crate::model::Digest;
+use crate::model::{Digest, platform_name};
 
 /// Why a text is no Grype report.
 #[derive(Debug, thiserror::Error)]
@@ -109,7 +109,7 @@ fn image_source(image: &ImageTarget) -> ImageSource {
     ImageSource {
         manifest: image.manifest_digest.0.clone(),
         is_whole,
-        platform: platform.map(Platform::name).unwrap_or_default(),
+        platform: platform.as_ref().and_then(Platform::name).unwrap_or_default(),
     }
 }
 
@@ -125,6 +125,7 @@ struct Described {
 
 #[derive(Deserialize)]
 struct Platform {
+    #[serde(default)]
     os: String,
     architecture: String,
     #[serde(default)]
@@ -132,8 +133,7 @@ struct Platform {
 }
 
 impl Platform {
-    fn name(self) -> String {
-        let variant = if self.variant.is_empty() { String::new() } else { format!("/{}", self.variant) };
-        format!("{}/{}{variant}", self.os, self.architecture)
+    fn name(&self) -> Option<String> {
+        platform_name(&self.os, &self.architecture, &self.variant)
     }
 }

@@ -218,6 +218,13 @@ fn a_report_of_something_else_says_nothing() {
             "is of linux/amd64, not",
         ),
         ("a variant", Sample::passing().asked_for(&digest, "linux/amd64/v3"), Pass, ""),
+        ("another name of it", Sample::passing().on("x86_64"), Pass, ""),
+        (
+            "another name of another",
+            Sample::passing().on("aarch64"),
+            Inconclusive,
+            "is of linux/arm64, not of linux/amd64",
+        ),
         (
             "no architecture",
             Sample::passing().asked_for(&digest, "linux"),
@@ -418,7 +425,7 @@ fn what_a_report_says_reaches_people_as_short_lines() {
         ("version", of("/distro/version").holding(&["rpm"]), "debian odd[2J"),
         ("source", of("/source/type"), "the report is of a source of type `odd[2J"),
         ("manifest", of(&format!("{image}/manifestDigest")), "the report is of odd[2J"),
-        ("platform", Sample::passing().on(&odd), "the report is of linux/odd[2J"),
+        ("platform", Sample::passing().on(&odd), "the report is of no platform that has a name"),
         ("database", of("/descriptor/db/status/error"), "the database is not valid: odd[2J"),
         ("provider", Sample::passing().with(&provider, serde_json::json!({})), "does not say when `odd[2J"),
         ("key", of(&format!("/descriptor/configuration/{odd}")), "`odd[2J"),
