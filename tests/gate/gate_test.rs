@@ -201,14 +201,27 @@ fn an_image_that_is_put_in_place_of_another_is_judged_as_a_new_one_is() {
         let gate = gate().await;
         let good = gate.debian("before", "3.0.12-1").await;
         let (bad, unscanned) = (gate.debian("after", "3.0.11-1").await, gate.debian("later", "3.0.12-1 ").await);
+        let (tag, _) = gate.tagged("retagged", "1", "3.0.12-1").await;
+        let holed = debian_for("linux/amd64", "replaced", "3.0.11-1");
+        let sound = debian_for("linux/arm64", "replaced", SOUND);
+        let part = gate.registry.push("node/replaced", &holed).await;
+        gate.registry.push("node/replaced", &sound).await;
+        let both = gate.registry.push_manifest("node/replaced", &index(&[&holed, &sound])).await;
         // Softened as far as a profile can be: then the scan alone decides.
         let changed = gate.changed("  modes: {image-change: audit}\n").await;
         gate.deployment("gate-e", "before", &good).await.unwrap();
         gate.deployment("gate-e", "after", &bad).await.unwrap();
+        gate.deployment("gate-e", "retagged", &tag).await.unwrap();
+        gate.deployment("gate-e", "replaced", &both).await.unwrap();
         gate.judged(&bad, "fail").await;
+        gate.judged(&part, "fail").await;
+        gate.runs("gate-e", "retagged").await;
+        let (_, moved) = gate.tagged("retagged", "1", "3.0.11-1").await;
+        gate.judged(&moved, "fail").await;
+        gate.refused("gate-e", "moved", &tag, FAILS).await;
         let pod = gate.runs("gate-e", "before").await;
         let path = format!("/api/v1/namespaces/gate-e/pods/{}", pod["metadata"]["name"].as_str().unwrap());
-        for (image, told) in [(&bad, FAILS), (&unscanned, UNSCANNED)] {
+        for (image, told) in [(&bad, FAILS), (&unscanned, UNSCANNED), (&tag, FAILS), (&both, FAILS)] {
             let put = json!({"spec": {"containers": [{"name": "analysis-before", "image": image}]}});
             let refused = gate.cluster.admin.patch(&path, PatchKind::Strategic, &put).await.unwrap_err();
             assert!(refused.message.contains(told), "{}", refused.message);
@@ -252,7 +265,11 @@ fn an_exception_lets_an_image_run_until_the_moment_at_which_it_expires() {
 fn a_database_that_is_too_old_lets_nothing_run() {
     run(async {
         let gate = gate().await;
-        let good = gate.debian("aged", "3.0.12-1").await;
+        let (good, fresh) = (gate.debian("aged", "3.0.12-1").await, gate.debian("young", "3.0.12-1").await);
+        let unchanged = gate.unchanged().await;
+        gate.deployment("gate-g", "young", &fresh).await.unwrap();
+        let runs = gate.runs("gate-g", "young").await;
+        drop(unchanged);
         // It is an hour old.
         let changed = gate.changed("    maximumAgeHours: {database: 1}\n").await;
         gate.deployment("gate-g", "aged", &good).await.unwrap();
@@ -263,6 +280,10 @@ fn a_database_that_is_too_old_lets_nothing_run() {
         .await;
         let refused = gate.pod("gate-g", "aged", &good).await.unwrap_err();
         let told = "its scan is too old and is to be made anew: the database is 1 hours old, and 1 are allowed";
+        assert!(refused.message.contains(told), "{}", refused.message);
+        let path = format!("/api/v1/namespaces/gate-g/pods/{}", runs["metadata"]["name"].as_str().unwrap());
+        let put = json!({"spec": {"containers": [{"name": "analysis-young", "image": good}]}});
+        let refused = gate.cluster.admin.patch(&path, PatchKind::Strategic, &put).await.unwrap_err();
         assert!(refused.message.contains(told), "{}", refused.message);
         drop(changed);
         // The same report under other limits: nothing is scanned again for that.
