@@ -27,6 +27,7 @@ mod reports;
 mod run;
 mod runner;
 mod settle;
+mod shares;
 mod status;
 mod turns;
 mod unused;

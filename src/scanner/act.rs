@@ -49,7 +49,7 @@ impl Actor {
     /// Carries out one step.
     pub(super) async fn act(&self, step: Step) -> Outcome {
         let done = match step {
-            Step::LookUp { name, secrets, asked } => self.look_up(&name, &secrets, &asked).await,
+            Step::LookUp { name, secrets, asked, .. } => self.look_up(&name, &secrets, &asked).await,
             Step::Scan { scan, secrets, indexes } => self.scan(*scan, &secrets, indexes).await,
             Step::Judge { scan, secrets, indexes, heard } => self.judge(*scan, &secrets, indexes, heard).await,
             Step::Fit { scan, here, others } => {

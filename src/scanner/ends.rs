@@ -8,6 +8,7 @@ use super::known::Known;
 use super::lookups;
 use super::others::{Awaited, Heard};
 use super::plan::{Memory, Seen, Task};
+use super::shares::Turn;
 use super::turns::{Begun, Prospect, Rest};
 use crate::model::{Digest, ImageScanObject, ScanOutcome};
 
@@ -102,7 +103,10 @@ pub(super) fn take_in(memory: &mut Memory, known: &mut Known, begun: Begun, outc
 /// What follows from an end, whatever it brought.
 fn end(memory: &mut Memory, begun: Begun, outcome: &Outcome, now: Timestamp) {
     let (task, doing) = &begun;
-    memory.busy.remove(task);
+    let turn = memory.busy.remove(task);
+    if let (Some(Turn { whose, .. }), Outcome::FailedForLong(..)) = (turn, outcome) {
+        memory.was_slow(whose, now);
+    }
     if let (Task::Name(name), Outcome::Stored(_)) = (task, outcome) {
         memory.failing.remove(name);
     }
@@ -128,9 +132,14 @@ fn hear(memory: &mut Memory, digest: Digest, heard: Heard, now: Timestamp) {
 
 #[cfg(test)]
 mod tests {
+    use jiff::SignedDuration;
+    use serde_json::json;
+
     use super::*;
     use crate::facts::Place;
     use crate::scanner::lookups::Failing;
+    use crate::scanner::plan::Step;
+    use crate::scanner::shares::Lane;
     use crate::scanner::turns::Doing;
 
     fn now() -> Timestamp {
@@ -145,7 +154,7 @@ mod tests {
     fn a_pod_was_told_when_that_has_succeeded_and_not_before() {
         let begun = || (Task::Pod(Place { namespace: "flame".to_owned(), name: "p".to_owned() }), Doing::Settle);
         let (mut memory, mut known) = (Memory::default(), Known::default());
-        memory.busy.insert(begun().0, begun().1);
+        memory.busy.insert(begun().0, Turn { doing: begun().1, lane: Lane::New, whose: String::new() });
         take_in(&mut memory, &mut known, begun(), failed(), now());
         assert_eq!((memory.told.len(), memory.rests.len(), memory.busy.len()), (0, 1, 0));
         let settled = Outcome::Settled("uid".to_owned(), vec![ScanOutcome::Fail]);
@@ -174,5 +183,27 @@ mod tests {
         take_in(&mut memory, &mut known, (Task::Image(digest), Doing::Scan), failed(), now());
         assert!(memory.rests((Task::Image(digest), Doing::Scan), now()));
         assert!(!memory.rests((Task::Image(digest), Doing::Judge), now()));
+    }
+
+    #[test]
+    fn a_repository_is_slow_whose_image_was_not_scanned_within_bounds() {
+        let (mut memory, mut known) = (Memory::default(), Known::default());
+        let digest = Digest::of(b"");
+        let object = json!({"metadata": {"name": ImageScanObject::name(digest)}, "spec": {"image": "r/a"}});
+        let scan = || Box::new(ImageScanObject::read(&object).unwrap());
+        let begin = Step::Scan { scan: scan(), secrets: BTreeSet::new(), indexes: Vec::new() };
+        for (outcome, want) in [
+            (Outcome::Failed("away".to_owned(), Some(scan())), vec![]),
+            (Outcome::FailedForLong("late".to_owned(), scan()), vec!["r/a"]),
+            (Outcome::Stored(Vec::new()), vec!["r/a"]),
+        ] {
+            memory.begin(&begin);
+            take_in(&mut memory, &mut known, (begin.task(), begin.doing()), outcome, now());
+            assert_eq!(memory.slow.keys().collect::<Vec<_>>(), want);
+        }
+        memory.forget_rests(now() + SignedDuration::from_hours(23));
+        assert_eq!(memory.slow.len(), 1);
+        memory.forget_rests(now() + SignedDuration::from_hours(24));
+        assert_eq!(memory.slow.len(), 0);
     }
 }

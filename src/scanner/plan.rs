@@ -11,8 +11,9 @@ use super::known::{Known, Tags};
 use super::lookups::{Asker, Failing, untold};
 use super::others::Awaited;
 use super::platforms::fitted;
+use super::shares::{Lane, Turn};
 use super::status::remembering;
-use super::turns::{Begun, Doing, Rest, turns};
+use super::turns::{Begun, Doing, Rest, Slow};
 use super::unused::{is_own, unused, used};
 use super::uses::Held;
 use super::wanted::{Wanted, canonical, reach, wanted};
@@ -30,6 +31,8 @@ pub(super) enum Step {
         name: String,
         /// The pull secrets by which it can be had.
         secrets: BTreeSet<Place>,
+        /// Until when it is believed to stand for something, where it is.
+        until: Option<Timestamp>,
         /// All names that somebody asks for.
         asked: Arc<BTreeSet<String>>,
     },
@@ -110,8 +113,14 @@ pub(super) enum Task {
 /// What is known besides, by the process alone.
 #[derive(Debug, Default)]
 pub(super) struct Memory {
-    /// What is under way.
-    pub(super) busy: BTreeMap<Task, Doing>,
+    /// What is under way, and in which place.
+    pub(super) busy: BTreeMap<Task, Turn>,
+    /// For which images the last place for scans was taken.
+    pub(super) last: Option<Lane>,
+    /// Repositories whose images were not done within the bounds of a scan lately.
+    pub(super) slow: BTreeMap<String, Slow>,
+    /// Names that wait to be looked up, and since when.
+    pub(super) unknown: BTreeMap<String, Timestamp>,
     /// What rests after failures.
     pub(super) rests: BTreeMap<Begun, Rest>,
     /// When others are asked again of images that do not run.
@@ -157,7 +166,7 @@ impl Step {
     }
 }
 
-/// All that is to be begun at `now`, the most urgent first.
+/// All that is to be done at `now`; whose turn it is says another.
 pub(super) fn plan(known: &Known, scans: &Scans, memory: &Memory, policies: &PolicySet, now: Timestamp) -> Vec<Step> {
     let Some(settings) = &policies.scanner else { return Vec::new() };
     let view = View::of(known, memory, settings, policies, now);
@@ -167,7 +176,7 @@ pub(super) fn plan(known: &Known, scans: &Scans, memory: &Memory, policies: &Pol
     let mut steps: Vec<Step> = held.chain(names).chain(images).collect();
     steps.extend(untold(known, &memory.failing, policies));
     steps.extend(tidying(known, memory));
-    turns(steps, memory, settings, now)
+    steps
 }
 
 /// Reports in the archive go when nothing else is known of their images any more.
@@ -292,7 +301,8 @@ impl<'a> View<'a> {
             None => self.tag_is_known(name),
         };
         let asked = || self.wanted.asked.clone();
-        (!is_known).then(|| Step::LookUp { name: name.to_owned(), secrets: secrets.clone(), asked: asked() })
+        let until = self.tags.get(name).and_then(|believed| believed.last()).map(|(until, _)| *until);
+        (!is_known).then(|| Step::LookUp { name: name.to_owned(), secrets: secrets.clone(), until, asked: asked() })
     }
 
     fn is_looked_up(&self, scan: &ImageScanObject) -> bool {

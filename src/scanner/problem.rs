@@ -38,11 +38,11 @@ impl ScanProblem {
         ScanProblem::Evidence(line(&problem.to_string()))
     }
 
-    /// Whether the same scan may come to an end a while later, with nothing changed in between.
+    /// Whether the same scan is likely to come to an end a while later, with nothing changed in between.
     pub fn may_pass(&self) -> bool {
         match self {
-            ScanProblem::Exceeded(Bound::Time) | ScanProblem::Grype(_) | ScanProblem::Unmade(_) => true,
-            ScanProblem::Exceeded(Bound::Memory | Bound::Disk | Bound::Processes) | ScanProblem::Evidence(_) => false,
+            ScanProblem::Grype(_) | ScanProblem::Unmade(_) => true,
+            ScanProblem::Exceeded(_) | ScanProblem::Evidence(_) => false,
         }
     }
 

@@ -22,7 +22,7 @@ use super::registries::Registries;
 use super::reports::Reports;
 use super::runner::Runner;
 use super::settle::Settler;
-use super::turns::Begun;
+use super::turns::{Begun, turns};
 use super::watches::Watches;
 use crate::archive::Archive;
 use crate::cluster::{Cluster, Leadership, Recorder};
@@ -178,11 +178,12 @@ impl Session {
             // By a clock that is ahead of this one, everything would be scanned again until this one is there too.
             self.memory.renewed = renewed.map(|renewed| renewed.min(now));
         }
-        let steps = plan(&self.known, &self.settings.scans.read(), &self.memory, &self.policies, now);
-        for step in steps {
+        let due = plan(&self.known, &self.settings.scans.read(), &self.memory, &self.policies, now);
+        self.memory.wait(&due, now);
+        for step in turns(due, &self.memory, settings, now) {
             debug!(?step, "scanner acts");
             let (begun, actor) = ((step.task(), step.doing()), actor.clone());
-            self.memory.busy.insert(begun.0.clone(), begun.1);
+            self.memory.begin(&step);
             self.steps.spawn(async move { (begun, to_its_end(actor, step).await) });
         }
     }

@@ -1,13 +1,15 @@
-//! Whose turn it is: which steps begin now, how many of a sort at a time, and how long rests what has failed.
+//! Whose turn it is: which steps begin now, in which order, how many of a sort at a time, and how long rests what has failed.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::indexes::repository;
 use super::plan::{Memory, Step, Task};
+use super::shares::{Lane, Places, Turn, share};
 use super::status::attempted;
-use crate::model::Backoff;
+use crate::model::{Backoff, ImageScanStatus, PolicyVerdict, ScanOutcome};
 use crate::policy::Scanner;
 
 /// What a step waits for. Of each sort there are only so many at a time, so that no sort keeps another waiting: a registry
@@ -51,31 +53,68 @@ pub(super) enum Prospect {
     Lasts,
 }
 
-/// Those of the steps that begin at `now`: of each sort first those that have failed least, and of scans those that were
-/// tried least lately, so that what always fails keeps nothing waiting.
-pub(super) fn turns(mut steps: Vec<Step>, memory: &Memory, settings: &Scanner, now: Timestamp) -> Vec<Step> {
-    steps.retain(|step| !memory.busy.contains_key(&step.task()) && !memory.rests((step.task(), step.doing()), now));
-    steps.sort_by_cached_key(|step| rank(step, memory));
-    let mut free = BTreeMap::new();
-    let left = |doing: Doing| {
-        let under_way = memory.busy.values().filter(|one| **one == doing).count();
-        most(doing, settings).saturating_sub(under_way)
-    };
-    steps.retain(|step| {
-        let free = free.entry(step.doing()).or_insert_with(|| left(step.doing()));
-        let begins = *free > 0;
-        *free = free.saturating_sub(1);
-        begins
-    });
-    steps
+/// How often lately a repository's images were not done within the bounds of a scan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Slow {
+    count: u32,
+    last: Timestamp,
 }
 
-fn rank(step: &Step, memory: &Memory) -> (Doing, Option<Timestamp>, u32) {
-    let rest = memory.rests.get(&(step.task(), step.doing()));
-    match step {
-        Step::Scan { scan, .. } => (step.doing(), attempted(&scan.status).max(rest.map(|rest| rest.since)), 0),
-        _ => (step.doing(), None, rest.map_or(0, |rest| rest.failures)),
+/// Those of the steps that begin at `now`.
+pub(super) fn turns(mut steps: Vec<Step>, memory: &Memory, settings: &Scanner, now: Timestamp) -> Vec<Step> {
+    steps.retain(|step| !memory.busy.contains_key(&step.task()) && !memory.rests((step.task(), step.doing()), now));
+    steps.sort_by_cached_key(|step| rank(step, memory, now));
+    let mut waiting: BTreeMap<Doing, Vec<Step>> = BTreeMap::new();
+    for step in steps {
+        waiting.entry(step.doing()).or_default().push(step);
     }
+    let begin = |(doing, steps)| {
+        let taken = memory.busy.values().filter(|turn| turn.doing == doing).cloned().collect();
+        share(steps, taken, places(doing, settings), memory.last)
+    };
+    waiting.into_iter().flat_map(begin).collect()
+}
+
+/// What comes first among steps of one sort, the least: how often its repository was slow, how often it has failed itself,
+/// when its time has come, and when it was tried last.
+type Rank = (u32, u32, Timestamp, Option<Timestamp>);
+
+/// Nobody's choice of names and digests counts.
+fn rank(step: &Step, memory: &Memory, now: Timestamp) -> Rank {
+    let rest = memory.rests.get(&(step.task(), step.doing()));
+    let (failures, tried) = (rest.map_or(0, |rest| rest.failures), rest.map(|rest| rest.since));
+    let turn = step.turn();
+    match step {
+        Step::Scan { scan, .. } => {
+            let slow = memory.slow.get(&turn.whose).map_or(0, |slow| slow.count);
+            let tried = attempted(&scan.status).max(tried);
+            if turn.lane == Lane::Again {
+                return (slow, failures.max(scan.status.failures), holds_until(&scan.status), tried);
+            }
+            // Put off, and not put behind all: new ones come all the time.
+            let waits_since = scan.created.max(tried).unwrap_or(Timestamp::MIN);
+            (0, 0, later(waits_since, SLOW, slow), tried)
+        }
+        Step::LookUp { name, until, .. } => {
+            let due = until.unwrap_or_else(|| memory.unknown.get(name).copied().unwrap_or(now));
+            (0, 0, later(tried.map_or(due, |tried| tried.max(due)), REGISTRY, failures), tried)
+        }
+        _ => (0, failures, Timestamp::MIN, None),
+    }
+}
+
+/// Until when what is known of an image lets it run or not; what is stale holds no more.
+fn holds_until(status: &ImageScanStatus) -> Timestamp {
+    let of = |one: &PolicyVerdict| match one.verdict.outcome {
+        ScanOutcome::Stale => Some(Timestamp::MIN),
+        _ => one.verdict.until,
+    };
+    status.verdicts.iter().filter_map(of).min().unwrap_or(Timestamp::MAX)
+}
+
+fn later(time: Timestamp, by: SignedDuration, times: u32) -> Timestamp {
+    let by = by.saturating_mul(i32::try_from(times).unwrap_or(i32::MAX));
+    time.checked_add(by).unwrap_or(Timestamp::MAX)
 }
 
 impl Step {
@@ -90,6 +129,21 @@ impl Step {
             Step::Discard(_) | Step::Look | Step::Forget(_) => Doing::Tidy,
         }
     }
+
+    /// What it takes a place for.
+    pub(super) fn turn(&self) -> Turn {
+        let host = |name: &str| name.split_once('/').map_or(name, |(host, _)| host).to_owned();
+        let (lane, whose) = match self {
+            Step::Scan { scan, .. } => {
+                let lane = if scan.status.scanned_at.is_some() { Lane::Again } else { Lane::New };
+                (lane, repository(&scan.image).to_owned())
+            }
+            Step::LookUp { name, .. } => (Lane::New, host(name)),
+            Step::Judge { scan, .. } => (Lane::New, host(&scan.image)),
+            _ => (Lane::New, String::new()),
+        };
+        Turn { doing: self.doing(), lane, whose }
+    }
 }
 
 impl Memory {
@@ -101,6 +155,32 @@ impl Memory {
     /// Leaves out what has rested, and was not tried again for long: nobody asks for it any more.
     pub(super) fn forget_rests(&mut self, now: Timestamp) {
         self.rests.retain(|_, rest| now.duration_since(rest.until) < FORGET);
+        self.slow.retain(|_, slow| now.duration_since(slow.last) < FORGIVE);
+    }
+
+    /// Notes since when names wait to be looked up, given all that is to be done.
+    pub(super) fn wait(&mut self, steps: &[Step], now: Timestamp) {
+        let before = std::mem::take(&mut self.unknown);
+        for step in steps {
+            if let Step::LookUp { name, .. } = step {
+                self.unknown.insert(name.clone(), before.get(name).copied().unwrap_or(now));
+            }
+        }
+    }
+
+    /// Notes that a step is under way.
+    pub(super) fn begin(&mut self, step: &Step) {
+        let turn = step.turn();
+        if turn.doing == Doing::Scan {
+            self.last = Some(turn.lane);
+        }
+        self.busy.insert(step.task(), turn);
+    }
+
+    /// Notes that a scan of what is in that repository was not done within its bounds.
+    pub(super) fn was_slow(&mut self, repository: String, now: Timestamp) {
+        let slow = self.slow.entry(repository).or_insert(Slow { count: 0, last: now });
+        *slow = Slow { count: slow.count.saturating_add(1), last: now };
     }
 }
 
@@ -118,15 +198,21 @@ impl Rest {
     }
 }
 
-fn most(doing: Doing, settings: &Scanner) -> usize {
-    match doing {
+fn places(doing: Doing, settings: &Scanner) -> Places {
+    let all: usize = match doing {
         Doing::Scan => settings.concurrency.into(),
         Doing::Settle | Doing::Note => 16,
-        // Each may wait for a registry for long, and holds a report or what a registry answered.
-        Doing::Judge | Doing::LookUp => 8,
-        // Nobody waits for it.
-        Doing::Tidy => 4,
-    }
+        // Each may wait for a registry for long, and holds a report.
+        Doing::Judge => 8,
+        // Nobody waits for tidying; a look-up holds what a registry answered.
+        Doing::LookUp | Doing::Tidy => 4,
+    };
+    let of_one = match doing {
+        Doing::Scan => all.saturating_sub(1).max(1),
+        Doing::Judge | Doing::LookUp => all / 2,
+        Doing::Settle | Doing::Note | Doing::Tidy => all,
+    };
+    Places { all, of_one }
 }
 
 /// Registries that are down are not asked all the time; whoever waits for an image is not kept for long either.
@@ -135,6 +221,13 @@ const BACKOFF: Backoff = Backoff::new(Duration::from_secs(2), Duration::from_sec
 const SOON: Backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(5));
 /// Other policies end such a rest at once. A new Grype, database or signature may let it pass too, which nobody tells.
 const LASTING: Backoff = Backoff::new(Duration::from_secs(5 * 60), Duration::from_secs(60 * 60));
+/// A repository's new images wait so much longer for each scan that was not done within its bounds: that many others are
+/// done in an hour.
+const SLOW: SignedDuration = SignedDuration::from_hours(1);
+/// Longer than anything rests, so that whose images always take too long comes last for as long as they are tried.
+const FORGIVE: SignedDuration = SignedDuration::from_hours(24);
+/// A name waits so much longer for each failure in a row: as long as it may have held a place.
+const REGISTRY: SignedDuration = SignedDuration::from_secs(30);
 /// Longer than anything rests.
 const FORGET: SignedDuration = SignedDuration::from_hours(2);
 
@@ -162,7 +255,7 @@ mod tests {
     }
 
     fn look_up(name: &str) -> Step {
-        Step::LookUp { name: name.to_owned(), secrets: [].into(), asked: Arc::default() }
+        Step::LookUp { name: name.to_owned(), secrets: [].into(), until: None, asked: Arc::default() }
     }
 
     fn settle() -> Step {
@@ -188,12 +281,14 @@ mod tests {
 
     #[test]
     fn no_sort_of_step_keeps_another_waiting() {
-        let busy =
-            |count: usize, doing: Doing| (0..count).map(move |one| (Task::Name(format!("{doing:?}{one}")), doing));
+        let busy = |count: usize, doing: Doing| {
+            let turn = move |one| Turn { doing, lane: Lane::New, whose: format!("{one}") };
+            (0..count).map(move |one| (Task::Name(format!("{doing:?}{one}")), turn(one)))
+        };
         let all = || vec![look_up("a"), scan(1, &json!({})), judge(), settle()];
         for (what, busy, want) in [
             ("nothing is under way", vec![], vec!["Settle", "Judge", "a", "01"]),
-            ("a registry is dead", busy(8, Doing::LookUp).collect(), vec!["Settle", "Judge", "01"]),
+            ("a registry is dead", busy(4, Doing::LookUp).collect(), vec!["Settle", "Judge", "01"]),
             ("its attestations too", busy(8, Doing::Judge).collect(), vec!["Settle", "a", "01"]),
             ("scans take long", busy(2, Doing::Scan).collect(), vec!["Settle", "Judge", "a"]),
             ("much is written", busy(16, Doing::Note).collect(), vec!["Settle", "Judge", "a", "01"]),
@@ -203,7 +298,7 @@ mod tests {
         }
         let names: Vec<String> = (0..20).map(|number| format!("{number:02}")).collect();
         let steps = names.iter().map(|name| look_up(name)).collect();
-        assert_eq!(begin(steps, &Memory::default()), names[..8]);
+        assert_eq!(begin(steps, &Memory::default()), names[..4]);
     }
 
     #[test]

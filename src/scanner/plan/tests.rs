@@ -4,6 +4,7 @@ use super::*;
 use crate::cluster::{Change, Kind};
 use crate::policy::{ImageSignature, SignedFor};
 use crate::scanner::others::Heard;
+use crate::scanner::turns::turns;
 
 const NOW: &str = "2026-11-22T12:00:00Z";
 const PINNED: &str = "harbor.example/node/a@sha256:";
@@ -89,6 +90,10 @@ fn memory() -> Memory {
     Memory::default()
 }
 
+fn turn(doing: Doing) -> Turn {
+    Turn { doing, lane: Lane::New, whose: String::new() }
+}
+
 /// What is planned, in words.
 fn planned(changes: Vec<Change>, memory: &Memory) -> Vec<String> {
     planned_under(&policies(), changes, memory)
@@ -108,7 +113,7 @@ fn planned_with(scans: &Scans, policies: &PolicySet, changes: Vec<Change>, memor
         };
         known.observe((kind, "flame".to_owned(), change), policies);
     }
-    let steps = plan(&known, scans, memory, policies, now());
+    let steps = turns(plan(&known, scans, memory, policies, now()), memory, policies.scanner.as_ref().unwrap(), now());
     let number = |digest: &Digest| digest.to_string()["sha256:".len()..][..2].to_owned();
     let from = |scan: &ImageScanObject| match repository(&scan.image) {
         "harbor.example/node/a" => String::new(),
@@ -293,14 +298,14 @@ fn no_more_is_under_way_than_may_be_and_what_failed_rests() {
         let rest = Rest { since: "2026-11-19T00:00:00Z".parse().unwrap(), until: until.parse().unwrap(), failures: 1 };
         Memory { rests: [((task(2), Doing::Scan), rest)].into(), ..memory() }
     };
-    let busy = |doing| Memory { busy: [(task(2), doing)].into(), ..memory() };
+    let busy = |doing| Memory { busy: [(task(2), turn(doing))].into(), ..memory() };
     let known = || vec![pinned(1, None), scan(1, &aged), scan(2, &bare), scan(3, &bare), scan(4, &bare)];
     for (what, memory, want) in [
-        ("two, first those that were never", memory(), vec!["scan 02 with 0", "scan 03 with 0"]),
-        ("one is scanned", busy(Doing::Scan), vec!["scan 03 with 0"]),
-        ("one is written", busy(Doing::Note), vec!["scan 03 with 0", "scan 04 with 0"]),
-        ("one rests", rests("2026-11-22T12:00:01Z"), vec!["scan 03 with 0", "scan 04 with 0"]),
-        ("one has rested, and comes after those that were never", rests(NOW), vec!["scan 03 with 0", "scan 04 with 0"]),
+        ("two, a new one and one again", memory(), vec!["scan 02 with 0", "scan 01 with 1"]),
+        ("a new one is scanned", busy(Doing::Scan), vec!["scan 01 with 1"]),
+        ("one is written", busy(Doing::Note), vec!["scan 03 with 0", "scan 01 with 1"]),
+        ("one rests", rests("2026-11-22T12:00:01Z"), vec!["scan 03 with 0", "scan 01 with 1"]),
+        ("one has rested, and comes after those that were never", rests(NOW), vec!["scan 03 with 0", "scan 01 with 1"]),
     ] {
         assert_eq!(planned(known(), &memory), want, "{what}");
     }
@@ -377,7 +382,7 @@ fn the_archive_forgets_reports_of_images_that_nothing_else_is_known_of() {
     let of = |number: u8| Digest::parse(&format!("sha256:{}", digits(number))).unwrap();
     let known = || vec![scan(1, &judged("pass", &json!({})))];
     let reported = |archive| Memory { archive, reported: [of(1), of(2)].into(), ..memory() };
-    let busy = Memory { busy: [(Task::Image(of(2)), Doing::Note)].into(), ..reported(Seen::Whole) };
+    let busy = Memory { busy: [(Task::Image(of(2)), turn(Doing::Note))].into(), ..reported(Seen::Whole) };
     for (what, memory, want) in [
         ("no archive", memory(), vec![]),
         ("one that nobody has looked into", reported(Seen::NotYet), vec!["look into the archive", "forget 02"]),
@@ -490,7 +495,7 @@ fn an_image_is_judged_with_the_indexes_that_it_was_found_in() {
     };
     let bare = || scan(9, &json!({"platform": "linux/amd64"}));
     let looked = |busy: Option<&str>| Memory {
-        busy: busy.into_iter().map(|name| (Task::Name(name.to_owned()), Doing::Note)).collect(),
+        busy: busy.into_iter().map(|name| (Task::Name(name.to_owned()), turn(Doing::Note))).collect(),
         ..memory()
     };
     let one = || vec![scan(1, &index(9)), bare()];
