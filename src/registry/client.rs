@@ -122,7 +122,7 @@ impl Visit<'_> {
         let (digest, manifest) = self.manifest(image.effective_tag(), pinned).await?;
         match manifest {
             Manifest::Image(parts) => Ok(Resolved::Manifest { digest, platform: self.platform(&parts).await? }),
-            Manifest::Index(entries) => Ok(Resolved::Index { digest, manifests: self.choices(digest, entries).await? }),
+            Manifest::Index(entries) => Ok(Resolved::Index { digest, manifests: self.choices(digest, entries)? }),
         }
     }
 
@@ -165,12 +165,9 @@ impl Visit<'_> {
         Ok((digest, answer))
     }
 
-    /// The images of an index that a node may choose from.
-    async fn choices(
-        &mut self,
-        index: Digest,
-        entries: Vec<Described>,
-    ) -> Result<Vec<PlatformManifest>, RegistryProblem> {
+    /// The images of an index that a node may choose from. Some runtimes take an entry that names no platform for any
+    /// node's, others look what the image says of itself: what all see alike is asked for.
+    fn choices(&self, index: Digest, entries: Vec<Described>) -> Result<Vec<PlatformManifest>, RegistryProblem> {
         let what = format!("{}@{index}", self.name());
         if entries.len() > MOST_MANIFESTS {
             return Err(RegistryProblem::Large { what, most: format!("{MOST_MANIFESTS} manifests") });
@@ -187,25 +184,11 @@ impl Visit<'_> {
             if entry.is_attestation() {
                 continue;
             }
-            let platform = match entry.platform {
-                Some(platform) => platform,
-                None => self.own_platform(entry.digest).await?.ok_or_else(|| form("names no platform of an image"))?,
-            };
+            let platform = entry.platform.ok_or_else(|| form("names an image without its platform"))?;
             manifests.push(PlatformManifest { digest: entry.digest, platform });
         }
         // Of nothing it would be true that all of it has passed.
         if manifests.is_empty() { Err(form("is an index without images")) } else { Ok(manifests) }
-    }
-
-    /// What an image says of itself, where its index says nothing: runtimes look there too.
-    async fn own_platform(&mut self, digest: Digest) -> Result<Option<String>, RegistryProblem> {
-        match self.manifest("", Some(digest)).await? {
-            (_, Manifest::Image(parts)) => self.platform(&parts).await,
-            (_, Manifest::Index(_)) => {
-                let what = format!("{}@{digest}", self.name());
-                Err(RegistryProblem::Form { what, reason: "is an index where an index names it as an image" })
-            }
-        }
     }
 
     async fn platform(&mut self, parts: &Parts) -> Result<Option<String>, RegistryProblem> {

@@ -91,10 +91,16 @@ fn described(entry: &Json<'_>) -> Result<Described, &'static str> {
         let value = value.text().ok_or("has an annotation that is no text")?;
         annotations.insert(key.to_string(), value.to_owned());
     }
+    // Whoever reads the image would ask these hosts, whoever they are.
+    if !items(entry.get("urls"))?.is_empty() {
+        return Err("sends its readers elsewhere for a part of it (`urls`)");
+    }
     let platform = match entry.get("platform") {
         Some(named) => {
             only_spelt(named, PLATFORM)?;
-            platform(named)
+            let has = |key| named.get(key).and_then(Json::text).is_some_and(|text| !text.is_empty());
+            // An image may leave it to whoever reads it; an index says what its readers choose by.
+            if has("os") && has("architecture") { platform(named) } else { None }
         }
         None => None,
     };

@@ -14,7 +14,7 @@ use super::approvals::Approvals;
 use super::ends::Outcome;
 use super::indexes::repository;
 use super::lookups::Asker;
-use super::plan::Step;
+use super::plan::{Step, digest_of};
 use super::platforms::{fitting, none_fits};
 use super::registries::Registries;
 use super::reports::Reports;
@@ -26,7 +26,7 @@ use crate::facts::Place;
 use crate::isolation::MANAGED_BY;
 use crate::model::{Digest, ImageRef, ImageScanObject, ImageScanStatus, PlatformManifest, Tag, parse};
 use crate::policy::{PolicySet, Scanner};
-use crate::registry::{Credential, Resolved};
+use crate::registry::{Credential, Registry, RegistryProblem, Resolved};
 use crate::telemetry::{Metrics, whole};
 
 /// What a step needs.
@@ -54,7 +54,8 @@ impl Actor {
             Step::Judge { scan, secrets, indexes, heard } => self.judge(*scan, &secrets, indexes, heard).await,
             Step::Fit { scan, here, others } => {
                 let (found, untagged) = (Found::Index(here, others), Tagged { tag: None, asked: &BTreeSet::new() });
-                self.index(repository(&scan.image), scan.digest, found, untagged).await.map(Outcome::Stored)
+                let stored = self.found(repository(&scan.image), scan.digest, &found, &untagged).await;
+                stored.map(|scan| Outcome::Stored(vec![scan]))
             }
             Step::Settle { pod, uid, answers } => {
                 self.settler.settle(&pod, &uid).await.map(|()| Outcome::Settled(uid, answers))
@@ -92,51 +93,65 @@ impl Actor {
             return Ok(not_looked_up(format!("`{name}` is no image")));
         };
         let credentials = self.credentials(&image, secrets).await?;
-        let resolved = match self.registries.of(&image, &self.settings).resolve_by(&image, &credentials).await {
-            Ok((resolved, _)) => resolved,
+        let registry = self.registries.of(&image, &self.settings);
+        let (resolved, credential) = match registry.resolve_by(&image, &credentials).await {
+            Ok(answer) => answer,
             Err(problem) => return Ok(Outcome::NotLookedUp(whole(&problem), problem.told())),
         };
         let repository = format!("{}/{}", image.host, image.path());
-        let tagged = |tag| Tagged { tag, asked };
         let tag = image.digest.is_none().then(|| Tag { name: name.to_owned(), until: self.believed_until() });
-        let stored = match resolved {
+        let tagged = Tagged { tag: tag.clone(), asked };
+        let mut stored = Vec::new();
+        let last = match resolved {
             Resolved::Manifest { digest, platform } => {
-                let found = Found::Manifest(platform.unwrap_or_else(|| UNKNOWN.to_owned()));
-                vec![self.found(&repository, digest, found, tagged(tag.clone())).await?]
+                self.found(&repository, digest, &Found::manifest(platform), &tagged).await?
             }
             Resolved::Index { digest, manifests } => {
                 let (here, others) = fitting(manifests, &self.platforms);
                 if here.is_empty() {
                     return Ok(not_looked_up(none_fits(&others, &self.platforms)));
                 }
-                self.index(&repository, digest, Found::Index(here, others), tagged(tag.clone())).await?
+                for one in &here {
+                    match self.part(registry, &format!("{repository}@{}", one.digest), credential).await? {
+                        Ok(part) => stored.push(part),
+                        Err(problem) => return Ok(Outcome::NotLookedUp(whole(&problem), problem.told())),
+                    }
+                }
+                // Last: what an index leads to is there by then.
+                self.found(&repository, digest, &Found::Index(here, others), &tagged).await?
             }
         };
-        match (tag, stored.last()) {
-            (Some(tag), Some(last)) if last.status.tags.iter().all(|known| known.name != tag.name) => {
-                Ok(not_looked_up(no_room(last.digest)))
-            }
-            _ => Ok(Outcome::Stored(stored)),
+        if tag.is_some_and(|tag| last.status.tags.iter().all(|known| known.name != tag.name)) {
+            return Ok(not_looked_up(no_room(last.digest)));
         }
+        stored.push(last);
+        Ok(Outcome::Stored(stored))
     }
 
-    /// Writes down the images of an index that nodes may choose, and then the index: what it leads to is there by then.
-    async fn index(
+    /// Writes down an image of an index by what it says of itself: an index may say anything of another's images.
+    async fn part(
         &self,
-        repository: &str,
-        digest: Digest,
-        found: Found,
-        tagged: Tagged<'_>,
-    ) -> Result<Vec<ImageScanObject>, ClusterProblem> {
-        let mut stored = Vec::new();
-        if let Found::Index(here, _) = &found {
-            for one in here {
-                let part = Found::Manifest(one.platform.clone());
-                stored.push(self.found(repository, one.digest, part, Tagged { tag: None, ..tagged }).await?);
-            }
+        registry: &Registry,
+        name: &str,
+        credential: Option<&Credential>,
+    ) -> Result<Result<ImageScanObject, RegistryProblem>, ClusterProblem> {
+        let form = |reason| RegistryProblem::Form { what: name.to_owned(), reason };
+        let (Ok(image), Some(digest)) = (ImageRef::parse(name), digest_of(name)) else {
+            return Ok(Err(form("is no image")));
+        };
+        if let Ok(known) = self.read(digest).await
+            && known.status.platform.is_some()
+        {
+            return Ok(Ok(known));
         }
-        stored.push(self.found(repository, digest, found, tagged).await?);
-        Ok(stored)
+        let untagged = Tagged { tag: None, asked: &BTreeSet::new() };
+        match registry.resolve(&image, credential).await {
+            Ok(Resolved::Manifest { platform, .. }) => {
+                self.found(repository(name), digest, &Found::manifest(platform), &untagged).await.map(Ok)
+            }
+            Ok(Resolved::Index { .. }) => Ok(Err(form("is an index where an index names it as an image"))),
+            Err(problem) => Ok(Err(problem)),
+        }
     }
 
     fn believed_until(&self) -> Timestamp {
@@ -148,8 +163,8 @@ impl Actor {
         &self,
         repository: &str,
         digest: Digest,
-        found: Found,
-        Tagged { tag, asked }: Tagged<'_>,
+        found: &Found,
+        Tagged { tag, asked }: &Tagged<'_>,
     ) -> Result<ImageScanObject, ClusterProblem> {
         let place = place(digest);
         let object = json!({
@@ -161,16 +176,25 @@ impl Actor {
             Err(problem) if !problem.is_there_already() => return Err(problem),
             _ => {}
         }
-        let scan = self.read(digest).await?;
-        let mut status = status::tagged(scan.status.clone(), tag, asked, Timestamp::now());
-        match found {
-            Found::Manifest(platform) => status.platform = Some(platform),
-            Found::Index(here, others) => (status.manifests, status.other_manifests) = (here, others),
+        for attempt in 1.. {
+            let scan = self.read(digest).await?;
+            let mut status = status::tagged(scan.status.clone(), tag.clone(), asked, Timestamp::now());
+            match found {
+                Found::Manifest(platform) => status.platform = Some(platform.clone()),
+                Found::Index(here, others) => {
+                    (status.manifests, status.other_manifests) = (here.clone(), others.clone());
+                }
+            }
+            if status == scan.status {
+                return Ok(scan);
+            }
+            match self.write(&scan, &status, &Report::AsItIs).await {
+                // Another step has written down something else of it.
+                Err(problem) if problem.may_be_outdated() && attempt < ATTEMPTS => {}
+                done => return done,
+            }
         }
-        if status == scan.status {
-            return Ok(scan);
-        }
-        self.write(&scan, &status, &Report::AsItIs).await
+        Err(ClusterProblem::Shape(place.name))
     }
 
     /// The credential of these secrets by which the registry lets the image be read.
@@ -254,6 +278,12 @@ enum Found {
     Index(Vec<PlatformManifest>, Vec<PlatformManifest>),
 }
 
+impl Found {
+    fn manifest(platform: Option<String>) -> Self {
+        Found::Manifest(platform.unwrap_or_else(|| UNKNOWN.to_owned()))
+    }
+}
+
 /// The tag by which it was found, if by any, and those that somebody asks for.
 struct Tagged<'a> {
     tag: Option<Tag>,
@@ -273,6 +303,8 @@ fn no_room(digest: Digest) -> String {
     format!("{digest} is asked for by {TAGS} other tags, and no more are kept; ask for it by its digest")
 }
 
+/// Of one write: whoever else writes ends sooner.
+const ATTEMPTS: u32 = 5;
 /// The platform of an image that says nothing of it.
 pub(super) const UNKNOWN: &str = "unknown";
 /// Without the report.

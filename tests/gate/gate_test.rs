@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::advisories::advisories;
 use crate::caller::PatchKind;
 use crate::gate::{SOUND, analysis, debian_for, gate};
-use crate::image::{Image, index};
+use crate::image::{Content, Image, index};
 use crate::registry::{PASSWORD, USER};
 use crate::shared::{PATIENCE, run, wait_until};
 
@@ -137,6 +137,38 @@ fn when_a_node_of_another_platform_comes_its_image_counts_too() {
         gate.cluster.admin.delete("/api/v1/nodes/gate-arm64", None).await.unwrap();
         stored(parts(&[&good], &[&bad])).await;
         gate.admitted("gate-c", "joined-again", &both).await;
+    });
+}
+
+#[test]
+fn an_index_says_nothing_of_others_images_and_leaves_nothing_to_its_readers() {
+    run(async {
+        let gate = gate().await;
+        let _unchanged = gate.unchanged().await;
+        let (image, arm) = (debian_for("linux/amd64", "named", SOUND), debian_for("linux/arm64", "named", SOUND));
+        let own = gate.registry.push("node/named", &image).await;
+        gate.registry.push("node/misnamed", &image).await;
+        gate.registry.push("node/misnamed", &arm).await;
+        let changed = async |from: &str, to: &str| {
+            let both = index(&[&image, &arm]);
+            let text = String::from_utf8(both.bytes).unwrap();
+            assert!(text.contains(from), "{text}");
+            let bytes = text.replace(from, to).into_bytes();
+            gate.registry.push_manifest("node/misnamed", &Content { bytes, media_type: both.media_type }).await
+        };
+        // The image is its owner's; another names it as of a platform that nodes run, too.
+        let misnamed = changed("amd64", "386").await;
+        gate.deployment("gate-c", "misnamed", &misnamed).await.unwrap();
+        gate.runs("gate-c", "misnamed").await;
+        gate.deployment("gate-c", "named", &own).await.unwrap();
+        gate.runs("gate-c", "named").await;
+        let scan = gate.judged(&own, "pass").await;
+        assert_eq!(scan["status"]["platform"], "linux/amd64");
+
+        let unnamed = changed(r#""platform":{"architecture":"arm64","os":"linux"}"#, r#""size2":0"#).await;
+        gate.deployment("gate-c", "unnamed", &unnamed).await.unwrap();
+        gate.logged("names an image without its platform", "misnamed").await;
+        gate.refused("gate-c", "unnamed-too", &unnamed, UNSCANNED).await;
     });
 }
 

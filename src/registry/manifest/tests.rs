@@ -10,6 +10,7 @@ const INDEX: &str = "application/vnd.oci.image.index.v1+json";
 const LIST: &str = "application/vnd.docker.distribution.manifest.list.v2+json";
 const NO_JSON: &str = "is no JSON that all readers read alike";
 const MISSPELT: &str = "has a key in other letters than the standard's";
+const ELSEWHERE: &str = "sends its readers elsewhere for a part of it (`urls`)";
 const BOTH: &str = "is an image and an index at once";
 const SCHEMA_1: &str = "is of schema 1, whose content is not what its digest says";
 
@@ -100,6 +101,14 @@ fn what_readers_could_take_for_different_things_is_refused() {
         (both(&[json!("x")]).to_string(), INDEX, "is no object where one belongs"),
         (both(&[with(entry(), "platform", json!("x"))]).to_string(), INDEX, "is no object where one belongs"),
         (both(&[without(entry(), "mediaType")]).to_string(), INDEX, "names something without its media type"),
+        (
+            with(image(), "layers", json!([with(entry(), "urls", json!(["http://10.0.0.1/"]))])).to_string(),
+            OCI,
+            ELSEWHERE,
+        ),
+        (with(image(), "config", with(entry(), "urls", json!(["http://10.0.0.1/"]))).to_string(), OCI, ELSEWHERE),
+        (both(&[with(entry(), "urls", json!(["http://10.0.0.1/"]))]).to_string(), INDEX, ELSEWHERE),
+        (both(&[with(entry(), "urls", json!("http://10.0.0.1/"))]).to_string(), INDEX, "has no list where one belongs"),
         (
             both(&[with(entry(), "digest", json!(format!("sha512:{}", "a".repeat(128))))]).to_string(),
             INDEX,
