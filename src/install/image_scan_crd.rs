@@ -14,7 +14,7 @@ fn columns() -> Value {
     json!([
         column("Image", "string", ".spec.image", "Where it stands, and its digest"),
         column("Platform", "string", ".status.platform", "What it runs on"),
-        column("Verdicts", "string", ".status.verdicts[*].outcome", "The answer for each profile"),
+        column("Verdict", "string", ".status.summary", "The answer, for each profile where they differ"),
         column("Scanned", "date", ".status.scannedAt", "When its scan was begun"),
         column("Age", "date", ".metadata.creationTimestamp", "Since when it is there"),
     ])
@@ -72,13 +72,14 @@ fn status() -> Value {
                     "properties": {"name": text(512, "With the tag."), "until": time("No longer believed from then on.")},
                 },
             },
+            "summary": text(1024, "What the answers are, in one line."),
             "verdicts": {
                 "type": "array", "maxItems": 16, "description": "The answer under the limits of each profile.",
                 "items": {
                     "type": "object", "required": ["policy", "profile", "outcome"],
                     "properties": {
                         "policy": {"type": "string", "pattern": "^[0-9a-f]{16}$", "description": "The limits' hash."},
-                        "profile": text(253, "The profile whose limits they are."),
+                        "profile": text(253, "The profiles whose limits they are."),
                         "outcome": {"type": "string", "enum": OUTCOMES},
                         "grounds": {"type": "array", "maxItems": 20, "items": text(4096, "Which finding, which limit, what to do.")},
                         "more": {"type": "integer", "format": "int64", "minimum": 0, "description": "How many more grounds there are."},

@@ -30,6 +30,9 @@ pub struct ImageScanStatus {
     /// Tags that stood for it when they were looked up.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub tags: Vec<Tag>,
+    /// What the answers are, in one line for people.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub summary: Option<String>,
     /// The answer under each limits.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub verdicts: Vec<PolicyVerdict>,
@@ -80,7 +83,7 @@ pub struct Tag {
 pub struct PolicyVerdict {
     /// The limits' hash.
     pub policy: PolicyHash,
-    /// The profile whose limits they are or were.
+    /// The profiles whose limits they are or were, by name, after commas.
     pub profile: String,
     /// The answer.
     #[serde(flatten)]

@@ -319,6 +319,7 @@ pub(super) const KEPT: crate::model::Keep = &[
     &["status", "manifests"],
     &["status", "otherManifests"],
     &["status", "tags"],
+    &["status", "summary"],
     &["status", "verdicts"],
     &["status", "scannedAt"],
     &["status", "databaseBuilt"],

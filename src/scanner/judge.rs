@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::errand::Evidence;
 use super::others::{InIndex, Others};
-use crate::model::{ImageRef, ImageScanObject, PolicyHash, PolicyVerdict, ScanOutcome, Verdict};
+use crate::model::{ImageRef, ImageScanObject, PolicyHash, PolicyVerdict, ScanOutcome, Verdict, one_line};
 use crate::policy::{ContentHash, Installation, PolicySet, Profile, ScanPolicy};
 use crate::registry::Attached;
 use crate::scan::{Attachment, Beside, Signature, Subject, Trust, assess, trust};
@@ -29,8 +29,19 @@ pub(super) struct Judged {
     pub(super) verdicts: Vec<PolicyVerdict>,
     /// Whether something that others may say yet could let it run. Where one's own scan fails nothing could.
     pub(super) awaits: bool,
-    /// Whether scans say that something in it fails. That it is not signed or approved is no such thing, and begins no grace.
-    pub(super) fails: bool,
+    /// What scans say of it, the gravest under any limits.
+    pub(super) standing: Standing,
+}
+
+/// What scans say of an image, for the time of grace. That it is not signed or approved is nothing that they say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Standing {
+    /// Nothing in it fails.
+    Passes,
+    /// It cannot be told now, whatever was before.
+    Unclear,
+    /// Something in it fails, excepted or not: who has an exception knows when that ends, and gets no grace on top.
+    Fails,
 }
 
 /// The profiles whose limits count, each limits once: those in force and those that are accepted too.
@@ -84,19 +95,18 @@ pub(super) fn is_spared(found: &Found<'_>, policies: &PolicySet, now: Timestamp)
 
 /// The answers under all limits that count.
 pub(super) fn judged(found: &Found<'_>, policies: &PolicySet, now: Timestamp) -> Judged {
-    let (mut awaits, mut fails) = (false, false);
+    let (mut awaits, mut standing) = (false, Standing::Passes);
     let verdicts = by_profile(policies, |profile| {
         let own = found
             .evidence
             .map(|Evidence { report, census }| assess(report, Some(census), Some(found.subject), &profile.scan, now));
-        let is_fail = |verdict: &Option<Verdict>| verdict.as_ref().is_some_and(|one| one.outcome == ScanOutcome::Fail);
-        let own_fails = is_fail(&own);
+        let own_fails = own.as_ref().is_some_and(|own| own.outcome == ScanOutcome::Fail);
         let verdict = if asks(profile) {
             let trusted = trusted(found, profile, now);
-            fails |= is_fail(&trusted.by_scans(own.clone()));
+            standing = standing.max(Standing::of(trusted.by_scans(own.clone()).as_ref()));
             trusted.verdict(own)
         } else {
-            fails |= own_fails;
+            standing = standing.max(Standing::of(own.as_ref()));
             own
         };
         let verdict = verdict.unwrap_or_else(|| Verdict::new(ScanOutcome::NoResult, Vec::new(), None));
@@ -107,7 +117,17 @@ pub(super) fn judged(found: &Found<'_>, policies: &PolicySet, now: Timestamp) ->
         awaits |= asks(profile) && !own_fails && !verdict.admits(now);
         verdict
     });
-    Judged { verdicts, awaits, fails }
+    Judged { verdicts, awaits, standing }
+}
+
+impl Standing {
+    fn of(scans: Option<&Verdict>) -> Self {
+        match scans.map(|verdict| verdict.outcome) {
+            Some(ScanOutcome::Fail | ScanOutcome::Excepted) => Standing::Fails,
+            Some(ScanOutcome::Pass) => Standing::Passes,
+            _ => Standing::Unclear,
+        }
+    }
 }
 
 /// The same answer under all limits: there is nothing to hold against them.
@@ -144,11 +164,27 @@ fn attachment(one: &Attached) -> Attachment<'_> {
 fn by_profile(policies: &PolicySet, mut verdict: impl FnMut(&Profile) -> Verdict) -> Vec<PolicyVerdict> {
     let of = |(policy, profile): (PolicyHash, &Profile)| PolicyVerdict {
         policy,
-        profile: profile.name.clone(),
+        profile: names(policies, policy),
         verdict: verdict(profile),
     };
     profiles(policies).into_iter().map(of).collect()
 }
+
+/// The profiles that have these limits, each once.
+fn names(policies: &PolicySet, policy: PolicyHash) -> String {
+    let also = policies.also.iter().flat_map(|also| also.profiles());
+    let all = policies.profiles().into_iter().chain(also).filter(|profile| profile.scan_hash() == policy);
+    let mut names: Vec<&str> = Vec::new();
+    for profile in all {
+        if !names.contains(&profile.name.as_str()) {
+            names.push(&profile.name);
+        }
+    }
+    one_line(&names.join(", "), NAMES)
+}
+
+/// As the schema has it.
+const NAMES: usize = 253;
 
 #[cfg(test)]
 mod tests {
@@ -173,9 +209,9 @@ mod tests {
         let subject = Subject { digest: format!("sha256:{}", "0".repeat(64)), platform: None };
         let (image, others) = (ImageRef::parse("harbor.example/node/a").unwrap(), Others::default());
         let found = Found { subject: &subject, image: &image, evidence: None, others: &others };
-        let Judged { verdicts, awaits, fails } = judged(&found, &policies, Timestamp::UNIX_EPOCH);
+        let Judged { verdicts, awaits, standing } = judged(&found, &policies, Timestamp::UNIX_EPOCH);
         let outcomes: Vec<ScanOutcome> = verdicts.iter().map(|one| one.verdict.outcome).collect();
-        assert_eq!((outcomes, awaits, fails), (vec![ScanOutcome::Fail], true, false));
+        assert_eq!((outcomes, awaits, standing), (vec![ScanOutcome::Fail], true, Standing::Unclear));
     }
 
     #[test]

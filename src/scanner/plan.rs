@@ -343,7 +343,9 @@ impl<'a> View<'a> {
         let verdicts = &scan.status.verdicts;
         let is_missing = |hash: &PolicyHash| verdicts.iter().all(|one| one.policy != *hash);
         let has_ended = verdicts.iter().any(|one| one.verdict.until.is_some_and(|until| until <= self.now));
-        self.hashes.iter().any(is_missing) || has_ended
+        // Of limits that are not in force any more: what stands there would seem to count.
+        let is_former = verdicts.iter().any(|one| !self.hashes.contains(&one.policy));
+        self.hashes.iter().any(is_missing) || has_ended || is_former
     }
 
     /// Whether others are to be asked again of an image that does not run under limits by which they count.

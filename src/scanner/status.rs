@@ -6,9 +6,9 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::errand::Evidence;
-use super::judge::Judged;
+use super::judge::{Judged, Standing};
 use super::kept::Kept;
-use crate::model::{Condition, ImageScanStatus, PolicyVerdict, Tag};
+use crate::model::{Condition, ImageScanStatus, PolicyVerdict, Tag, one_line};
 
 /// The condition that says whether there is a report.
 const SCANNED: &str = "Scanned";
@@ -35,8 +35,12 @@ pub(super) fn scanned(
 
 /// The status with other verdicts.
 pub(super) fn judged(mut status: ImageScanStatus, judged: &Judged, now: Timestamp) -> ImageScanStatus {
-    status.failed_since = judged.fails.then(|| status.failed_since.unwrap_or(now));
-    status.verdicts.clone_from(&judged.verdicts);
+    status.failed_since = match judged.standing {
+        Standing::Passes => None,
+        Standing::Unclear => status.failed_since,
+        Standing::Fails => status.failed_since.or(Some(now)),
+    };
+    with_verdicts(&mut status, judged.verdicts.clone());
     status
 }
 
@@ -49,11 +53,25 @@ pub(super) fn failed(
 ) -> ImageScanStatus {
     status.failures = status.failures.saturating_add(1);
     if status.scanned_at.is_none() {
-        status.verdicts = verdicts;
+        with_verdicts(&mut status, verdicts);
     }
     let said = Said { status: "False", reason: "ScanFailed", message: problem.chars().take(MESSAGE).collect() };
     with_condition(&mut status, said, now);
     status
+}
+
+/// What a table of scans shows has to be one text.
+fn with_verdicts(status: &mut ImageScanStatus, verdicts: Vec<PolicyVerdict>) {
+    let summary = match verdicts.as_slice() {
+        [one] => one.verdict.outcome.words().to_owned(),
+        all => {
+            let each: Vec<String> =
+                all.iter().map(|one| format!("{} ({})", one.verdict.outcome.words(), one.profile)).collect();
+            each.join(", ")
+        }
+    };
+    status.summary = Some(one_line(&summary, MESSAGE)).filter(|summary| !summary.is_empty());
+    status.verdicts = verdicts;
 }
 
 /// When a scan was tried last, as far as the status says; of several failures in a row the first.
@@ -152,6 +170,7 @@ const FIELDS: &[&str] = &[
     "manifests",
     "otherManifests",
     "tags",
+    "summary",
     "verdicts",
     "scannedAt",
     "databaseBuilt",
@@ -183,9 +202,29 @@ mod tests {
         vec![PolicyVerdict { policy: PolicyHash([1; 8]), profile: "p".to_owned(), verdict }]
     }
 
-    fn answer(fails: bool) -> Judged {
-        let outcome = if fails { ScanOutcome::Fail } else { ScanOutcome::Pass };
-        Judged { verdicts: verdicts(outcome), awaits: false, fails }
+    fn answer(outcome: ScanOutcome, standing: Standing) -> Judged {
+        Judged { verdicts: verdicts(outcome), awaits: false, standing }
+    }
+
+    fn passes() -> Judged {
+        answer(ScanOutcome::Pass, Standing::Passes)
+    }
+
+    #[test]
+    fn a_table_shows_what_each_profile_says() {
+        let of = |outcome: ScanOutcome, profile: &str| PolicyVerdict {
+            profile: profile.to_owned(),
+            ..verdicts(outcome).remove(0)
+        };
+        let mut status = ImageScanStatus::default();
+        for (verdicts, want) in [
+            (vec![of(ScanOutcome::Pass, "a, g")], Some("pass")),
+            (vec![of(ScanOutcome::Fail, "a"), of(ScanOutcome::Pass, "g")], Some("fail (a), pass (g)")),
+            (vec![], None),
+        ] {
+            with_verdicts(&mut status, verdicts);
+            assert_eq!(status.summary.as_deref(), want);
+        }
     }
 
     #[test]
@@ -196,7 +235,7 @@ mod tests {
             });
             let evidence = kept::evidence(&text.to_string()).unwrap();
             let status = ImageScanStatus { failures: 3, ..ImageScanStatus::default() };
-            let status = scanned(status, Some(&evidence), &answer(false), at("10:00:00"), at("10:05:00"));
+            let status = scanned(status, Some(&evidence), &passes(), at("10:00:00"), at("10:05:00"));
             assert_eq!((status.scanned_at, status.failures), (Some(at("10:00:00")), 0));
         }
     }
@@ -204,14 +243,17 @@ mod tests {
     #[test]
     fn it_has_failed_since_the_first_time_in_a_row() {
         let mut status = ImageScanStatus::default();
-        for (now, fails, want) in [
-            ("10:00:00", false, None),
-            ("11:00:00", true, Some("11:00:00")),
-            ("12:00:00", true, Some("11:00:00")),
-            ("13:00:00", false, None),
-            ("14:00:00", true, Some("14:00:00")),
+        for (now, standing, want) in [
+            ("09:00:00", Standing::Unclear, None),
+            ("10:00:00", Standing::Passes, None),
+            ("11:00:00", Standing::Fails, Some("11:00:00")),
+            ("12:00:00", Standing::Fails, Some("11:00:00")),
+            ("12:30:00", Standing::Unclear, Some("11:00:00")),
+            ("12:40:00", Standing::Fails, Some("11:00:00")),
+            ("13:00:00", Standing::Passes, None),
+            ("14:00:00", Standing::Fails, Some("14:00:00")),
         ] {
-            status = judged(status, &answer(fails), at(now));
+            status = judged(status, &answer(ScanOutcome::Fail, standing), at(now));
             assert_eq!(status.failed_since, want.map(at), "{now}");
         }
     }
@@ -223,7 +265,7 @@ mod tests {
         let again = failed(none, &"x".repeat(2000), verdicts(ScanOutcome::ScanError), at("11:00:00"));
         assert_eq!((again.failures, attempted(&again)), (2, Some(at("10:00:00"))));
         assert_eq!(again.conditions[0].message.len(), MESSAGE);
-        let passes = scanned(again, None, &answer(false), at("12:00:00"), at("12:00:01"));
+        let passes = scanned(again, None, &passes(), at("12:00:00"), at("12:00:01"));
         assert_eq!(attempted(&passes), Some(at("12:00:00")));
         let fails = failed(passes, "late", verdicts(ScanOutcome::ScanError), at("13:00:00"));
         assert_eq!((fails.verdicts.clone(), attempted(&fails)), (verdicts(ScanOutcome::Pass), Some(at("13:00:00"))));
@@ -296,6 +338,7 @@ mod tests {
             manifests: vec![manifest()],
             other_manifests: vec![manifest()],
             tags: vec![Tag { name: String::new(), until: now }],
+            summary: Some(String::new()),
             verdicts: verdicts(ScanOutcome::Pass),
             scanned_at: Some(now),
             database_built: Some(now),

@@ -259,10 +259,13 @@ fn other_limits_and_the_end_of_a_verdict_lead_to_another() {
     };
     let mut other = judged("pass", &json!({}));
     other["verdicts"][0]["policy"] = json!("0000000000000001");
+    let mut former = judged("pass", &json!({}));
+    former["verdicts"].as_array_mut().unwrap().push(other["verdicts"][0].clone());
     for (what, status, want) in [
         ("still", until("2026-11-22T12:00:01Z"), vec![]),
         ("its end", until(NOW), vec!["judge 01"]),
         ("other limits", other.clone(), vec!["judge 01"]),
+        ("more than those in force", former, vec!["judge 01"]),
     ] {
         assert_eq!(planned(vec![scan(1, &status)], &memory()), want, "{what}");
     }
