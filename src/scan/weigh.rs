@@ -126,6 +126,9 @@ impl Weighed<'_> {
         let limits = self.limits().join("; ");
         // Lists in attestations name no packages.
         let place = if package.is_empty() { String::new() } else { format!(" in {package} {version} ({kind})") };
+        if limits.is_empty() {
+            return format!("{id} ({graded}){place}: reaches no limit");
+        }
         format!("{id} ({graded}){place}: {limits}; {}", self.remedy())
     }
 

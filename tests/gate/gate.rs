@@ -72,6 +72,8 @@ pub(crate) async fn gate() -> &'static Gate {
 impl Gate {
     async fn start() -> Gate {
         let cluster = cluster().await;
+        // What this leaves behind at the end goes with the cluster's folder.
+        let _ = tempfile::env::override_temp_dir(cluster.plane.folder());
         let (registry, private) = (Registry::start().await, Registry::with(Access::Private).await);
         let secure = Registry::with_tls().await;
         let databases = database(&advisories(SignedDuration::from_hours(1)));

@@ -152,8 +152,8 @@ fn grounds(verdict: &Verdict) -> String {
     format!("{}{more}", told.join("; "))
 }
 
-const UNKNOWN_TAG: &str = "it is not known yet what this tag stands for; name a digest that was scanned, or try again when \
-                           Flamewarden has looked the tag up and scanned the image";
+const UNKNOWN_TAG: &str = "it is not known yet what this tag stands for; it is looked up and scanned once a workload, a waiting \
+                           pod or an Analysis names it: try again then, or name a digest that was scanned";
 /// Of the grounds of one image; a refusal has room for several images.
 const SHOWN: usize = 3;
 
@@ -259,8 +259,7 @@ mod tests {
                       `@DIGEST`";
         expect("harbor.example/node/a:1", &[pinned]);
         expect("harbor.example/node/a:2", &[" Stays; its scan fails: CVE-1 in a; CVE-2 in b; CVE-3 in c; and 1 more"]);
-        let unknown = " MayPass; it is not known yet what this tag stands for; name a digest that was scanned, or try again \
-                       when Flamewarden has looked the tag up and scanned the image";
+        let unknown = &format!(" MayPass; {UNKNOWN_TAG}");
         expect("harbor.example/node/a:7", &[unknown]);
         expect("harbor.example/node/a", &[unknown]);
         let image = [("/spec/containers/0/image", json!("harbor.example/node/a:1"))];
