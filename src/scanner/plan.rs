@@ -260,37 +260,47 @@ impl<'a> View<'a> {
         if matches!(unused, Some(Step::Discard(_))) {
             return unused;
         }
-        if scan.status.manifests.is_empty()
-            && !self.may_be_in_another(scan)
-            && let Some((place, secrets)) = self.source(scan)
-        {
-            let image = format!("{place}@{}", scan.digest);
-            let stored = || Box::new(ImageScanObject { image: image.clone(), ..scan.clone() });
-            let (secrets, indexes) = (|| secrets.clone(), || self.indexes(scan));
-            if self.is_due(scan) && !self.memory.rests((Task::Image(scan.digest), Doing::Scan), self.now) {
-                return Some(Step::Scan { scan: stored(), secrets: secrets(), indexes: indexes() });
+        if scan.status.manifests.is_empty() && !self.may_be_in_another(scan) {
+            let indexes = || self.indexes(scan);
+            if self.is_due(scan)
+                && !self.memory.rests((Task::Image(scan.digest), Doing::Scan), self.now)
+                && let Some((scan, secrets)) = self.sourced(scan, Doing::Scan)
+            {
+                return Some(Step::Scan { scan, secrets, indexes: indexes() });
             }
             let has_report = scan.status.scanned_at.is_some() && !self.memory.without_report.contains(&scan.digest);
-            if has_report && self.is_to_judge(scan) {
-                return Some(Step::Judge { scan: stored(), secrets: secrets(), indexes: indexes(), heard: None });
-            }
-            if has_report && self.is_to_look(scan) {
-                let heard = self.memory.awaited.get(&scan.digest).map(|awaited| awaited.heard.others);
-                return Some(Step::Judge { scan: stored(), secrets: secrets(), indexes: indexes(), heard });
+            let (is_to_judge, is_to_look) = (self.is_to_judge(scan), self.is_to_look(scan));
+            if has_report
+                && (is_to_judge || is_to_look)
+                && let Some((scan, secrets)) = self.sourced(scan, Doing::Judge)
+            {
+                let awaited = self.memory.awaited.get(&scan.digest).filter(|_| !is_to_judge);
+                let heard = awaited.map(|awaited| awaited.heard.others);
+                return Some(Step::Judge { scan, secrets, indexes: indexes(), heard });
             }
         }
         self.remember(scan).or(unused)
     }
 
+    /// An image as it is to be read now, and the pull secrets for that.
+    fn sourced(&self, scan: &ImageScanObject, doing: Doing) -> Option<(Box<ImageScanObject>, BTreeSet<Place>)> {
+        let (place, secrets) = self.source(scan, doing)?;
+        let image = format!("{place}@{}", scan.digest);
+        Some((Box::new(ImageScanObject { image, ..scan.clone() }), secrets))
+    }
+
     /// The repository that an image is read from, and the pull secrets by which it can be had there: one that somebody asks
     /// for it from now, or else the one of its object, which may be anybody's word. None where that is not to be asked.
-    fn source(&self, scan: &ImageScanObject) -> Option<(String, BTreeSet<Place>)> {
+    /// After each failure another is read that is asked for: whoever asks for an image where it is not keeps it from nobody.
+    fn source(&self, scan: &ImageScanObject, doing: Doing) -> Option<(String, BTreeSet<Place>)> {
         let own = canonical(&scan.image, &self.reach).map(|name| repository(&name).to_owned());
         let places = self.wanted.images.get(&scan.digest);
-        let asked = places.and_then(|places| {
-            let found = own.as_ref().and_then(|own| places.get_key_value(own));
-            found.or_else(|| places.first_key_value())
-        });
+        let mut asked: Vec<_> = places.into_iter().flatten().collect();
+        asked.sort_by_key(|(place, _)| Some(*place) != own.as_ref());
+        let failures = self.memory.rests.get(&(Task::Image(scan.digest), doing)).map_or(0, |rest| rest.failures);
+        // Without any there is no remainder either.
+        let turn = usize::try_from(failures).ok().and_then(|failures| failures.checked_rem(asked.len()));
+        let asked = turn.and_then(|turn| asked.into_iter().nth(turn));
         asked.map(|(place, secrets)| (place.clone(), secrets.clone())).or_else(|| Some((own?, BTreeSet::new())))
     }
 

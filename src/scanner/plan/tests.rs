@@ -248,6 +248,24 @@ fn an_image_is_read_from_where_it_is_asked_for_or_from_where_its_object_says_if_
     ] {
         assert_eq!(planned(changes, &memory()), want, "{what}");
     }
+    // Somebody asks for it where it is not any more, and the one of its object comes first.
+    let other = || match pod(&format!("{beside}@sha256:{}", digits(1)), None) {
+        Change::Seen(_, object) => Change::Seen(Place { namespace: "flame".to_owned(), name: "o".to_owned() }, object),
+        gone => gone,
+    };
+    let digest = Digest::parse(&format!("sha256:{}", digits(1))).unwrap();
+    for (failures, is_there, is_beside) in [(0, 0, 1), (1, 1, 0), (2, 0, 1)] {
+        let rest = Rest { since: now(), until: now(), failures };
+        let rests = [Doing::Scan, Doing::Judge].map(|doing| ((Task::Image(digest), doing), rest));
+        let memory = Memory { rests: rests.into(), ..memory() };
+        let places = ["", " from harbor.example/node/b"];
+        for (own, place) in [("harbor.example/node/a", places[is_there]), (beside, places[is_beside])] {
+            let changes = |status| vec![at(own, status), pinned(1, None), other()];
+            assert_eq!(planned(changes(&bare), &memory), [format!("scan 01 with 1{place}")], "{failures} {own}");
+            let judged = judged("pass", &json!({"verdicts": []}));
+            assert_eq!(planned(changes(&judged), &memory), [format!("judge 01{place}")], "{failures} {own}");
+        }
+    }
 }
 
 #[test]
