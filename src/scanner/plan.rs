@@ -14,7 +14,7 @@ use super::platforms::fitted;
 use super::shares::{Lane, Turn};
 use super::status::remembering;
 use super::turns::{Begun, Doing, Rest, Slow};
-use super::unused::{is_own, unused, used};
+use super::unused::{Usage, is_own, unused};
 use super::uses::Held;
 use super::wanted::{Wanted, canonical, reach, wanted};
 use crate::facts::{Place, Scans};
@@ -200,12 +200,11 @@ struct View<'a> {
     known: &'a Known,
     memory: &'a Memory,
     settings: &'a Scanner,
-    policies: &'a PolicySet,
     wanted: Wanted,
     /// Which registries are asked.
     reach: Reach,
-    /// The images that are not there for nothing.
-    used: BTreeSet<Digest>,
+    /// The images that are not there for nothing, and the others.
+    usage: Usage,
     /// The limits that count.
     hashes: BTreeSet<PolicyHash>,
     /// Those by which others count.
@@ -221,20 +220,14 @@ struct View<'a> {
 }
 
 impl<'a> View<'a> {
-    fn of(
-        known: &'a Known,
-        memory: &'a Memory,
-        settings: &'a Scanner,
-        policies: &'a PolicySet,
-        now: Timestamp,
-    ) -> Self {
+    fn of(known: &'a Known, memory: &'a Memory, settings: &'a Scanner, policies: &PolicySet, now: Timestamp) -> Self {
         let tags = known.tags(now);
         let (wanted, profiles) = (wanted(known, policies, &tags), profiles(policies));
         let report = |scan: &ImageScanObject| Some((scan.status.database_built?, scan.status.scanned_at?));
         // What a worker says of its database's age is believed no further than it can be true.
         let may_be = |(built, taken): &(Timestamp, Timestamp)| *built <= now && *taken <= now;
         View {
-            used: used(known, &wanted.asked, now),
+            usage: Usage::of(known, &wanted.asked, policies, now),
             hashes: profiles.keys().copied().collect(),
             asking: profiles.iter().filter(|(_, profile)| asks(profile)).map(|(hash, _)| *hash).collect(),
             in_indexes: asks_for_signatures(policies).then(|| indexes(known, &wanted)),
@@ -245,7 +238,6 @@ impl<'a> View<'a> {
             known,
             memory,
             settings,
-            policies,
             wanted,
             now,
         }
@@ -256,7 +248,7 @@ impl<'a> View<'a> {
         if let Some((here, others)) = fitted(scan, &self.platforms) {
             return Some(Step::Fit { scan: Box::new(scan.clone()), here, others });
         }
-        let unused = unused(scan, &self.used, self.settings, self.policies, self.now);
+        let unused = unused(scan, &self.usage, self.settings, self.now);
         if matches!(unused, Some(Step::Discard(_))) {
             return unused;
         }
@@ -332,7 +324,7 @@ impl<'a> View<'a> {
     /// Whether a scan is to be made. Where a later report came from an older database, the newest one is gone again.
     fn is_due(&self, scan: &ImageScanObject) -> bool {
         let status = &scan.status;
-        let is_idle = is_own(scan) && !self.used.contains(&scan.digest);
+        let is_idle = is_own(scan) && !self.usage.is_used(scan.digest);
         let Some(taken) = status.scanned_at else { return !is_idle && self.is_looked_up(scan) };
         let age = self.now.duration_since(taken);
         let is_newer = |(built, when): (Timestamp, Timestamp)| status.database_built < Some(built) && taken < when;

@@ -430,7 +430,10 @@ fn what_nobody_uses_goes_after_a_while_if_the_controller_made_it_itself() {
         judged("pass", &json!({"tags": [{"name": "harbor.example/node/a:1", "until": format!("2026-11-22T{until}Z")}]}))
     };
     let by_tag = || pod("harbor.example/node/a:1", None);
-    let bare = json!({"platform": "linux/amd64", "unusedSince": NOW});
+    let bare = |since: &str| json!({"platform": "linux/amd64", "unusedSince": since});
+    let part = json!({"digest": format!("sha256:{}", digits(2)), "platform": "linux/amd64"});
+    let index = json!({"manifests": [part], "unusedSince": "2026-11-21T12:00:00Z"});
+    let not_long = json!({"unusedSince": "2026-11-21T12:00:00Z"});
     let looks = "look up harbor.example/node/a:1";
     for (what, changes, want) in [
         ("just now", vec![own(1, &judged("pass", &json!({})))], vec!["note 01 unused since 2026-11-22T12:00:00Z"]),
@@ -449,8 +452,11 @@ fn what_nobody_uses_goes_after_a_while_if_the_controller_made_it_itself() {
             vec![looks, "note 01 unused since 2026-11-22T12:00:00Z"],
         ),
         ("never looked up", vec![own(1, &json!({"unusedSince": NOW}))], vec![]),
-        ("never scanned", vec![own(1, &bare)], vec![]),
-        ("asked for again", vec![own(1, &bare), pinned(1, None)], vec!["scan 01 with 1"]),
+        ("never scanned", vec![own(1, &bare("2026-11-21T12:00:01Z"))], vec![]),
+        ("for a day", vec![own(1, &bare("2026-11-21T12:00:00Z"))], vec!["discard 01"]),
+        ("made by somebody else", vec![scan(1, &bare("2026-11-21T12:00:00Z"))], vec!["scan 01 with 0"]),
+        ("an index, which is never scanned", vec![own(1, &index), own(2, &judged("pass", &not_long))], vec![]),
+        ("asked for again", vec![own(1, &bare(NOW)), pinned(1, None)], vec!["scan 01 with 1"]),
     ] {
         assert_eq!(planned(changes, &memory()), want, "{what}");
     }
@@ -468,6 +474,54 @@ fn manifests_are_used_as_long_as_their_index_is_or_somebody_wants_it() {
         ("a part of it is gone", vec![scan(1, &index), pinned(1, None)], vec!["look up 01"]),
     ] {
         assert_eq!(planned(changes, &memory()), want, "{what}");
+    }
+}
+
+#[test]
+fn of_very_many_that_nobody_uses_those_go_that_were_unused_longest() {
+    let (policies, status) = (policies(), judged("fail", &json!({})));
+    let of = |number: usize, since: &str, more: &Value| {
+        let Change::Seen(_, mut object) = own(0, &status) else { unreachable!() };
+        object["status"].as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let name = format!("sha256-{number:064x}");
+        object["metadata"]["name"] = json!(name);
+        object["status"]["unusedSince"] = json!(format!("2026-11-22T{since}:00Z"));
+        Change::Seen(Place { namespace: String::new(), name }, object)
+    };
+    let digest = |number: usize| Digest::parse(&format!("sha256:{number:064x}")).unwrap();
+    let failed = json!({"failedSince": "2026-11-22T00:00:00Z"});
+    let none = || json!({});
+    let many = |count| (0..count).map(|number| of(number, "11:00", &none())).collect::<Vec<Change>>();
+    let used = Change::Seen(
+        Place { namespace: "flame".to_owned(), name: "u".to_owned() },
+        match pod(&format!("harbor.example/node/a@{}", digest(900)), None) {
+            Change::Seen(_, object) => object,
+            other => panic!("{other:?}"),
+        },
+    );
+    let foreign = match of(901, "08:00", &none()) {
+        Change::Seen(place, mut object) => {
+            object["metadata"]["labels"] = json!({});
+            Change::Seen(place, object)
+        }
+        other => other,
+    };
+    for (what, count, more, want) in [
+        ("as many as are kept", 500, vec![], vec![]),
+        ("more, those of some use, and somebody's", 499, vec![of(900, "08:00", &none()), used, foreign], vec![]),
+        ("one more", 499, vec![of(902, "09:00", &none()), of(903, "09:30", &none())], vec![902]),
+        ("in its time of grace", 499, vec![of(902, "09:00", &failed), of(903, "09:30", &none())], vec![903]),
+    ] {
+        let mut known = Known::default();
+        for change in many(count).into_iter().chain(more) {
+            let is_scan = matches!(&change, Change::Seen(place, _) if place.namespace.is_empty());
+            let kind = if is_scan { Kind::ImageScan } else { Kind::Pod };
+            known.observe((kind, String::new(), change), &policies);
+        }
+        let gone = plan(&known, &Scans::default(), &memory(), &policies, now()).into_iter();
+        let gone = gone.filter_map(|step| matches!(step, Step::Discard(_)).then(|| step.task()));
+        let want: Vec<Task> = want.into_iter().map(|number| Task::Image(digest(number))).collect();
+        assert_eq!(gone.collect::<Vec<Task>>(), want, "{what}");
     }
 }
 
