@@ -142,6 +142,11 @@ impl Known {
         self.uses.values().flat_map(|asking| &asking.uses)
     }
 
+    /// The same by object, with the namespace of each.
+    pub(super) fn objects(&self) -> impl Iterator<Item = (&str, &[Use])> {
+        self.uses.iter().map(|((_, place), asking)| (place.namespace.as_str(), asking.uses.as_slice()))
+    }
+
     /// The objects that ask for images and that people look at, with these images.
     pub(super) fn askers(&self) -> impl Iterator<Item = (Asker, &[Use])> {
         self.uses.iter().filter_map(|((kind, place), asking)| {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::known::Known;
 use super::plan::Step;
-use super::wanted::{canonical, reach};
+use super::wanted::{MOST, beyond, canonical, reach};
 use crate::cluster::{Event, Kind};
 use crate::facts::Place;
 use crate::model::Reference;
@@ -62,6 +62,22 @@ pub(super) fn failed(failing: &mut BTreeMap<String, Failing>, name: &str, reason
         Some(known) if known.reason == reason => {}
         _ => drop(failing.insert(name.to_owned(), Failing { reason, told: BTreeSet::new() })),
     }
+}
+
+/// Takes in which names are not looked up, since there are too many.
+pub(super) fn leave_out(failing: &mut BTreeMap<String, Failing>, known: &Known, policies: &PolicySet) {
+    let (beyond, reason) = (beyond(known, &reach(policies)), too_many());
+    failing.retain(|name, failing| failing.reason != reason || beyond.contains(name));
+    for name in beyond {
+        failed(failing, &name, reason.clone());
+    }
+}
+
+fn too_many() -> String {
+    format!(
+        "the objects of its namespace ask for more than {MOST} images, and no more are looked up; delete workloads that \
+         are not needed any more"
+    )
 }
 
 /// Leaves names and objects out that are not asked for or not there any more.
@@ -187,6 +203,23 @@ mod tests {
         assert_eq!(failing_of(&failing), Some(BTreeSet::new()));
         keep_asked(&mut failing, &known(&[]), &policies());
         assert_eq!(failing_of(&failing), None);
+    }
+
+    #[test]
+    fn whoever_asks_for_one_image_too_many_is_told_once_as_long_as_that_is_so() {
+        let images: Vec<Value> =
+            (0..=MOST).map(|number| json!({"image": format!("harbor.example/node/a:{number:04}")})).collect();
+        let object = |count: usize| {
+            let mut pod = pod("first", None, &[]);
+            pod["spec"]["containers"] = json!(images[..count]);
+            known(&[(Kind::Pod, "p", pod)])
+        };
+        let mut failing = BTreeMap::new();
+        for (count, want) in [(MOST, vec![]), (MOST + 1, vec!["first"]), (MOST + 1, vec![]), (MOST, vec![])] {
+            leave_out(&mut failing, &object(count), &policies());
+            assert_eq!(told(&mut failing, &object(count)), want, "{count}");
+        }
+        assert_eq!(failing, BTreeMap::new());
     }
 
     #[test]

@@ -146,6 +146,7 @@ impl Session {
         let Some(settings) = &self.policies.scanner else { return };
         let there: BTreeSet<&String> = self.known.held().values().map(|held| &held.uid).collect();
         self.memory.told.retain(|uid, _| there.contains(uid));
+        lookups::leave_out(&mut self.memory.failing, &self.known, &self.policies);
         lookups::keep_asked(&mut self.memory.failing, &self.known, &self.policies);
         let platforms = self.known.platforms();
         let knows = self.known.has_seen(self.watches.lists()) && !platforms.is_empty();

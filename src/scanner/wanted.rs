@@ -28,8 +28,9 @@ pub(super) struct Wanted {
 /// What objects ask to run, what the orchestrator's settings name, and what others want to have scanned and was not yet.
 pub(super) fn wanted(known: &Known, policies: &PolicySet, tags: &Tags<'_>) -> Wanted {
     let (mut wanted, reach) = (Wanted::default(), reach(policies));
+    let beyond = beyond(known, &reach);
     for used in known.uses() {
-        let Some(name) = canonical(&used.image, &reach) else { continue };
+        let Some(name) = canonical(&used.image, &reach).filter(|name| !beyond.contains(name)) else { continue };
         if let (Some(digest), Some(uid)) = (digest_of(&name), &used.ran_by) {
             wanted.ran_by.entry(digest).or_default().insert(uid.clone());
         }
@@ -62,6 +63,37 @@ pub(super) fn wanted(known: &Known, policies: &PolicySet, tags: &Tags<'_>) -> Wa
     wanted
 }
 
+/// The names that are not looked up, since the objects of their namespaces ask for too many. What runs comes first, then
+/// the first image of each object, the second of each, and so on: an object with many keeps out none with few.
+pub(super) fn beyond(known: &Known, reach: &Reach) -> BTreeSet<String> {
+    let mut images: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    for (namespace, uses) in known.objects() {
+        images.entry(namespace).or_default().extend(uses.iter().map(|used| used.image.as_str()));
+    }
+    images.retain(|_, images| images.len() > MOST);
+    // Nearly always.
+    if images.is_empty() {
+        return BTreeSet::new();
+    }
+    let mut ranks: BTreeMap<&str, BTreeMap<String, (bool, usize)>> = BTreeMap::new();
+    for (namespace, uses) in known.objects() {
+        let named = uses.iter().filter_map(|used| Some((canonical(&used.image, reach)?, used.ran_by.is_none())));
+        for (place, (name, waits)) in named.enumerate() {
+            let rank = ranks.entry(namespace).or_default().entry(name).or_insert((waits, place));
+            *rank = (waits, place).min(*rank);
+        }
+    }
+    let (mut beyond, mut within) = (BTreeSet::new(), BTreeSet::new());
+    for names in ranks.into_values() {
+        let mut names: Vec<((bool, usize), String)> = names.into_iter().map(|(name, rank)| (rank, name)).collect();
+        names.sort();
+        beyond.extend(names.split_off(names.len().min(MOST)).into_iter().map(|(_, name)| name));
+        within.extend(names.into_iter().map(|(_, name)| name));
+    }
+    beyond.retain(|name| !within.contains(name));
+    beyond
+}
+
 /// What the orchestrator makes of its own accord; its gateways are pulled as their profile says.
 fn own_images(policies: &PolicySet) -> Vec<(String, BTreeSet<Place>)> {
     let Some(orchestrator) = &policies.orchestrator else { return Vec::new() };
@@ -86,9 +118,62 @@ pub(super) fn canonical(image: &str, reach: &Reach) -> Option<String> {
     Some(image.digest.map_or_else(|| image.tagged(), |digest| format!("{repository}@{digest}")))
 }
 
+/// Each name may come to an ImageScan for every platform. Thirty analyses whose Deployments keep eleven revisions, of three
+/// images each, name as many.
+pub(super) const MOST: usize = 1000;
+
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
+    use crate::cluster::{Change, Kind};
+
+    #[test]
+    fn of_a_namespace_so_many_images_are_looked_up_first_those_that_run_and_of_each_object_the_first() {
+        let policies = PolicySet::parse([
+            ("a", include_str!("../../policies/flame-analysis.yaml")),
+            ("g", include_str!("../../policies/flame-gateway.yaml")),
+            ("i", include_str!("../../tests/fixtures/installation.yaml")),
+        ])
+        .unwrap();
+        let pod = |namespace: &str, name: &str, images: &[String], node: Option<&str>| {
+            let containers: Vec<_> = images.iter().map(|image| json!({"image": image})).collect();
+            let object = json!({
+                "metadata": {"name": name, "labels": {"component": "flame-analysis", "app": "analysis-1"},
+                    "ownerReferences": [{"uid": "rs", "controller": true}]},
+                "spec": {"containers": containers, "nodeName": node},
+            });
+            Change::Seen(Place { namespace: namespace.to_owned(), name: name.to_owned() }, object)
+        };
+        let names = |prefix: &str, count: usize| {
+            let name = |number| format!("harbor.example/node/{prefix}:{number:04}");
+            (0..count).map(name).collect::<Vec<String>>()
+        };
+        let (many, few) = (names("a", 1000), names("z", 2));
+        let beyond_of = |pods: Vec<Change>| {
+            let mut known = Known::default();
+            pods.into_iter().for_each(|pod| known.observe((Kind::Pod, "flame".to_owned(), pod), &policies));
+            let beyond = beyond(&known, &reach(&policies));
+            let wanted = wanted(&known, &policies, &Tags::new());
+            assert!(beyond.iter().all(|name| !wanted.names.contains_key(name)));
+            beyond.into_iter().collect::<Vec<String>>()
+        };
+        let all = || pod("flame", "a", &many, None);
+        for (what, pods, want) in [
+            ("as many as may be", vec![all()], vec![]),
+            ("more in another namespace", vec![all(), pod("other", "z", &few, None)], vec![]),
+            ("more", vec![all(), pod("flame", "z", &few, None)], many[998..].to_vec()),
+            ("those run", vec![pod("flame", "a", &many, Some("n")), pod("flame", "z", &few, None)], few.clone()),
+            (
+                "another namespace has the room",
+                vec![all(), pod("flame", "z", &few, None), pod("other", "y", &many[999..], None)],
+                vec![many[998].clone()],
+            ),
+        ] {
+            assert_eq!(beyond_of(pods), want, "{what}");
+        }
+    }
 
     #[test]
     fn what_the_installation_lets_run_is_looked_up_by_one_name_and_nothing_else_is() {
