@@ -11,7 +11,7 @@ mod problem;
 mod reach;
 mod visit;
 
-pub use attached::Attached;
+pub use attached::{Attached, Attachments, InIndex};
 pub use client::{Registry, Resolved};
 pub use credential::Credential;
 pub use grype::{Grype, GrypeProblem, Scanned, Transport};

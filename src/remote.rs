@@ -189,6 +189,10 @@ impl Remote {
             if body.len() + piece.len() > question.longest {
                 return Err(RemoteProblem::Large(question.longest));
             }
+            // Twice as much each time, as a vector would grow by itself, but never beyond what may come.
+            if body.capacity() - body.len() < piece.len() {
+                body.reserve_exact(piece.len().max(body.len().min(question.longest - body.len())));
+            }
             body.extend_from_slice(&piece);
         }
         Ok(Answer { status: response.status().as_u16(), headers: std::mem::take(response.headers_mut()), body })
@@ -206,6 +210,11 @@ impl Answer {
     /// The body as it came.
     pub fn bytes(&self) -> &[u8] {
         &self.body
+    }
+
+    /// The same, where nothing else of the answer is needed any more.
+    pub fn into_bytes(self) -> Vec<u8> {
+        self.body
     }
 
     /// A header that is a text and there once.

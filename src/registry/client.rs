@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 use super::grype::Transport;
-use super::manifest::{self, Described, Manifest, Parts};
+use super::manifest::{self, Described, Manifest};
 use super::reach::Reach;
 use super::visit::{Visit, Wanted, checked};
 use super::{Credential, RegistryProblem};
@@ -106,7 +106,7 @@ impl Registry {
         let mut visit = Visit::of(self, image, credential)?;
         let late = || RegistryProblem::Late { what: format!("{}/{}@{digest}", image.host, image.path()) };
         let answer = timeout(self.patience, visit.answered("", Some(digest))).await.unwrap_or_else(|_| Err(late()));
-        answer.map(|(_, answer)| answer.bytes().to_vec())
+        answer.map(|(_, answer)| answer.into_bytes())
     }
 }
 
@@ -121,7 +121,12 @@ impl Visit<'_> {
         };
         let (digest, manifest) = self.manifest(image.effective_tag(), pinned).await?;
         match manifest {
-            Manifest::Image(parts) => Ok(Resolved::Manifest { digest, platform: self.platform(&parts).await? }),
+            Manifest::Image(parts) => {
+                let config = parts.config.digest;
+                // The next answer may take long.
+                drop(parts);
+                Ok(Resolved::Manifest { digest, platform: self.platform(config).await? })
+            }
             Manifest::Index(entries) => Ok(Resolved::Index { digest, manifests: self.choices(digest, entries)? }),
         }
     }
@@ -191,8 +196,8 @@ impl Visit<'_> {
         if manifests.is_empty() { Err(form("is an index without images")) } else { Ok(manifests) }
     }
 
-    async fn platform(&mut self, parts: &Parts) -> Result<Option<String>, RegistryProblem> {
-        let digest = parts.config.digest;
+    /// What a configuration says.
+    async fn platform(&mut self, digest: Digest) -> Result<Option<String>, RegistryProblem> {
         let config = match self.blob(digest, LONGEST_CONFIG).await {
             Ok(config) => config,
             Err(RegistryProblem::Elsewhere { .. }) => return Ok(None),
@@ -203,6 +208,7 @@ impl Visit<'_> {
     }
 }
 
-const LONGEST_MANIFEST: usize = 4 << 20;
-const LONGEST_CONFIG: usize = 4 << 20;
+/// Of what runs as a container a manifest has some ten kilobytes. Many may be read at the same time.
+pub(super) const LONGEST_MANIFEST: usize = 1 << 20;
+const LONGEST_CONFIG: usize = 1 << 20;
 const MOST_MANIFESTS: usize = 64;

@@ -25,6 +25,7 @@ pub(super) struct Parts {
 pub(super) struct Described {
     pub(super) media_type: String,
     pub(super) digest: Digest,
+    /// Those that anybody here reads; of the others there may be any amount.
     pub(super) annotations: BTreeMap<String, String>,
     /// Such as `linux/arm/v7`, as runtimes take it.
     pub(super) platform: Option<String>,
@@ -89,7 +90,9 @@ fn described(entry: &Json<'_>) -> Result<Described, &'static str> {
     let mut annotations = BTreeMap::new();
     for (key, value) in entry.get("annotations").map(Json::entries).unwrap_or_default() {
         let value = value.text().ok_or("has an annotation that is no text")?;
-        annotations.insert(key.to_string(), value.to_owned());
+        if ANNOTATIONS.contains(&key.as_ref()) {
+            annotations.insert(key.to_string(), value.to_owned());
+        }
     }
     // Whoever reads the image would ask these hosts, whoever they are.
     if !items(entry.get("urls"))?.is_empty() {
@@ -104,7 +107,11 @@ fn described(entry: &Json<'_>) -> Result<Described, &'static str> {
         }
         None => None,
     };
-    let media_type = text("mediaType").ok_or("names something without its media type")?.to_owned();
+    let media_type = text("mediaType").ok_or("names something without its media type")?;
+    if media_type.len() > LONGEST_TYPE {
+        return Err("names something by a media type that is longer than any");
+    }
+    let media_type = media_type.to_owned();
     Ok(Described { media_type, digest, annotations, platform })
 }
 
@@ -151,8 +158,11 @@ const INDEXES: &[&str] =
     &["application/vnd.oci.image.index.v1+json", "application/vnd.docker.distribution.manifest.list.v2+json"];
 const PLATFORM: &[&str] = &["os", "architecture", "variant"];
 const REFERENCE_TYPE: &str = "vnd.docker.reference.type";
-/// Of an image of a thousand layers each has a handful.
-const VALUES: usize = 50_000;
+const ANNOTATIONS: &[&str] = &[REFERENCE_TYPE, "dev.cosignproject.cosign/signature"];
+/// Two names of 127 characters (RFC 6838) and what stands between them.
+const LONGEST_TYPE: usize = 255;
+/// Of an image of a thousand layers each has a handful. Each takes more memory than its text.
+const VALUES: usize = 10_000;
 
 #[cfg(test)]
 mod tests;

@@ -19,6 +19,15 @@ pub(super) struct Visit<'a> {
     repository: String,
     address: Address,
     proof: Option<HeaderValue>,
+    /// How many bytes may be read and kept, if that is bounded.
+    budget: Option<Budget>,
+}
+
+/// How many bytes a visit may keep of all that it reads.
+#[derive(Clone, Copy)]
+struct Budget {
+    whole: usize,
+    left: usize,
 }
 
 /// What is asked for.
@@ -50,7 +59,24 @@ impl<'a> Visit<'a> {
         let address = address.below(&segments);
         // A credential for another registry is none.
         let credential = credential.filter(|credential| credential.is_for(image));
-        Ok(Visit { registry, credential, host: image.host.to_owned(), repository, address, proof: None })
+        Ok(Visit { registry, credential, host: image.host.to_owned(), repository, address, proof: None, budget: None })
+    }
+
+    /// The same, which keeps at most so many bytes, as it counts them itself.
+    pub(super) fn keeping_at_most(self, whole: usize) -> Self {
+        Visit { budget: Some(Budget { whole, left: whole }), ..self }
+    }
+
+    /// How many bytes it may still keep.
+    pub(super) fn left(&self) -> usize {
+        self.budget.map_or(usize::MAX, |budget| budget.left)
+    }
+
+    /// Counts what is kept from now on.
+    pub(super) fn set_left(&mut self, left: usize) {
+        if let Some(budget) = &mut self.budget {
+            budget.left = left;
+        }
     }
 
     /// Host and path, as images are named.
@@ -64,20 +90,24 @@ impl<'a> Visit<'a> {
         let wanted = Wanted { what: what.clone(), path: &["blobs", &digest_text], accept: "*/*", most };
         let answer = self.get(&wanted).await?;
         checked(&what, answer.bytes(), Some(digest))?;
-        Ok(answer.bytes().to_vec())
+        Ok(answer.into_bytes())
     }
 
     /// Asks for something; shows a credential where the registry asks for one, and follows it only to itself.
     pub(super) async fn get(&mut self, wanted: &Wanted<'_>) -> Result<Answer, RegistryProblem> {
         let mut address = self.address.below(wanted.path);
+        let most = wanted.most.min(self.left());
         for _ in 0..STEPS {
             let mut headers = HeaderMap::new();
             headers.insert(ACCEPT, HeaderValue::from_static(wanted.accept));
             if let Some(proof) = &self.proof {
                 headers.insert(AUTHORIZATION, proof.clone());
             }
-            let answer =
-                self.ask(&self.host, Question::get(address.clone(), wanted.most), headers, &wanted.what).await?;
+            let answer = self.ask(&self.host, Question::get(address.clone(), most), headers, &wanted.what).await;
+            let answer = match answer {
+                Err(RegistryProblem::Large { .. }) if most < wanted.most => return Err(self.too_much()),
+                answer => answer?,
+            };
             match answer.status {
                 200 => return Ok(answer),
                 401 if self.proof.is_none() => self.proof = Some(self.prove(&answer, wanted).await?),
@@ -163,6 +193,13 @@ impl<'a> Visit<'a> {
             RemoteProblem::Tls(reason) => RegistryProblem::Tls { host: host.to_owned(), reason },
             source => RegistryProblem::Remote { host: host.to_owned(), source },
         })
+    }
+
+    /// More than it may keep.
+    pub(super) fn too_much(&self) -> RegistryProblem {
+        let whole = self.budget.map_or(usize::MAX, |budget| budget.whole);
+        let (what, most) = (format!("what is attached in {}", self.name()), format!("{whole} bytes"));
+        RegistryProblem::Large { what, most }
     }
 
     fn unauthorized(&self, wanted: &Wanted<'_>) -> RegistryProblem {

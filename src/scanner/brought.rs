@@ -1,4 +1,4 @@
-//! Edge: what was brought of scans, of which one is held at a time, since it takes memory.
+//! Edge: what is read of scans, of which one is held at a time, since it takes memory.
 
 use std::ops::Deref;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ pub struct Brought {
     _hold: Hold,
 }
 
-/// The right to hold evidence.
+/// The right to hold evidence, or to verify what others say.
 pub(super) type Hold = OwnedSemaphorePermit;
 
 /// There is one such right at a time.

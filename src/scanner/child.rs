@@ -65,6 +65,11 @@ impl Child {
         Ok(Child { settings, place, holder: Holder::default() })
     }
 
+    /// Who gives the right to hold what was brought.
+    pub(super) fn holder(&self) -> Holder {
+        self.holder.clone()
+    }
+
     /// Since when the database is the one that it is, by the last change of its file: what brings a new one may give it
     /// the time of its making, but cannot choose this.
     pub(super) fn renewed(&self) -> Option<Timestamp> {

@@ -16,7 +16,7 @@ use super::errand::Errand;
 use super::heavy::heavy;
 use super::judge::{self, Found};
 use super::kept::Kept;
-use super::others::{Heard, InIndex, Others};
+use super::others::{Believed, Heard, Others};
 use super::status::{self, Report};
 use super::turns::Prospect;
 use crate::cluster::{ClusterProblem, Kind};
@@ -43,9 +43,9 @@ impl Actor {
         let brought = match self.others(&scan, &image, &indexes, credential.as_ref()).await {
             Err(problem) => Err(Unscanned::from(problem)),
             Ok(others) => {
-                let found = Found { subject: &subject, image: &image, evidence: None, others: &others };
-                if heavy(|| judge::is_spared(&found, &self.policies, Timestamp::now())) {
-                    Ok((others, None))
+                let believed = self.believed(others, &subject, &image).await;
+                if judge::is_spared(&believed) {
+                    Ok((believed, None))
                 } else {
                     let errand = Errand {
                         repository: format!("{}/{}", image.host, image.path()),
@@ -55,7 +55,7 @@ impl Actor {
                         authorities: self.settings.authorities(image.host).map(str::to_owned),
                         insecure: self.settings.is_insecure(image.host),
                     };
-                    self.fetch(&errand).await.map(|evidence| (others, Some(evidence)))
+                    self.fetch(&errand).await.map(|evidence| (believed, Some(evidence)))
                 }
             }
         };
@@ -63,14 +63,14 @@ impl Actor {
         // Another may have written meanwhile: a scan takes long.
         let scan = self.read(digest).await?;
         match brought {
-            Ok((others, evidence)) => {
+            Ok((believed, evidence)) => {
                 let evidence = evidence.as_deref();
-                let found = Found { subject: &subject, image: &image, evidence, others: &others };
+                let found = Found { subject: &subject, image: &image, evidence, believed: &believed };
                 let judged = heavy(|| judge::judged(&found, &self.policies, now));
                 let status = status::scanned(scan.status.clone(), evidence, &judged, begun, now);
                 let report = Report::Now(self.reports.keep(digest, evidence).await);
                 let stored = self.write(&scan, &status, &report).await?;
-                let heard = Heard { others: others.digest(), indexes, awaits: judged.awaits };
+                let heard = Heard { others: believed.said, indexes, awaits: judged.awaits };
                 Ok(Outcome::Judged(Box::new(stored), heard))
             }
             Err(Unscanned { problem, prospect }) => {
@@ -105,22 +105,23 @@ impl Actor {
         credential: Option<&Credential>,
     ) -> Result<Others, String> {
         let mut others = Others::default();
-        if judge::asks_for_attached(&self.policies) {
-            let registry = self.registries.of(image, &self.settings);
-            let attached = registry.attached(image, scan.digest, credential).await;
-            others.attached = attached.map_err(|problem| whole(&problem))?;
-            for index in indexes {
-                // One that nobody can read is not signed; that must not keep the image from being scanned.
-                let found = registry.attached_to_index(image, *index, scan.digest, credential).await;
-                if let Some(attached) = found.map_err(|problem| whole(&problem)).transpose() {
-                    others.indexes.push(InIndex { digest: *index, attached });
-                }
-            }
-        }
         if judge::asks_for_approval(&self.policies) {
             others.approval = Some(self.approval(scan, image, credential).await?);
         }
+        // Last, since it may take memory: nobody else is waited for with it.
+        if judge::asks_for_attached(&self.policies) {
+            let registry = self.registries.of(image, &self.settings);
+            let attached = registry.attached(image, scan.digest, indexes, credential).await;
+            others.attached = attached.map_err(|problem| whole(&problem))?;
+        }
         Ok(others)
+    }
+
+    /// What is believed of it. To verify it may take as much memory as a report, so neither waits for a registry, and
+    /// there is one of them at a time.
+    async fn believed(&self, others: Others, subject: &Subject, image: &ImageRef<'_>) -> Believed {
+        let _hold = if others.is_empty() { None } else { self.reports.holder().take().await };
+        heavy(|| judge::believed(&others, subject, image, &self.policies, Timestamp::now()))
     }
 
     /// Whether the Hub approved an image. Where nobody answers, what was known before goes on until its end: then this is
@@ -179,15 +180,16 @@ impl Actor {
         let Ok(scan) = ImageScanObject::read(&object) else { return Ok(Outcome::WithoutReport(scan.digest)) };
         let platform = scan.status.platform.clone().filter(|platform| platform != UNKNOWN);
         let subject = Subject { digest: scan.digest.to_string(), platform };
+        let believed = self.believed(others, &subject, &image).await;
         let now = Timestamp::now();
         let judged = self.reports.look(scan.digest, kept, |evidence| {
-            let found = Found { subject: &subject, image: &image, evidence: Some(evidence), others: &others };
+            let found = Found { subject: &subject, image: &image, evidence: Some(evidence), believed: &believed };
             judge::judged(&found, &self.policies, now)
         });
         let Some(judged) = judged.await else { return Ok(Outcome::WithoutReport(scan.digest)) };
         let status = status::judged(scan.status.clone(), &judged, now);
         let stored = self.write(&scan, &status, &Report::AsItIs).await?;
-        let heard = Heard { others: others.digest(), indexes, awaits: judged.awaits };
+        let heard = Heard { others: believed.said, indexes, awaits: judged.awaits };
         Ok(Outcome::Judged(Box::new(stored), heard))
     }
 }

@@ -10,6 +10,7 @@ use serde_json::Value;
 use tokio::sync::{OnceCell, oneshot};
 use tokio::time::sleep;
 
+use super::brought::Holder;
 use super::job::{self, Job};
 use super::order::Tools;
 use super::outcome::{ended, waits};
@@ -45,6 +46,11 @@ impl Jobs {
     /// Jobs in the cluster.
     pub fn new(settings: JobsSettings) -> Self {
         Jobs { settings: Arc::new(settings), swept: OnceCell::new() }
+    }
+
+    /// Who gives the right to hold what was brought.
+    pub(super) fn holder(&self) -> Holder {
+        self.settings.port.holder()
     }
 
     /// Removes the Jobs of a leader before this one: nobody knows their nonces any more. Their Secrets go with them.

@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use super::errand::Evidence;
-use super::others::{InIndex, Others};
+use super::others::{Believed, Others};
 use crate::model::{ImageRef, ImageScanObject, PolicyHash, PolicyVerdict, ScanOutcome, Verdict, one_line};
 use crate::policy::{ContentHash, Installation, PolicySet, Profile, ScanPolicy};
-use crate::registry::Attached;
+use crate::registry::{Attached, Attachments, InIndex};
 use crate::scan::{Attachment, Beside, Signature, Subject, Trust, assess, trust};
+use crate::telemetry::whole;
 
 /// What is known of one image.
 pub(super) struct Found<'a> {
@@ -19,8 +20,8 @@ pub(super) struct Found<'a> {
     pub(super) image: &'a ImageRef<'a>,
     /// What a worker has brought.
     pub(super) evidence: Option<&'a Evidence>,
-    /// What others have said of it.
-    pub(super) others: &'a Others,
+    /// What is believed of what others have said.
+    pub(super) believed: &'a Believed,
 }
 
 /// What follows from that.
@@ -88,9 +89,25 @@ pub(super) fn asks(profile: &Profile) -> bool {
     attestations.is_some() || image_signature.is_some() || content_hash.is_some()
 }
 
+/// What is believed of what others have said of an image, which is had from `image`, under all limits that count. A
+/// verdict among that says itself until when it holds.
+pub(super) fn believed(
+    others: &Others,
+    subject: &Subject,
+    image: &ImageRef<'_>,
+    policies: &PolicySet,
+    now: Timestamp,
+) -> Believed {
+    let of = |(policy, profile): (PolicyHash, &Profile)| {
+        (policy, trusted(&others.attached, subject, image, &profile.scan, now))
+    };
+    let trust = profiles(policies).into_iter().map(of).collect();
+    Believed { trust, approval: others.approval(), said: others.digest() }
+}
+
 /// Whether what others have signed makes a scan of one's own unnecessary, under every limits.
-pub(super) fn is_spared(found: &Found<'_>, policies: &PolicySet, now: Timestamp) -> bool {
-    profiles(policies).into_values().all(|profile| trusted(found, profile, now).spares_a_scan())
+pub(super) fn is_spared(believed: &Believed) -> bool {
+    !believed.trust.is_empty() && believed.trust.values().all(Trust::spares_a_scan)
 }
 
 /// The answers under all limits that count.
@@ -101,8 +118,10 @@ pub(super) fn judged(found: &Found<'_>, policies: &PolicySet, now: Timestamp) ->
             .evidence
             .map(|Evidence { report, census }| assess(report, Some(census), Some(found.subject), &profile.scan, now));
         let own_fails = own.as_ref().is_some_and(|own| own.outcome == ScanOutcome::Fail);
+        // What is not known of these limits counts as nothing attached.
+        let nothing = || trust(&[], found.subject, found.image, &profile.scan, now);
         let verdict = if asks(profile) {
-            let trusted = trusted(found, profile, now);
+            let trusted = found.believed.trust.get(&profile.scan_hash()).cloned().unwrap_or_else(nothing);
             standing = standing.max(Standing::of(trusted.by_scans(own.clone()).as_ref()));
             trusted.verdict(own)
         } else {
@@ -111,7 +130,7 @@ pub(super) fn judged(found: &Found<'_>, policies: &PolicySet, now: Timestamp) ->
         };
         let verdict = verdict.unwrap_or_else(|| Verdict::new(ScanOutcome::NoResult, Vec::new(), None));
         let verdict = match profile.scan.content_hash {
-            Some(ContentHash::Hub) => found.others.approval().verdict(verdict),
+            Some(ContentHash::Hub) => found.believed.approval.clone().verdict(verdict),
             None => verdict,
         };
         awaits |= asks(profile) && !own_fails && !verdict.admits(now);
@@ -135,18 +154,19 @@ pub(super) fn no_report(problem: &str, policies: &PolicySet) -> Vec<PolicyVerdic
     by_profile(policies, |_| Verdict::new(ScanOutcome::ScanError, vec![problem.to_owned()], None))
 }
 
-fn trusted(found: &Found<'_>, profile: &Profile, now: Timestamp) -> Trust {
-    let Others { attached, indexes, .. } = found.others;
-    let mut all = vec![(found.subject.digest.clone(), attachments(attached))];
+fn trusted(found: &Attachments, subject: &Subject, image: &ImageRef<'_>, policy: &ScanPolicy, now: Timestamp) -> Trust {
+    let mut all = vec![(subject.digest.clone(), attachments(&found.image))];
     let mut unread = Vec::new();
-    for InIndex { digest, attached } in indexes {
+    for InIndex { digest, attached } in &found.indexes {
         match attached {
             Ok(attached) => all.push((digest.to_string(), attachments(attached))),
-            Err(problem) => unread.push(format!("what is attached to the index {digest} is not known: {problem}")),
+            Err(problem) => {
+                unread.push(format!("what is attached to the index {digest} is not known: {}", whole(problem)))
+            }
         }
     }
     let places: Vec<Beside<'_>> = all.iter().map(|(digest, attached)| Beside { digest, attached }).collect();
-    let mut trust = trust(&places, found.subject, found.image, &profile.scan, now);
+    let mut trust = trust(&places, subject, image, policy, now);
     if let Signature::Missing(reasons) = &mut trust.signature {
         reasons.extend(unread);
     }
@@ -207,8 +227,9 @@ mod tests {
         let signature = ImageSignature { keys: Vec::new(), repositories: SignedFor::default() };
         policies.gateway.scan.image_signature = Some(signature);
         let subject = Subject { digest: format!("sha256:{}", "0".repeat(64)), platform: None };
-        let (image, others) = (ImageRef::parse("harbor.example/node/a").unwrap(), Others::default());
-        let found = Found { subject: &subject, image: &image, evidence: None, others: &others };
+        let image = ImageRef::parse("harbor.example/node/a").unwrap();
+        let believed = believed(&Others::default(), &subject, &image, &policies, Timestamp::UNIX_EPOCH);
+        let found = Found { subject: &subject, image: &image, evidence: None, believed: &believed };
         let Judged { verdicts, awaits, standing } = judged(&found, &policies, Timestamp::UNIX_EPOCH);
         let outcomes: Vec<ScanOutcome> = verdicts.iter().map(|one| one.verdict.outcome).collect();
         assert_eq!((outcomes, awaits, standing), (vec![ScanOutcome::Fail], true, Standing::Unclear));

@@ -1,30 +1,34 @@
 //! What others have said of an image, as it was found; and when it is worth looking for it again.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::model::{Backoff, Digest};
-use crate::registry::Attached;
-use crate::scan::Approval;
+use crate::model::{Backoff, Digest, PolicyHash};
+use crate::registry::{Attached, Attachments, InIndex, RegistryProblem};
+use crate::scan::{Approval, Trust};
+use crate::telemetry::whole;
 
-/// What others have said of an image. Nobody has verified it yet.
+/// What others have said of an image, as it came. Nobody has verified it yet. It takes memory, so it is held only until
+/// somebody has.
 #[derive(Debug, Default)]
 pub(super) struct Others {
-    /// What is attached to it in its registry.
-    pub(super) attached: Vec<Attached>,
-    /// And to the indexes that name it.
-    pub(super) indexes: Vec<InIndex>,
+    /// What is attached to it in its registry, and to the indexes that name it.
+    pub(super) attached: Attachments,
     /// What the Hub approved; none where nobody asks.
     pub(super) approval: Option<Approval>,
 }
 
-/// An index that names an image, by its bytes.
+/// What is believed of that: it is short, and may be held while a scan is made.
 #[derive(Debug)]
-pub(super) struct InIndex {
-    pub(super) digest: Digest,
-    /// What is attached to it, or why that is not known.
-    pub(super) attached: Result<Vec<Attached>, String>,
+pub(super) struct Believed {
+    /// Of what is attached, under each limits.
+    pub(super) trust: BTreeMap<PolicyHash, Trust>,
+    /// Whether the Hub approved the image.
+    pub(super) approval: Approval,
+    /// Stands for all that was said.
+    pub(super) said: Digest,
 }
 
 /// What a judgement heard of that, and whether more could change it.
@@ -55,11 +59,19 @@ impl Others {
             .unwrap_or_else(|| Approval::Unknown("the Hub was not asked for its content hash".to_owned()))
     }
 
+    /// Whether nothing is there that had to be verified.
+    pub(super) fn is_empty(&self) -> bool {
+        let Attachments { image, indexes, .. } = &self.attached;
+        let besides = indexes.iter().filter_map(|index| index.attached.as_ref().ok());
+        image.is_empty() && besides.flatten().next().is_none()
+    }
+
     /// Stands for all of it: what says something else has another.
     pub(super) fn digest(&self) -> Digest {
-        let mut all = of(&self.attached);
-        for InIndex { digest, attached } in &self.indexes {
-            let attached = attached.as_ref().map_or_else(|problem| format!("{problem:?}\n"), |attached| of(attached));
+        let mut all = of(&self.attached.image);
+        for InIndex { digest, attached } in &self.attached.indexes {
+            let untold = |problem: &RegistryProblem| format!("{:?}\n", whole(problem));
+            let attached = attached.as_ref().map_or_else(untold, |attached| of(attached));
             let _ = write!(all, "in {digest}\n{attached}");
         }
         let _ = write!(all, "{:?}", self.approval);
@@ -101,10 +113,16 @@ mod tests {
 
     #[test]
     fn what_says_something_else_has_another_digest() {
-        let of = |attached: Vec<Attached>| Others { attached, ..Others::default() }.digest();
-        let in_index = |number: u8, attached: Result<Vec<Attached>, String>| {
-            let indexes = vec![InIndex { digest: Digest::of(&[number]), attached }];
-            Others { indexes, ..Others::default() }.digest()
+        let digest = |attached| Others { attached, approval: None }.digest();
+        let of = |image: Vec<Attached>| {
+            let mut all = Attachments::default();
+            all.image = image;
+            digest(all)
+        };
+        let in_index = |number: u8, attached: Result<Vec<Attached>, RegistryProblem>| {
+            let mut all = Attachments::default();
+            all.indexes.push(InIndex { digest: Digest::of(&[number]), attached });
+            digest(all)
         };
         let approved = |approval| Others { approval: Some(approval), ..Others::default() }.digest();
         let one = attached("t", "1", "x");
@@ -117,7 +135,7 @@ mod tests {
             of(vec![attached("t", "1", "y")]),
             in_index(1, Ok(vec![])),
             in_index(1, Ok(vec![one.clone()])),
-            in_index(1, Err("late".to_owned())),
+            in_index(1, Err(RegistryProblem::Late { what: "it".to_owned() })),
             in_index(2, Ok(vec![])),
             approved(Approval::Given),
             approved(Approval::Refuted("other".to_owned())),

@@ -22,6 +22,7 @@ use tokio_rustls::TlsAcceptor;
 use desk::{Awaiting, Desk};
 use reception::Reception;
 
+use super::brought::Holder;
 use super::problem::unmade;
 use super::{Bound, Brought, PortOrder, ScanProblem};
 use crate::model::Digest;
@@ -34,6 +35,7 @@ use crate::serve::{
 pub struct Port {
     desk: Arc<Desk>,
     at: SocketAddr,
+    holder: Holder,
     /// Kept in memory alone: nonces are no more lasting, and so nobody else can ever pass for this port.
     bundle: Mutex<Bundle>,
     store: Arc<CertificateStore>,
@@ -77,13 +79,15 @@ impl Port {
         drain: Drain,
     ) -> Result<(Self, impl Future<Output = ()> + Send), PortProblem> {
         let (desk, store) = (Arc::new(Desk::default()), Arc::new(CertificateStore::default()));
-        let port = Port { desk: desk.clone(), at, bundle: Mutex::default(), store: store.clone() };
+        let holder = Holder::default();
+        let port =
+            Port { desk: desk.clone(), at, holder: holder.clone(), bundle: Mutex::default(), store: store.clone() };
         port.certificate(Timestamp::now())?;
         let tls = tls_config(store, Arc::new(Peers::new(None)?))?;
         let listen = Listen {
             listener,
             tls: Some(TlsAcceptor::from(Arc::new(tls))),
-            handler: Arc::new(Reception::new(desk)),
+            handler: Arc::new(Reception::new(desk, holder.clone())),
             limits: limits(),
             drain,
         };
@@ -105,6 +109,11 @@ impl Port {
             nonce: URL_SAFE_NO_PAD.encode(nonce),
         };
         Ok(Expected { order, awaiting, patience })
+    }
+
+    /// Who gives the right to hold what was brought.
+    pub(super) fn holder(&self) -> Holder {
+        self.holder.clone()
     }
 
     /// Looks after the certificate, and says by which authority it is known.

@@ -5,10 +5,10 @@
 
 use std::sync::Arc;
 
-use tokio::sync::Mutex;
 use tokio::task::spawn_blocking;
 use tracing::{info, warn};
 
+use super::brought::Holder;
 use super::errand::Evidence;
 use super::heavy::heavy;
 use super::kept::{self, Kept};
@@ -20,14 +20,19 @@ use crate::telemetry::whole;
 #[derive(Clone)]
 pub(super) struct Reports {
     archive: Option<Arc<Archive>>,
-    /// Whose turn it is to hold a large report: one takes as much memory as the rest of the controller.
-    turn: Arc<Mutex<()>>,
+    /// Whose turn it is to hold a large report, be it kept or just brought.
+    holder: Holder,
 }
 
 impl Reports {
     /// In objects alone, where there is no archive.
-    pub(super) fn new(archive: Option<Arc<Archive>>) -> Self {
-        Reports { archive, turn: Arc::default() }
+    pub(super) fn new(archive: Option<Arc<Archive>>, holder: Holder) -> Self {
+        Reports { archive, holder }
+    }
+
+    /// Who gives the right to hold one.
+    pub(super) fn holder(&self) -> &Holder {
+        &self.holder
     }
 
     /// The archive, if there is one.
@@ -61,12 +66,12 @@ impl Reports {
 
     /// Looks at what a scan has found; gives nothing where that is not at hand any more.
     pub(super) async fn look<T>(&self, image: Digest, kept: Kept, look: impl FnOnce(&Evidence) -> T) -> Option<T> {
-        let (text, digest, _turn) = match kept {
+        let (text, digest, _hold) = match kept {
             Kept::Nowhere => return None,
             Kept::Here(text) => (text, None, None),
             Kept::Archived(digest) => {
-                let turn = self.turn.lock().await;
-                (self.fetch(image).await?, Some(digest), Some(turn))
+                let hold = self.holder.take().await;
+                (self.fetch(image).await?, Some(digest), hold)
             }
         };
         let read = spawn_blocking(move || match digest {
@@ -101,7 +106,10 @@ const HERE: usize = 256 << 10;
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use serde_json::json;
+    use tokio::time::timeout;
 
     use super::*;
 
@@ -121,7 +129,7 @@ mod tests {
     fn archive() -> (tempfile::TempDir, Reports) {
         let folder = tempfile::tempdir().unwrap();
         let archive = Archive::at(&format!("sqlite:{}", folder.path().join("archive.db").display())).unwrap();
-        (folder, Reports::new(Some(Arc::new(archive))))
+        (folder, Reports::new(Some(Arc::new(archive)), Holder::default()))
     }
 
     async fn found(reports: &Reports, image: Digest, kept: Kept) -> Option<crate::scan::Report> {
@@ -131,7 +139,7 @@ mod tests {
     #[tokio::test]
     async fn a_report_is_kept_in_its_object_in_the_archive_or_nowhere_by_its_length() {
         let (_folder, with) = archive();
-        let without = Reports::new(None);
+        let without = Reports::new(None, Holder::default());
         let image = Digest::of(b"an image");
         for (length, in_object, in_archive) in [(1, true, false), (HERE, false, true), (LONGEST_REPORT, false, false)] {
             let evidence = evidence(length);
@@ -169,12 +177,25 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_kept_report_is_not_held_beside_one_that_was_brought() {
+        let (_folder, reports) = archive();
+        let (image, small) = (Digest::of(b"an image"), evidence(1));
+        let (kept, here) = (reports.keep(image, Some(&evidence(HERE))).await, reports.keep(image, Some(&small)).await);
+        let brought = reports.holder().take().await;
+        let waiting = timeout(Duration::from_millis(200), found(&reports, image, kept.clone())).await;
+        assert!(waiting.is_err(), "{waiting:?}");
+        assert_eq!(found(&reports, image, here).await, Some(small.report), "a small one waits for nobody");
+        drop(brought);
+        assert!(found(&reports, image, kept).await.is_some());
+    }
+
+    #[tokio::test]
     async fn an_archive_that_is_away_keeps_nothing_and_nobody_waiting() {
         let away = Archive::at("sqlite:/nowhere/archive.db").unwrap();
-        let reports = Reports::new(Some(Arc::new(away)));
+        let reports = Reports::new(Some(Arc::new(away)), Holder::default());
         let image = Digest::of(b"an image");
         assert_eq!(reports.keep(image, Some(&evidence(HERE))).await, Kept::Nowhere);
         assert_eq!(found(&reports, image, Kept::Archived(image)).await, None);
-        assert_eq!(found(&Reports::new(None), image, Kept::Archived(image)).await, None);
+        assert_eq!(found(&Reports::new(None, Holder::default()), image, Kept::Archived(image)).await, None);
     }
 }

@@ -106,7 +106,7 @@ impl Session {
         let registries = registries.inspect_err(|problem| warn!(problem = %whole(problem), "no registry can be asked"));
         let archive = if settings.archive.is_some() { Seen::NotYet } else { Seen::Nowhere };
         Some(Session {
-            reports: Reports::new(settings.archive.clone()),
+            reports: Reports::new(settings.archive.clone(), settings.runner.holder()),
             registries: Arc::new(registries.ok()?),
             approvals: Arc::new(Approvals::new(policies.clone(), settings.hub.clone(), settings.metrics.clone())),
             watches: Watches::of(&settings.cluster, &policies),

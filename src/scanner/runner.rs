@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 
+use super::brought::Holder;
 use super::{Brought, Child, Errand, Jobs, ScanProblem};
 
 /// Who makes scans.
@@ -18,6 +19,14 @@ impl Runner {
         match self {
             Runner::Child(child) => child.renewed(),
             Runner::Jobs(_) => None,
+        }
+    }
+
+    /// Who gives the right to hold what a scan has brought, in this process.
+    pub(super) fn holder(&self) -> Holder {
+        match self {
+            Runner::Child(child) => child.holder(),
+            Runner::Jobs(jobs) => jobs.holder(),
         }
     }
 

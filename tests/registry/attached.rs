@@ -1,13 +1,16 @@
 //! What stands beside an image.
 
+use std::time::Duration;
+
 use flamewarden::model::{Digest, ImageRef};
-use flamewarden::registry::{Attached, RegistryProblem};
+use flamewarden::registry::{Attached, Reach, RegistryProblem};
 use serde_json::{Value, json};
 
-use crate::stand_in::{Held, MANIFEST, StandIn, image, index};
+use crate::stand_in::{Held, MANIFEST, StandIn, client, image, index};
 
 const SIGNATURE: &str = "application/vnd.dev.cosign.simplesigning.v1+json";
 const ENVELOPE: &str = "application/vnd.dsse.envelope.v1+json";
+const KEY: &str = "dev.cosignproject.cosign/signature";
 const BUNDLE: &str = "application/vnd.dev.sigstore.bundle.v0.3+json";
 
 fn layer(media_type: &'static str, text: &str) -> Held {
@@ -26,7 +29,9 @@ fn attached(held: &Held, annotations: &[(&str, &str)]) -> Attached {
 
 async fn ask(registry: &StandIn, digest: Digest) -> Result<Vec<Attached>, RegistryProblem> {
     let name = format!("{}/a", registry.host);
-    registry.client().attached(&ImageRef::parse(&name).unwrap(), digest, None).await
+    let found = registry.client().attached(&ImageRef::parse(&name).unwrap(), digest, &[], None).await?;
+    assert_eq!(found.indexes.len(), 0);
+    Ok(found.image)
 }
 
 #[tokio::test]
@@ -35,14 +40,14 @@ async fn signatures_and_attestations_are_found_by_tag_and_by_reference() {
     let tag = signed.digest().to_string().replace(':', "-");
     let (signature, envelope) = (layer(SIGNATURE, "{\"critical\":1}"), layer(ENVELOPE, "{\"payload\":1}"));
     let (bundle, sbom) = (layer(BUNDLE, "{\"bundle\":1}"), layer("text/spdx+json", "{}"));
-    let first = signature.named(&json!({"annotations": {"dev.cosignproject.cosign/signature": "MEU="}}));
-    let second = signature.named(&json!({"annotations": {"dev.cosignproject.cosign/signature": "MEQ="}}));
+    let first = signature.named(&json!({"annotations": {KEY: "MEU="}}));
+    let second = signature.named(&json!({"annotations": {KEY: "MEQ="}}));
     let by_tag = manifest(&[first.clone(), second, sbom.named(&json!({}))]);
     let (by_att, referring) = (manifest(&[envelope.named(&json!({}))]), manifest(&[bundle.named(&json!({})), first]));
     let list = index(&[referring.named(&json!({"artifactType": BUNDLE}))]);
     let want = vec![
-        attached(&signature, &[("dev.cosignproject.cosign/signature", "MEU=")]),
-        attached(&signature, &[("dev.cosignproject.cosign/signature", "MEQ=")]),
+        attached(&signature, &[(KEY, "MEU=")]),
+        attached(&signature, &[(KEY, "MEQ=")]),
         attached(&envelope, &[]),
         attached(&bundle, &[]),
     ];
@@ -68,7 +73,7 @@ async fn what_is_attached_is_what_its_digest_says_and_not_too_much() {
     let place = format!("/manifests/{}.sig", signed.digest().to_string().replace(':', "-"));
     let signature = layer(SIGNATURE, "{}");
     let numbered = |count: usize| -> Vec<Value> {
-        (0..count).map(|number| signature.named(&json!({"annotations": {"number": number.to_string()}}))).collect()
+        (0..count).map(|number| signature.named(&json!({"annotations": {KEY: number.to_string()}}))).collect()
     };
     let forged = Held { bytes: b"[]".to_vec(), ..signature.clone() };
     for (layers, held, want) in [
@@ -109,27 +114,78 @@ async fn what_is_attached_to_an_index_is_told_where_its_bytes_name_the_image() {
     let beside = index(&[other.named(&json!({})), named.named(&attestation)]);
     let forged = Held { bytes: [naming.bytes.as_slice(), b" "].concat(), ..naming.clone() };
     for (what, asked, held, want) in [
-        ("it names the image", &naming, &naming, Ok(Some(vec![attached(&signature, &[])]))),
-        ("it names another", &without, &without, Ok(None)),
-        ("it names it as something else", &beside, &beside, Ok(None)),
-        ("it is an image itself", &other, &other, Ok(None)),
-        ("it is other bytes", &naming, &forged, Err("is said to be sha256:")),
+        ("it names the image", &naming, &naming, Some(Ok(vec![attached(&signature, &[])]))),
+        ("it names another", &without, &without, None),
+        ("it names it as something else", &beside, &beside, None),
+        ("it is an image itself", &other, &other, None),
+        ("it is other bytes", &naming, &forged, Some(Err("is said to be sha256:"))),
     ] {
         let place = format!("/manifests/{}.sig", asked.digest().to_string().replace(':', "-"));
         let held = vec![(place, signed.clone()), (asked.digest().to_string(), held.clone()), signature.at()];
         let registry = StandIn::holding(held).await;
-        let name = format!("{}/a", registry.host);
-        let client = registry.client();
-        let got =
-            client.attached_to_index(&ImageRef::parse(&name).unwrap(), asked.digest(), named.digest(), None).await;
-        match want {
-            Ok(want) => assert_eq!(got.unwrap(), want, "{what}"),
-            Err(text) => assert!(got.is_err_and(|problem| problem.to_string().contains(text)), "{what}"),
+        let found = in_index(&registry, asked.digest(), named.digest()).await;
+        match (found, want) {
+            (None, None) => {}
+            (Some(Ok(found)), Some(Ok(want))) => assert_eq!(found, want, "{what}"),
+            (Some(Err(problem)), Some(Err(text))) => assert!(problem.to_string().contains(text), "{what}: {problem}"),
+            other => panic!("{what}: {other:?}"),
         }
     }
-    let registry = StandIn::holding(vec![]).await;
+    let gone = in_index(&StandIn::holding(vec![]).await, naming.digest(), named.digest()).await;
+    assert!(gone.is_none(), "{gone:?}");
+}
+
+async fn in_index(registry: &StandIn, index: Digest, image: Digest) -> Option<Result<Vec<Attached>, RegistryProblem>> {
+    let name = format!("{}/a", registry.host);
+    let found = registry.client().attached(&ImageRef::parse(&name).unwrap(), image, &[index], None).await.unwrap();
+    assert_eq!(found.image, [], "nothing is attached to the image itself");
+    found.indexes.into_iter().next().map(|found| found.attached)
+}
+
+/// Whoever may push could attach any amount to an index that names the image.
+#[tokio::test]
+async fn what_is_too_much_beside_an_index_keeps_nobody_from_the_rest() {
+    let (_, named) = image(&json!({}));
+    let tagged = |digest: Digest| format!("/manifests/{}.sig", digest.to_string().replace(':', "-"));
+    let [much, good] = [1, 2].map(|number| index(&[named.named(&json!({"annotations": {"n": number.to_string()}}))]));
+    let filling = |letter: &str| layer(SIGNATURE, &letter.repeat(12 << 20));
+    let fillings = ["a", "b", "c"].map(filling);
+    let signature = layer(SIGNATURE, "{}");
+    let signed = manifest(&[signature.named(&json!({}))]);
+    let mut held: Vec<(String, Held)> = fillings.iter().chain([&signature, &much, &good]).map(Held::at).collect();
+    held.push((tagged(much.digest()), manifest(&fillings.each_ref().map(|one| one.named(&json!({}))))));
+    held.extend([(tagged(good.digest()), signed.clone()), (tagged(named.digest()), signed)]);
+    let registry = StandIn::holding(held).await;
+    let name = format!("{}/a", registry.host);
+    let indexes = [much.digest(), good.digest()];
+    let name = ImageRef::parse(&name).unwrap();
+    let found = registry.client().attached(&name, named.digest(), &indexes, None).await.unwrap();
+    let want = vec![attached(&signature, &[])];
+    assert_eq!(found.image, want);
+    let told = found.indexes[0].attached.as_ref().unwrap_err().to_string();
+    assert!(told.contains("has more than 33554432 bytes"), "{told}");
+    assert_eq!(found.indexes[1].attached.as_ref().unwrap(), &want);
+}
+
+#[tokio::test]
+async fn what_is_small_is_read_while_somebody_holds_what_is_large() {
+    let large = layer(SIGNATURE, &"x".repeat(3 << 20));
+    let small = layer(SIGNATURE, "{}");
+    let [much, little] = ["much", "little"].map(|text| Digest::of(text.as_bytes()));
+    let place = |digest: Digest| format!("/manifests/{}.sig", digest.to_string().replace(':', "-"));
+    let listed = |held: &Held| manifest(&[held.named(&json!({}))]);
+    let held = vec![(place(much), listed(&large)), (place(little), listed(&small)), large.at(), small.at()];
+    let registry = StandIn::holding(held).await;
     let name = format!("{}/a", registry.host);
     let name = ImageRef::parse(&name).unwrap();
-    let got = registry.client().attached_to_index(&name, naming.digest(), named.digest(), None).await;
-    assert_eq!(got.unwrap(), None, "it is gone");
+    let held = registry.client().attached(&name, much, &[], None).await.unwrap();
+    assert_eq!(held.image[0].content.len(), 3 << 20);
+    let found = registry.client().attached(&name, little, &[], None).await.unwrap();
+    assert_eq!(found.image, [attached(&small, &[])]);
+    let reach = Reach { registries: vec![registry.host.clone()], ..Reach::default() };
+    let hurried = client(reach, Duration::from_secs(3), Duration::from_secs(3));
+    let waited = hurried.attached(&name, much, &[], None).await.unwrap_err();
+    assert!(matches!(waited, RegistryProblem::Late { .. }), "{waited}");
+    drop(held);
+    registry.client().attached(&name, much, &[], None).await.unwrap();
 }

@@ -151,7 +151,7 @@ async fn an_answer_without_end_is_ended() {
     });
     let (large, slow) = (large.await, slow.await);
     let told = large.resolve("a:1").await.unwrap_err().to_string();
-    assert_eq!(told, format!("{}/a:1 has more than 4194304 bytes; that is more than is read", large.host));
+    assert_eq!(told, format!("{}/a:1 has more than 1048576 bytes; that is more than is read", large.host));
     let reach = Reach { registries: vec![slow.host.clone()], ..Reach::default() };
     let name = format!("{}/a:1", slow.host);
     for (each, whole) in [(SHORT, LONG), (LONG, SHORT)] {

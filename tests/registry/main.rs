@@ -7,6 +7,7 @@
 
 mod attached;
 mod believed;
+mod memory;
 mod reach;
 mod stand_in;
 #[path = "../hub/tls.rs"]

@@ -11,6 +11,7 @@ mod sample;
 mod signatures;
 mod signer;
 mod table;
+mod verified;
 
 use flamewarden::model::ScanOutcome;
 use flamewarden::scan::{ReportProblem, read};

@@ -73,8 +73,8 @@ impl Handler for Reception {
 }
 
 impl Reception {
-    pub(super) fn new(desk: Arc<Desk>) -> Self {
-        Reception { desk, places: Arc::new(Semaphore::new(AT_ONCE)), holder: Holder::default() }
+    pub(super) fn new(desk: Arc<Desk>, holder: Holder) -> Self {
+        Reception { desk, places: Arc::new(Semaphore::new(AT_ONCE)), holder }
     }
 
     /// Whatever becomes of it, the claim is used up.
