@@ -14,7 +14,7 @@ use super::audit::parse;
 use super::duration;
 use crate::model::{ImageRef, ScanOutcome, Verdict};
 use crate::policy::ScanPolicy;
-use crate::registry::{Grype, GrypeProblem, Scanned, Transport};
+use crate::registry::{Grype, GrypeProblem, Scanned, Transport, is_asked_plainly};
 use crate::scan::{Census, Report, ShownScan, Subject, assess, read, weigh};
 use crate::serve::read_policies;
 
@@ -132,8 +132,8 @@ impl Scan {
 
     /// The report of a scan that is made now.
     fn scanned(&self, image: &str) -> anyhow::Result<Found> {
-        ImageRef::parse(image).with_context(|| format!("image `{image}`"))?;
-        let grype = self.by.grype()?;
+        let host = ImageRef::parse(image).with_context(|| format!("image `{image}`"))?.host;
+        let grype = self.by.grype(host)?;
         let progress = progress(image);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let scanned = runtime.block_on(grype.scan(image, self.platform.as_deref()));
@@ -148,7 +148,10 @@ impl Scan {
             }
             // That it cannot be run at all is the caller's to mend.
             Err(problem @ GrypeProblem::Local { .. }) => Err(problem.into()),
-            Err(problem) => Ok(Found { name, report: Err(problem.to_string()), sbom: None, subject: None }),
+            Err(problem) => {
+                let withheld = if grype.credentials.is_none() && is_asked_plainly(host) { WITHHELD } else { "" };
+                Ok(Found { name, report: Err(format!("{problem}{withheld}")), sbom: None, subject: None })
+            }
         }
     }
 
@@ -164,7 +167,8 @@ impl Scan {
 }
 
 impl GrypeArguments {
-    fn grype(&self) -> anyhow::Result<Grype> {
+    /// To scan an image of that host.
+    fn grype(&self, host: &str) -> anyhow::Result<Grype> {
         let home = env::var_os("HOME").map(PathBuf::from);
         let own = || {
             let caches =
@@ -177,13 +181,21 @@ impl GrypeArguments {
         let databases = std::path::absolute(&databases)?;
         let is_name = self.grype.components().count() == 1;
         let program = if is_name { self.grype.clone() } else { std::path::absolute(&self.grype)? };
-        let mut environment: Vec<(String, String)> =
+        let environment =
             HANDED_ON.iter().filter_map(|name| Some(((*name).to_owned(), env::var(name).ok()?))).collect();
-        if let (None, Some(home)) = (env::var_os("DOCKER_CONFIG"), home) {
-            environment.push(("DOCKER_CONFIG".to_owned(), home.join(".docker").display().to_string()));
-        }
+        let docker = env::var_os("DOCKER_CONFIG").map(PathBuf::from).or_else(|| Some(home?.join(".docker")));
+        // Whether Docker has a credential for the host only its helpers know.
+        let credentials = docker.filter(|_| self.plain_http || !is_asked_plainly(host));
         let transport = if self.plain_http { Transport::Plain } else { Transport::Tls };
-        Ok(Grype { program, through: Vec::new(), databases, transport, environment, patience: self.timeout })
+        Ok(Grype {
+            program,
+            through: Vec::new(),
+            databases,
+            transport,
+            credentials,
+            environment,
+            patience: self.timeout,
+        })
     }
 }
 
@@ -223,10 +235,13 @@ fn exit_code(outcome: ScanOutcome) -> u8 {
     }
 }
 
-/// Where programs, credentials, proxies and authorities are.
+/// Said where a scan failed.
+const WITHHELD: &str = "; Docker's credentials were not used, since grype also asks a host that looks local in plain HTTP: \
+    name the registry by a DNS name that does not end in .local or .localhost, or use --plain-http if that is meant";
+
+/// Where programs, proxies and authorities are.
 const HANDED_ON: &[&str] = &[
     "PATH",
-    "DOCKER_CONFIG",
     "HTTP_PROXY",
     "HTTPS_PROXY",
     "NO_PROXY",

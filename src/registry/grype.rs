@@ -12,6 +12,9 @@ use rustix::fs::OFlags;
 use tempfile::TempDir;
 use tokio::process::Command;
 
+use super::is_asked_plainly;
+use crate::model::ImageRef;
+
 /// How Grype is run.
 #[derive(Debug, Clone)]
 pub struct Grype {
@@ -23,7 +26,9 @@ pub struct Grype {
     pub databases: PathBuf,
     /// How registries are spoken to.
     pub transport: Transport,
-    /// Variables that it gets besides: where credentials, proxies and authorities are.
+    /// The folder of Docker's settings with the credentials for registries, if it gets any.
+    pub credentials: Option<PathBuf>,
+    /// Variables that it gets besides: where proxies and authorities are.
     pub environment: Vec<(String, String)>,
     /// How long a scan may take.
     pub patience: Duration,
@@ -32,7 +37,7 @@ pub struct Grype {
 /// How registries are spoken to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Transport {
-    /// HTTPS alone.
+    /// HTTPS alone; in Grype's case, which does not hold to that everywhere, no credential by anything else.
     Tls,
     /// Also HTTP: for registries of tests.
     Plain,
@@ -70,6 +75,13 @@ pub enum GrypeProblem {
         /// What it said last.
         told: String,
     },
+    /// It was not run: the credential might go over the network as it is.
+    #[error(
+        "grype is given no credential for `{0}`: a host that looks local it also asks in plain HTTP; name the registry by a \
+         DNS name that does not end in .local or .localhost, or, if plain HTTP is meant, list it in `insecureRegistries` of \
+         the document of kind Scanner"
+    )]
+    Unsafe(String),
     /// A part of it failed, so that something may be missing in the report; it ends well all the same.
     #[error("a part of grype failed: {0}")]
     Degraded(String),
@@ -92,6 +104,10 @@ impl Grype {
     /// # Errors
     /// As for [`Grype::scan`].
     pub async fn scan_in(&self, folder: &Path, image: &str, platform: Option<&str>) -> Result<Scanned, GrypeProblem> {
+        let host = ImageRef::parse(image).map_or(image, |image| image.host);
+        if self.credentials.is_some() && self.transport == Transport::Tls && is_asked_plainly(host) {
+            return Err(GrypeProblem::Unsafe(host.to_owned()));
+        }
         let scanned = Scanned::at(folder);
         let settings = scanned.path("settings.yaml");
         fs::write(&settings, SETTINGS).map_err(local("write", &settings))?;
@@ -131,6 +147,8 @@ impl Grype {
             .args(platform.into_iter().flat_map(|platform| ["--platform", platform]))
             .env_clear()
             .envs(self.environment.iter().cloned())
+            // Without, it looks in its home, which is empty.
+            .envs(self.credentials.iter().map(|folder| ("DOCKER_CONFIG", folder)))
             .env("GRYPE_DB_CACHE_DIR", &self.databases)
             .env("GRYPE_REGISTRY_INSECURE_USE_HTTP", if self.transport == Transport::Plain { "true" } else { "false" })
             // Layers are unpacked there; settings would be sought in the others.
@@ -203,3 +221,35 @@ const SETTINGS: &str = "check-for-app-update: false\ndb: {auto-update: false, va
 const REPORT: &str = "report.json";
 const SBOM: &str = "sbom.json";
 const SAID: u64 = 64 << 10;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn grype_is_not_run_where_it_could_show_a_credential_without_tls() {
+        let credential = || Some(PathBuf::from("/nowhere"));
+        for (host, transport, credentials, runs) in [
+            ("127.0.0.1:5000", Transport::Tls, credential(), false),
+            ("harbor.local", Transport::Tls, credential(), false),
+            ("127.0.0.1:5000", Transport::Tls, None, true),
+            ("127.0.0.1:5000", Transport::Plain, credential(), true),
+            ("harbor.example", Transport::Tls, credential(), true),
+        ] {
+            let grype = Grype {
+                program: PathBuf::from("/nowhere/grype"),
+                through: Vec::new(),
+                databases: PathBuf::from("/nowhere"),
+                transport,
+                credentials,
+                environment: Vec::new(),
+                patience: Duration::from_secs(10),
+            };
+            let problem = grype.scan(&format!("{host}/a/b:1"), None).await.unwrap_err();
+            match problem {
+                GrypeProblem::Unsafe(named) => assert!(!runs && named == host, "{host} {transport:?}"),
+                problem => assert!(runs && problem.to_string().contains("cannot run"), "{host}: {problem}"),
+            }
+        }
+    }
+}

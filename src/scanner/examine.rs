@@ -22,7 +22,7 @@ use super::turns::Prospect;
 use crate::cluster::{ClusterProblem, Kind};
 use crate::facts::Place;
 use crate::model::{Digest, ImageRef, ImageScanObject};
-use crate::registry::Credential;
+use crate::registry::{Credential, GrypeProblem, is_asked_plainly};
 use crate::scan::{Approval, ContentProblem, Subject, approved_content, hub_analysis};
 use crate::telemetry::whole;
 
@@ -44,8 +44,13 @@ impl Actor {
             Err(problem) => Err(Unscanned::from(problem)),
             Ok(others) => {
                 let believed = self.believed(others, &subject, &image).await;
+                let insecure = self.settings.is_insecure(image.host);
                 if judge::is_spared(&believed) {
                     Ok((believed, None))
+                } else if credential.is_some() && !insecure && is_asked_plainly(image.host) {
+                    // A worker would refuse it too, with a Job of its own each time.
+                    let problem = GrypeProblem::Unsafe(image.host.to_owned()).to_string();
+                    Err(Unscanned { problem, prospect: Prospect::Lasts })
                 } else {
                     let errand = Errand {
                         repository: format!("{}/{}", image.host, image.path()),
@@ -53,7 +58,7 @@ impl Actor {
                         platform,
                         credential: credential.map(|credential| credential.to_dockerconfigjson().reveal().to_owned()),
                         authorities: self.settings.authorities(image.host).map(str::to_owned),
-                        insecure: self.settings.is_insecure(image.host),
+                        insecure,
                     };
                     self.fetch(&errand).await.map(|evidence| (believed, Some(evidence)))
                 }

@@ -183,7 +183,7 @@ mod tests {
         let (kept, here) = (reports.keep(image, Some(&evidence(HERE))).await, reports.keep(image, Some(&small)).await);
         let brought = reports.holder().take().await;
         let waiting = timeout(Duration::from_millis(200), found(&reports, image, kept.clone())).await;
-        assert!(waiting.is_err(), "{waiting:?}");
+        assert!(waiting.is_err(), "it is held all the same");
         assert_eq!(found(&reports, image, here).await, Some(small.report), "a small one waits for nobody");
         drop(brought);
         assert!(found(&reports, image, kept).await.is_some());

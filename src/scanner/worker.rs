@@ -68,7 +68,6 @@ fn grype(order: &Order, folder: &Path) -> io::Result<Grype> {
         // Besides those of the machine. A file that Grype cannot read ends it.
         environment.push(("GRYPE_REGISTRY_CA_CERT".to_owned(), file.display().to_string()));
     }
-    environment.push(("DOCKER_CONFIG".to_owned(), docker.display().to_string()));
     // The collector works harder below the bound, instead of growing into it.
     environment.push(("GOMEMLIMIT".to_owned(), (order.bounds.memory / 10 * 9).to_string()));
     let authorities = order.environment.iter().filter(|(name, _)| AUTHORITIES.contains(&name.as_str()));
@@ -87,6 +86,7 @@ fn grype(order: &Order, folder: &Path) -> io::Result<Grype> {
         through,
         databases: order.databases.clone(),
         transport: if order.insecure { Transport::Plain } else { Transport::Tls },
+        credentials: order.credential.is_some().then_some(docker),
         environment,
         patience: order.bounds.patience(),
     })

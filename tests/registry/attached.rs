@@ -184,7 +184,7 @@ async fn what_is_small_is_read_while_somebody_holds_what_is_large() {
     assert_eq!(found.image, [attached(&small, &[])]);
     let reach = Reach { registries: vec![registry.host.clone()], ..Reach::default() };
     let hurried = client(reach, Duration::from_secs(3), Duration::from_secs(3));
-    let waited = hurried.attached(&name, much, &[], None).await.unwrap_err();
+    let waited = hurried.attached(&name, much, &[], None).await.map(drop).unwrap_err();
     assert!(matches!(waited, RegistryProblem::Late { .. }), "{waited}");
     drop(held);
     registry.client().attached(&name, much, &[], None).await.unwrap();

@@ -1,6 +1,7 @@
 //! `flamewarden scan --report`: what it prints, and its exit codes.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 
@@ -104,4 +105,26 @@ fn the_other_forms_are_for_programs() {
 fn taken() -> String {
     let report: Value = serde_json::from_str(&Sample::new().text()).unwrap();
     report["descriptor"]["timestamp"].as_str().unwrap().to_owned()
+}
+
+/// Grype would show them to whoever answers there, without TLS.
+#[test]
+fn docker_s_credentials_are_not_for_hosts_that_grype_asks_in_plain_http() {
+    let folder = tempfile::tempdir().unwrap();
+    let grype = folder.path().join("grype");
+    fs::write(&grype, "#!/bin/sh\necho \"with ${DOCKER_CONFIG:-nothing} at $HOME\" >&2\nexit 1\n").unwrap();
+    fs::set_permissions(&grype, fs::Permissions::from_mode(0o755)).unwrap();
+    let withheld = "Docker's credentials were not used";
+    for (image, more, want, told) in [
+        ("harbor.example/a:1", None, "with /docker at", false),
+        ("127.0.0.1:5000/a:1", None, "with nothing at", true),
+        ("harbor.local/a:1", None, "with nothing at", true),
+        ("127.0.0.1:5000/a:1", Some("--plain-http"), "with /docker at", false),
+    ] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_flamewarden"));
+        command.args(["scan", image, "--database", ".", "--grype"]).arg(&grype).args(more);
+        let done = command.env("DOCKER_CONFIG", "/docker").output().unwrap();
+        let said = String::from_utf8(done.stdout).unwrap();
+        assert!(said.contains(want) && said.contains(withheld) == told, "{image} {more:?}: {said}");
+    }
 }
