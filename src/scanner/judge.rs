@@ -45,10 +45,14 @@ pub(super) enum Standing {
     Fails,
 }
 
-/// The profiles whose limits count, each limits once: those in force and those that are accepted too.
+/// The profiles whose limits count, each limits once.
 pub(super) fn profiles(policies: &PolicySet) -> BTreeMap<PolicyHash, &Profile> {
-    let also = policies.also.iter().flat_map(|also| also.profiles());
-    also.chain(policies.profiles()).map(|profile| (profile.scan_hash(), profile)).collect()
+    counting(policies).map(|profile| (profile.scan_hash(), profile)).collect()
+}
+
+/// The profiles in force, and then those that are accepted too.
+fn counting(policies: &PolicySet) -> impl Iterator<Item = &Profile> {
+    policies.profiles().into_iter().chain(policies.also.iter().flat_map(|also| also.profiles()))
 }
 
 /// Whether any of them asks what is attached to images.
@@ -192,10 +196,8 @@ fn by_profile(policies: &PolicySet, mut verdict: impl FnMut(&Profile) -> Verdict
 
 /// The profiles that have these limits, each once.
 fn names(policies: &PolicySet, policy: PolicyHash) -> String {
-    let also = policies.also.iter().flat_map(|also| also.profiles());
-    let all = policies.profiles().into_iter().chain(also).filter(|profile| profile.scan_hash() == policy);
     let mut names: Vec<&str> = Vec::new();
-    for profile in all {
+    for profile in counting(policies).filter(|profile| profile.scan_hash() == policy) {
         if !names.contains(&profile.name.as_str()) {
             names.push(&profile.name);
         }
