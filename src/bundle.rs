@@ -3,6 +3,7 @@
 mod analysis;
 mod analysis_service;
 mod configuration;
+mod covers;
 mod credentials;
 mod default_deny;
 mod gateway;
@@ -19,6 +20,7 @@ mod token_secret;
 
 use serde_json::{Value, json};
 
+pub use covers::{covers, differences};
 pub use credentials::{Credentials, Tokens};
 pub use default_deny::name as default_deny_name;
 pub use host::Host;

@@ -2,6 +2,7 @@
 
 mod audit;
 mod bundle;
+mod completions;
 mod manifests;
 mod release;
 mod scan;
@@ -10,12 +11,13 @@ mod serve;
 mod test;
 
 use std::ffi::OsString;
+use std::fmt;
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, Parser, Subcommand};
 
 use crate::serve::{renew_folder, service_names};
 use crate::telemetry::{LogFormat, start_log};
@@ -42,9 +44,12 @@ enum Command {
     Manifests(manifests::Manifests),
     /// Judges manifests as the webhook would, and says what is mended at admission and what is refused.
     ///
-    /// Exit codes: 0 nothing is refused; 1 something is; 2 the arguments or policies make no sense;
-    /// 3 something could not be read or judged.
-    Audit(audit::Audit),
+    /// Exit codes: 0 all is well; 1 the audit could not be made; 2 the arguments or policies make no sense; 3 something
+    /// fails, or differs, or is in the way; 4 the score is below --min-score; 5 something fails that the baseline does not
+    /// have; 6 something could not be read or judged, so nobody knows.
+    Audit(Box<audit::Audit>),
+    /// Prints a script that completes the commands and arguments in a shell.
+    Completions(completions::Completions),
     /// Prints the objects that a create request leads to, without a cluster.
     ///
     /// Secrets among them: what it prints holds the request's password.
@@ -76,6 +81,7 @@ pub fn run() -> ExitCode {
         Command::Bundle(bundle) => bundle.run().and_then(|text| print(&text)),
         Command::Release(release) => release.run(),
         Command::Audit(audit) => return judged(audit.run()),
+        Command::Completions(completions) => completions.run(Arguments::command()).and_then(|text| print(&text)),
         Command::Scan(scan) => return judged(scan.run()),
         Command::ScanWorker(worker) => return coded(worker.run()),
         Command::Test(test) => return judged(test.run()),
@@ -89,13 +95,23 @@ pub fn run() -> ExitCode {
     }
 }
 
-/// The exit code of a command that judges: its own, or 2 where it could not begin.
+/// Marks a problem of ours or of what was asked, where the arguments make sense.
+#[derive(Debug, Clone, Copy)]
+struct Broken;
+
+impl fmt::Display for Broken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("it could not be done")
+    }
+}
+
+/// The exit code of a command that judges: its own, 2 where it could not begin, 1 where it broke.
 fn judged(done: anyhow::Result<(String, u8)>) -> ExitCode {
     match done.and_then(|(text, code)| print(&text).map(|()| code)) {
         Ok(code) => ExitCode::from(code),
         Err(problem) => {
             complain(&problem);
-            ExitCode::from(2)
+            ExitCode::from(if problem.is::<Broken>() { 1 } else { 2 })
         }
     }
 }
@@ -166,6 +182,11 @@ fn kubeconfig(given: Option<PathBuf>) -> Option<PathBuf> {
 /// The one line that says why nothing was done; logs may be off. Where nobody reads it, the exit code says so.
 fn complain(problem: &anyhow::Error) {
     let _ = writeln!(io::stderr(), "flamewarden: {problem:#}");
+}
+
+/// Writes to standard error what is for people while standard output is for programs.
+fn complain_text(text: &str) {
+    let _ = io::stderr().write_all(text.as_bytes());
 }
 
 #[cfg(test)]

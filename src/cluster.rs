@@ -6,6 +6,7 @@ mod events;
 mod failure;
 mod foreign;
 mod items;
+mod kind;
 mod lease;
 mod logs;
 mod pages;
@@ -31,6 +32,7 @@ pub use events::{Asker, Event, Often, Recorder};
 pub use failure::Failure;
 use failure::{no_pod, unreachable, unusable};
 pub use items::List;
+pub use kind::Kind;
 pub use lease::{Leadership, LeaseTiming, campaign, leader, resign};
 pub use scans::follow_scans;
 pub use watch::{Change, Interest, watch};
@@ -46,57 +48,6 @@ pub struct Cluster {
     manager: &'static str,
     /// By which every write is asked about; none for whoever writes without being elected.
     leadership: Option<Leadership>,
-}
-
-/// A kind of object that Flamewarden reads or writes, as it is named in paths.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Kind {
-    /// core/v1
-    Pod,
-    /// core/v1
-    Secret,
-    /// core/v1
-    Service,
-    /// core/v1
-    ConfigMap,
-    /// core/v1
-    Namespace,
-    /// core/v1, of no namespace
-    Node,
-    /// networking.k8s.io/v1
-    NetworkPolicy,
-    /// apps/v1
-    ReplicaSet,
-    /// apps/v1
-    Deployment,
-    /// apps/v1
-    StatefulSet,
-    /// apps/v1
-    DaemonSet,
-    /// core/v1
-    ReplicationController,
-    /// batch/v1
-    Job,
-    /// batch/v1
-    CronJob,
-    /// events.k8s.io/v1
-    Event,
-    /// discovery.k8s.io/v1
-    EndpointSlice,
-    /// coordination.k8s.io/v1
-    Lease,
-    /// flamewarden.dev/v1alpha1
-    Analysis,
-    /// flamewarden.dev/v1alpha1, of no namespace
-    ImageScan,
-    /// admissionregistration.k8s.io/v1
-    ValidatingWebhookConfiguration,
-    /// admissionregistration.k8s.io/v1
-    MutatingWebhookConfiguration,
-    /// admissionregistration.k8s.io/v1
-    ValidatingAdmissionPolicy,
-    /// admissionregistration.k8s.io/v1
-    ValidatingAdmissionPolicyBinding,
 }
 
 /// What went wrong between us and the API server.
@@ -337,71 +288,6 @@ const NAMESPACE_ENDS: &str = "NamespaceTerminating";
 const CALL: Duration = Duration::from_secs(4);
 
 impl Kind {
-    /// Group, version, kind and plural: the one list.
-    fn row(self) -> (&'static str, &'static str, &'static str, &'static str) {
-        match self {
-            Kind::Pod => ("", "v1", "Pod", "pods"),
-            Kind::Secret => ("", "v1", "Secret", "secrets"),
-            Kind::Service => ("", "v1", "Service", "services"),
-            Kind::ConfigMap => ("", "v1", "ConfigMap", "configmaps"),
-            Kind::Namespace => ("", "v1", "Namespace", "namespaces"),
-            Kind::Node => ("", "v1", "Node", "nodes"),
-            Kind::NetworkPolicy => ("networking.k8s.io", "v1", "NetworkPolicy", "networkpolicies"),
-            Kind::ReplicaSet => ("apps", "v1", "ReplicaSet", "replicasets"),
-            Kind::Deployment => ("apps", "v1", "Deployment", "deployments"),
-            Kind::StatefulSet => ("apps", "v1", "StatefulSet", "statefulsets"),
-            Kind::DaemonSet => ("apps", "v1", "DaemonSet", "daemonsets"),
-            Kind::ReplicationController => ("", "v1", "ReplicationController", "replicationcontrollers"),
-            Kind::Job => ("batch", "v1", "Job", "jobs"),
-            Kind::CronJob => ("batch", "v1", "CronJob", "cronjobs"),
-            Kind::Event => ("events.k8s.io", "v1", "Event", "events"),
-            Kind::EndpointSlice => ("discovery.k8s.io", "v1", "EndpointSlice", "endpointslices"),
-            Kind::Lease => ("coordination.k8s.io", "v1", "Lease", "leases"),
-            Kind::Analysis => ("flamewarden.dev", "v1alpha1", "Analysis", "analyses"),
-            Kind::ImageScan => ("flamewarden.dev", "v1alpha1", "ImageScan", "imagescans"),
-            Kind::ValidatingWebhookConfiguration => {
-                (REGISTRATION, "v1", "ValidatingWebhookConfiguration", "validatingwebhookconfigurations")
-            }
-            Kind::MutatingWebhookConfiguration => {
-                (REGISTRATION, "v1", "MutatingWebhookConfiguration", "mutatingwebhookconfigurations")
-            }
-            Kind::ValidatingAdmissionPolicy => {
-                (REGISTRATION, "v1", "ValidatingAdmissionPolicy", "validatingadmissionpolicies")
-            }
-            Kind::ValidatingAdmissionPolicyBinding => {
-                (REGISTRATION, "v1", "ValidatingAdmissionPolicyBinding", "validatingadmissionpolicybindings")
-            }
-        }
-    }
-
-    /// `apiVersion` and `kind` of its objects.
-    pub fn type_names(self) -> (String, &'static str) {
-        let (group, version, kind, _) = self.row();
-        (if group.is_empty() { version.to_owned() } else { format!("{group}/{version}") }, kind)
-    }
-
-    fn resource(self) -> ApiResource {
-        let (group, version, _, plural) = self.row();
-        let (api_version, kind) = self.type_names();
-        ApiResource {
-            group: group.to_owned(),
-            version: version.to_owned(),
-            api_version,
-            kind: kind.to_owned(),
-            plural: plural.to_owned(),
-        }
-    }
-
-    fn url(self, namespace: &str) -> String {
-        let (group, version, _, plural) = self.row();
-        let root = if group.is_empty() { format!("/api/{version}") } else { format!("/apis/{group}/{version}") };
-        if namespace.is_empty() {
-            format!("{root}/{plural}")
-        } else {
-            format!("{root}/namespaces/{namespace}/{plural}")
-        }
-    }
-
     fn problem_with_all(self, verb: &'static str, source: kube::Error) -> ClusterProblem {
         self.problem(verb, &Place { namespace: String::new(), name: String::new() }, source)
     }
@@ -416,8 +302,6 @@ impl Kind {
         }
     }
 }
-
-const REGISTRATION: &str = "admissionregistration.k8s.io";
 
 #[cfg(test)]
 mod tests {

@@ -4,7 +4,7 @@
 //!
 //! Pure: [`model`] (what everybody talks about), [`policy`] (profiles and where they hold), [`scan`] (Grype's reports
 //! and what they lead to), [`isolation`] (network policies made and judged), [`bundle`] (the objects of one run of an
-//! analysis), [`install`] (what is installed), [`facts`] (what is known), [`rules`] (the one judge).
+//! analysis), [`install`] (what is installed), [`facts`] (what is known), [`rules`] (the one judge), [`report`] (what audits find, in every form).
 //! Edges: [`cluster`] (the API server), [`archive`] (what has ended), [`serve`] (TLS, connections, tokens, files),
 //! [`keycloak`] (clients of analyses), [`hub`] (how analyses are doing), [`registry`] (Grype on images); [`remote`] is how
 //! edges ask other systems.
@@ -100,6 +100,7 @@ pub mod policy;
 pub mod registration;
 pub mod registry;
 pub mod remote;
+pub mod report;
 pub mod rules;
 pub mod scan;
 pub mod scanner;

@@ -3,6 +3,7 @@
 mod analysis;
 mod analysis_object;
 mod backoff;
+mod control;
 mod decision;
 mod digest;
 mod finding;
@@ -29,9 +30,10 @@ pub use analysis_object::{
     AnalysisObject, AnalysisProblem, AnalysisSpec, AnalysisStatus, Condition, Phase, Report, WantedState,
 };
 pub use backoff::Backoff;
+pub use control::Control;
 pub use decision::{CONTROLLER_NAME, DECISIONS_PATH, Decision, Decisions, Outcome, Reference};
 pub use digest::Digest;
-pub use finding::{Edit, Finding, Hold, Outlook, Severity};
+pub use finding::{Edit, Excepted, Finding, Hold, Outlook, Severity};
 pub use image::{ImageProblem, ImageRef, registry_problem};
 pub use image_scan::{
     ImageScanObject, ImageScanProblem, ImageScanSpec, ImageScanStatus, PlatformManifest, PolicyVerdict, Tag,
@@ -48,4 +50,4 @@ pub use secret::Secret;
 pub use sieve::{Keep, Sieve};
 pub use verdict::{PolicyHash, ScanOutcome, Verdict};
 pub use vulnerability::{FixState, VulnerabilitySeverity};
-pub use yaml::{yaml_documents, yaml_problem};
+pub use yaml::{YamlDocument, cut_yaml, yaml_documents, yaml_problem, yaml_problem_in};

@@ -4,7 +4,6 @@ mod act;
 mod api;
 mod archived;
 mod archiving;
-mod covers;
 mod end_reason;
 mod heard;
 mod holding;

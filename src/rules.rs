@@ -23,6 +23,6 @@ pub use mend::{MendProblem, mend};
 pub use object::OBJECT_RULES;
 pub use pod::{FIRM_RULES, HOME, POD_RULES, PodCase, PodRule, Stage, pod_findings, scan_findings, unclassified_fields};
 pub use request::{REQUEST_RULES, TargetRef, target_of};
-pub use rule::{Control, RequestRule};
-pub use stored::stored_pod_refusals;
+pub use rule::RequestRule;
+pub use stored::{stored_pod_judgement, stored_pod_refusals};
 pub use users::{take_users_findings, users_rules_for};

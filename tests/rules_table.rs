@@ -11,9 +11,10 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::PathBuf;
 
-use flamewarden::model::{Hold, Severity};
+use flamewarden::auditor::AUDIT_RULES;
+use flamewarden::model::{Control, Hold};
 use flamewarden::policy::Role;
-use flamewarden::rules::{Control, FIRM_RULES, OBJECT_RULES, POD_RULES, PodRule, REQUEST_RULES, RequestRule};
+use flamewarden::rules::{FIRM_RULES, OBJECT_RULES, POD_RULES, PodRule, REQUEST_RULES, RequestRule};
 
 #[test]
 fn the_table_is_what_the_code_says() {
@@ -46,7 +47,7 @@ fn table() -> String {
             _ => "both",
         };
         let softened = if FIRM_RULES.contains(&rule.id) { "never" } else { "by profile" };
-        let (severity, mended) = (word(rule.severity), remedy(&source(rule)));
+        let (severity, mended) = (rule.severity.word(), remedy(&source(rule)));
         let controls = controls(rule.controls);
         let _ = writeln!(
             text,
@@ -54,7 +55,9 @@ fn table() -> String {
             rule.id, rule.title
         );
     }
-    for (title, rules) in [("Requests", REQUEST_RULES), ("Other objects", OBJECT_RULES)] {
+    for (title, rules) in
+        [("Requests", REQUEST_RULES), ("Other objects", OBJECT_RULES), ("What stands in a cluster", AUDIT_RULES)]
+    {
         let _ = writeln!(text, "\n## {title}\n\n| id | what holds | why | severity | softened | controls |");
         text.push_str("|---|---|---|---|---|---|\n");
         for rule in rules {
@@ -69,7 +72,7 @@ fn row(rule: &RequestRule) -> String {
         Hold::Always => "never",
         Hold::AsProfileSays => "by profile",
     };
-    let (severity, controls) = (word(rule.severity), controls(rule.controls));
+    let (severity, controls) = (rule.severity.word(), controls(rule.controls));
     format!("| `{}` | {} | {} | {severity} | {softened} | {controls} |\n", rule.id, rule.title, rule.why)
 }
 
@@ -92,21 +95,8 @@ fn path(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(name)
 }
 
-fn word(severity: Severity) -> String {
-    format!("{severity:?}").to_lowercase()
-}
-
 fn controls(controls: &[Control]) -> String {
-    let named: Vec<String> = controls
-        .iter()
-        .map(|control| match control {
-            Control::Baseline(name) => format!("PSS baseline: {name}"),
-            Control::Restricted(name) => format!("PSS restricted: {name}"),
-            Control::Nsa(section) => format!("NSA/CISA: {section}"),
-            Control::Cis(number) => format!("CIS {number}"),
-        })
-        .collect();
-    named.join("; ")
+    controls.iter().map(Control::to_string).collect::<Vec<String>>().join("; ")
 }
 
 const HEAD: &str = "# The built-in rules
@@ -116,5 +106,6 @@ Made from the rules themselves by `tests/rules_table.rs`, which fails when the t
 A refusal names the rule by its id; a profile's `modes` and `exceptions` use the same id. *Mended*: what the mutating
 side makes of it before it is judged. *Softened*: whether a profile may give the rule another mode or an exception.
 *Controls*: Pod Security Standards (PSS), NSA/CISA Kubernetes Hardening Guide, CIS Kubernetes Benchmark.
+The last table is of what `audit --cluster` looks at besides: no request asks for it.
 Rules of your own: [own-rules.md](own-rules.md).
 ";

@@ -4,8 +4,10 @@ use std::collections::BTreeSet;
 
 use serde::Serialize;
 
+use super::Subject;
+use super::collect::unknown;
 use super::examine::{Auditor, Decision, Standing, Verdict};
-use super::{Outcome, Problem, Subject};
+use crate::report::{API_VERSION, Object, Outcome, Place, Problem};
 
 /// A comparison of two sets of policies. Serialises as `flamewarden.dev/audit/v1alpha1`.
 #[derive(Debug, Serialize)]
@@ -25,12 +27,11 @@ pub struct Comparison {
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Difference {
-    /// The file, or `cluster`.
-    pub file: String,
-    /// The document in it.
-    pub document: usize,
-    /// Kind, namespace and name.
-    pub object: String,
+    /// Where it was read; none of an object of the cluster.
+    #[serde(flatten)]
+    pub place: Option<Place>,
+    /// The object.
+    pub object: Object,
     /// The answer under the present policies.
     pub before: Decision,
     /// The answer under the others.
@@ -58,9 +59,7 @@ pub fn compare(
         };
         let (one, other) = match (before.standing(&subject.json), after.standing(&subject.json)) {
             (Standing::Unknown(reason), _) | (_, Standing::Unknown(reason)) => {
-                let message = format!("{}: {reason}", before.title(&subject.json));
-                let (document, line) = (Some(subject.document), Some(subject.line));
-                problems.push(Problem { file: subject.file, document, line, message });
+                problems.push(unknown(&subject, before, &reason));
                 continue;
             }
             // What is judged nowhere is no verdict; what is judged in one only passes in the other.
@@ -70,24 +69,18 @@ pub fn compare(
             },
         };
         judged += 1;
-        differences.extend(difference(&subject, before.title(&subject.json), &one, &other));
+        differences.extend(difference(&subject, before.object(&subject.json), &one, &other));
     }
-    Comparison {
-        api_version: "flamewarden.dev/audit/v1alpha1",
-        kind: "PolicyComparison",
-        judged,
-        differences,
-        problems,
-    }
+    Comparison { api_version: API_VERSION, kind: "PolicyComparison", judged, differences, problems }
 }
 
 impl Comparison {
-    /// 0: everything is answered alike; 1: something isn't; 3: something could not be read or judged.
+    /// 0: everything is answered alike; 3: something isn't; 6: something could not be read or judged.
     pub fn exit_code(&self) -> u8 {
-        match (self.problems.is_empty(), self.differences.is_empty()) {
+        match (self.differences.is_empty(), self.problems.is_empty()) {
             (false, _) => 3,
+            (true, false) => 6,
             (true, true) => 0,
-            (true, false) => 1,
         }
     }
 }
@@ -99,7 +92,7 @@ fn verdict(standing: Standing) -> Option<Verdict> {
     }
 }
 
-fn difference(subject: &Subject, object: String, before: &Verdict, after: &Verdict) -> Option<Difference> {
+fn difference(subject: &Subject, object: Object, before: &Verdict, after: &Verdict) -> Option<Difference> {
     let found = |verdict: &Verdict| -> BTreeSet<(Outcome, String, String)> {
         let all = verdict.findings.iter();
         all.map(|(outcome, finding)| (*outcome, finding.rule.to_string(), finding.path.to_string())).collect()
@@ -109,8 +102,7 @@ fn difference(subject: &Subject, object: String, before: &Verdict, after: &Verdi
         these.difference(those).map(|(outcome, rule, _): &(Outcome, String, String)| (*outcome, rule.clone())).collect()
     };
     (one != other).then(|| Difference {
-        file: subject.file.clone(),
-        document: subject.document,
+        place: subject.place.clone(),
         object,
         before: before.answer().0,
         after: after.answer().0,

@@ -7,11 +7,11 @@ use json_patch::Patch;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Entry, Outcome, Problem, Report, Subject, Summary};
 use crate::install::is_sent;
 use crate::isolation::{Foreign, Scope, foreign_refusal};
-use crate::model::{FieldPath, Finding, Json, Operation, PodView, Request, Resource, Segment, User, parse};
+use crate::model::{Edit, FieldPath, Finding, Json, Operation, PodView, Request, Resource, Segment, User, parse};
 use crate::policy::{Mode, PolicySet};
+use crate::report::{Object, Outcome};
 use crate::rules::{
     Case, Judgement, RuleProblem, ScanKnowledge, Target, UserRules, judge, mend, take_users_findings, users_rules_for,
 };
@@ -102,39 +102,6 @@ impl<'a> Auditor<'a> {
     /// The first users' rule that is outside the subset.
     pub fn new(policies: &'a PolicySet, asker: Asker, now: Timestamp) -> Result<Self, RuleProblem> {
         Ok(Auditor { policies, rules: UserRules::compile(&policies.rules)?, asker, now })
-    }
-
-    /// Judges all of these.
-    pub fn report(&self, subjects: impl IntoIterator<Item = Result<Subject, Problem>>) -> Report {
-        let (mut counts, mut findings, mut problems) = (Summary::default(), Vec::new(), Vec::new());
-        for subject in subjects {
-            let subject = match subject {
-                Ok(subject) => subject,
-                Err(problem) => {
-                    problems.push(problem);
-                    continue;
-                }
-            };
-            match self.standing(&subject.json) {
-                Standing::Judged(verdict) => {
-                    counts.judged += 1;
-                    let object = self.title(&subject.json);
-                    findings.extend(verdict.findings.into_iter().map(|found| entry(&subject, &object, found)));
-                }
-                Standing::Unguarded => counts.unguarded += 1,
-                Standing::NotJudged => counts.not_judged += 1,
-                Standing::Unknown(reason) => {
-                    let message = format!("{}: {reason}", self.title(&subject.json));
-                    problems.push(Problem {
-                        file: subject.file,
-                        document: Some(subject.document),
-                        line: Some(subject.line),
-                        message,
-                    });
-                }
-            }
-        }
-        Report::new(counts, findings, problems)
     }
 
     /// What becomes of an object that is created.
@@ -245,22 +212,34 @@ impl<'a> Auditor<'a> {
         }
     }
 
-    /// How an object is named to people: `Deployment flame/analysis-1`.
-    pub(super) fn title(&self, text: &str) -> String {
-        let Ok(object) = parse(text.as_bytes()) else { return "unknown".to_owned() };
-        let kind = object.text_at(&["kind"]).unwrap_or("unknown");
-        let name = object.text_at(&["metadata", "name"]).map(str::to_owned);
+    /// What would be done to an object so that it may be admitted, or the pods that come of it.
+    pub(super) fn remedies(&self, text: &str) -> Vec<Edit> {
+        let Standing::Judged(verdict) = self.standing(text) else { return Vec::new() };
+        let mended = verdict.findings.into_iter().filter(|(outcome, _)| *outcome == Outcome::Mended);
+        mended.flat_map(|(_, finding)| finding.remedy).collect()
+    }
+
+    /// What names an object.
+    pub(super) fn object(&self, text: &str) -> Object {
+        let unknown = || "unknown".to_owned();
+        let Ok(object) = parse(text.as_bytes()) else {
+            return Object { kind: unknown(), name: unknown(), ..Object::default() };
+        };
+        let said = |path: &[&str]| object.text_at(path).map(str::to_owned);
+        let name = said(&["metadata", "name"]);
         let name = name.or_else(|| Some(format!("{}*", object.text_at(&["metadata", "generateName"])?)));
-        let name = name.unwrap_or_else(|| "(no name)".to_owned());
-        match self.namespace(&object) {
-            Some(namespace) => format!("{kind} {namespace}/{name}"),
-            None => format!("{kind} {name}"),
+        Object {
+            api_version: said(&["apiVersion"]).unwrap_or_default(),
+            kind: said(&["kind"]).unwrap_or_else(unknown),
+            namespace: self.namespace(&object).unwrap_or_default().to_owned(),
+            name: name.unwrap_or_else(|| "(no name)".to_owned()),
+            uid: String::new(),
         }
     }
 }
 
 /// Group and plural name of an object's kind, whichever version it is written in.
-fn kind_of(object: &Json<'_>) -> (String, String) {
+pub(super) fn kind_of(object: &Json<'_>) -> (String, String) {
     let version = object.text_at(&["apiVersion"]).unwrap_or_default();
     let group = version.split_once('/').map_or("", |(group, _)| group);
     let kind = object.text_at(&["kind"]).unwrap_or_default().to_ascii_lowercase();
@@ -290,19 +269,5 @@ fn key(segment: &Segment) -> Option<&str> {
     match segment {
         Segment::Key(key) => Some(key),
         Segment::Index(_) => None,
-    }
-}
-
-fn entry(subject: &Subject, object: &str, (outcome, finding): (Outcome, Finding)) -> Entry {
-    Entry {
-        file: subject.file.clone(),
-        document: subject.document,
-        object: object.to_owned(),
-        rule: finding.rule.into_owned(),
-        severity: finding.severity,
-        path: finding.path.to_string(),
-        value: finding.value,
-        message: finding.message,
-        outcome,
     }
 }

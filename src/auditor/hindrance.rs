@@ -4,10 +4,10 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::Problem;
 use crate::isolation::{Foreign, foreign_refusal, judge_policy};
 use crate::model::{FieldPath, Finding, Json, PodView, parse};
 use crate::policy::PolicySet;
+use crate::report::{API_VERSION, Problem};
 use crate::rules::{ScanKnowledge, stored_pod_refusals, unclassified_fields};
 
 /// The answer of `audit --preflight`. Serialises as `flamewarden.dev/audit/v1alpha1`.
@@ -58,7 +58,7 @@ impl Preflight {
     /// Nothing looked at yet.
     pub(super) fn new() -> Self {
         Preflight {
-            api_version: "flamewarden.dev/audit/v1alpha1",
+            api_version: API_VERSION,
             kind: "PreflightReport",
             version: "unknown".to_owned(),
             hindrances: Vec::new(),
@@ -120,12 +120,12 @@ impl Preflight {
         self.read(text, |found, pod| found.judge_read_pod(pod, policies, now));
     }
 
-    /// 0: nothing stands in the way; 1: something does; 3: something could not be read, so nobody knows.
+    /// 0: nothing stands in the way; 3: something does; 6: something could not be read, so nobody knows.
     pub fn exit_code(&self) -> u8 {
-        match (self.problems.is_empty(), self.hindrances.is_empty()) {
+        match (self.hindrances.is_empty(), self.problems.is_empty()) {
             (false, _) => 3,
+            (true, false) => 6,
             (true, true) => 0,
-            (true, false) => 1,
         }
     }
 
@@ -158,7 +158,7 @@ impl Preflight {
 
     /// Adds what could not be read.
     pub(super) fn problem(&mut self, message: String) {
-        self.problems.push(cluster_problem(message));
+        self.problems.push(Problem::of_cluster(message));
     }
 
     fn read(&mut self, text: &[u8], judge: impl FnOnce(&mut Self, &Json<'_>)) {
@@ -167,11 +167,6 @@ impl Preflight {
             Err(problem) => self.problem(problem.to_string()),
         }
     }
-}
-
-/// A problem with the cluster rather than with a file.
-pub(super) fn cluster_problem(message: String) -> Problem {
-    Problem { file: "cluster".to_owned(), document: None, line: None, message }
 }
 
 fn title(kind: &str, object: &Json<'_>) -> String {

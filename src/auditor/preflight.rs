@@ -3,13 +3,14 @@
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::hindrance::{Preflight, cluster_problem};
-use super::{Problem, Subject};
+use super::Subject;
+use super::hindrance::Preflight;
 use crate::cluster::{Cluster, ClusterProblem, Kind};
 use crate::facts::Place;
 use crate::isolation::{FOREIGN, Scope};
-use crate::model::{labels, parse};
+use crate::model::{Json, labels, parse};
 use crate::policy::PolicySet;
+use crate::report::Problem;
 use crate::telemetry::whole;
 
 /// Looks at a cluster; what cannot be read is a problem of the answer.
@@ -83,15 +84,19 @@ pub async fn live_subjects(cluster: &Cluster, policies: &PolicySet) -> Vec<Resul
     for guarded in &policies.installation.namespaces {
         for kind in COMPARED {
             let read = cluster.each(*kind, &guarded.name, "", |text| found.push(subject(*kind, text))).await;
-            found.extend(read.err().map(|problem| Err(cluster_problem(whole(&problem)))));
+            found.extend(read.err().map(|problem| Err(Problem::of_cluster(whole(&problem)))));
         }
     }
     found
 }
 
-/// An object of a list, which does not say what kind it is.
 fn subject(kind: Kind, text: &[u8]) -> Result<Subject, Problem> {
-    let object = parse(text).map_err(|problem| cluster_problem(problem.to_string()))?;
+    let object = parse(text).map_err(|problem| Problem::of_cluster(problem.to_string()))?;
+    Ok(Subject { place: None, json: typed(kind, &object).to_string() })
+}
+
+/// An object of a list, which does not say what kind it is, as its maker would send it.
+pub(super) fn typed(kind: Kind, object: &Json<'_>) -> Value {
     let (version, name) = kind.type_names();
     let mut value = object.to_value();
     if let Value::Object(members) = &mut value {
@@ -103,7 +108,7 @@ fn subject(kind: Kind, text: &[u8]) -> Result<Subject, Problem> {
     if let Some(Value::Object(spec)) = value.get_mut("spec") {
         spec.remove("nodeName");
     }
-    Ok(Subject { file: "cluster".to_owned(), document: 1, line: 1, json: value.to_string() })
+    value
 }
 
 async fn document(cluster: &Cluster, path: &str, seen: &mut Preflight) -> Option<Value> {

@@ -43,13 +43,23 @@ pub(super) struct Manifests {
 }
 
 #[derive(Clone, Copy, ValueEnum)]
-enum Source {
+pub(super) enum Source {
     /// Flamewarden's controller, with an authority of its own.
     Own,
     /// cert-manager, which must be installed; prints what it is asked for.
     CertManager,
     /// Somebody else writes the Secret and each caBundle.
     Other,
+}
+
+impl From<Source> for Certificates {
+    fn from(source: Source) -> Self {
+        match source {
+            Source::Own => Certificates::Own,
+            Source::CertManager => Certificates::CertManager,
+            Source::Other => Certificates::Other,
+        }
+    }
 }
 
 impl Manifests {
@@ -70,11 +80,7 @@ impl Manifests {
             }
             _ => Endpoint::Service,
         };
-        let certificates = match self.certificates {
-            Source::Own => Certificates::Own,
-            Source::CertManager => Certificates::CertManager,
-            Source::Other => Certificates::Other,
-        };
+        let certificates = self.certificates.into();
         let settings = Settings { namespace: self.namespace, image: self.image, endpoint, certificates, files };
         to_yaml(&manifests(&settings, &policies)).context("cannot write the objects as YAML")
     }

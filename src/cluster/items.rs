@@ -55,6 +55,31 @@ impl Cluster {
         version.ok_or_else(|| problem(&path, Error::Service("there is no such list".into())))
     }
 
+    /// The same page by page, for lists that may be longer than anybody waits for; gives how many pages there were.
+    ///
+    /// # Errors
+    /// Anything but the whole list. What was judged before is not taken back.
+    pub async fn each_paged(
+        &self,
+        list: List<'_>,
+        keep: Keep,
+        mut judge: impl FnMut(&[u8]) + Send,
+    ) -> Result<usize, ClusterProblem> {
+        let base = list.kind.url(list.namespace);
+        let mut parameters = ListParams::default().labels(list.labels).limit(PAGE);
+        for page in 1.. {
+            let request = Request::new(base.as_str()).list(&parameters);
+            let path = request.map_err(|cause| problem(&base, Error::BuildRequest(cause)))?.uri().to_string();
+            let around = self.around_at(&path, keep, &mut judge).await?;
+            let around = around.ok_or_else(|| problem(&path, Error::Service("there is no such list".into())))?;
+            match around.go_on.filter(|go_on| !go_on.is_empty()) {
+                Some(go_on) => parameters = parameters.continue_token(&go_on),
+                None => return Ok(page),
+            }
+        }
+        Ok(0)
+    }
+
     /// The same for a list at a path; none where nothing stands there.
     pub(super) async fn each_at(
         &self,
@@ -62,6 +87,15 @@ impl Cluster {
         keep: Keep,
         judge: impl FnMut(&[u8]) + Send,
     ) -> Result<Option<String>, ClusterProblem> {
+        Ok(self.around_at(path, keep, judge).await?.map(|around| around.version))
+    }
+
+    async fn around_at(
+        &self,
+        path: &str,
+        keep: Keep,
+        judge: impl FnMut(&[u8]) + Send,
+    ) -> Result<Option<Around>, ClusterProblem> {
         let read = tokio::time::timeout(PATIENCE, self.read_items(path, keep, judge));
         match read.await.map_err(|_| ClusterProblem::Late(PATIENCE))? {
             Ok(around) => {
@@ -69,7 +103,9 @@ impl Cluster {
                 let list = list.filter(|list| !list.entries().is_empty());
                 let broken = || problem(path, Error::Service("the list is not acceptable JSON".into()));
                 let list = list.ok_or_else(broken)?;
-                Ok(Some(list.text_at(&["metadata", "resourceVersion"]).unwrap_or_default().to_owned()))
+                let said = |key: &str| list.text_at(&["metadata", key]).map(str::to_owned);
+                let version = said("resourceVersion").unwrap_or_default();
+                Ok(Some(Around { version, go_on: said("continue") }))
             }
             Err(Error::Api(status)) if status.code == 404 => Ok(None),
             Err(cause) => Err(problem(path, cause)),
@@ -89,6 +125,13 @@ impl Cluster {
     }
 }
 
+/// What a list says besides its items.
+struct Around {
+    version: String,
+    /// Where the next page begins.
+    go_on: Option<String>,
+}
+
 fn problem(path: &str, source: Error) -> ClusterProblem {
     ClusterProblem::Path { path: path.to_owned(), source: source.into() }
 }
@@ -98,3 +141,5 @@ static TURN: Semaphore = Semaphore::const_new(1);
 const ITEM: usize = 2 << 20;
 /// For a whole list: there is no limit to what a namespace holds, but to how long a step may take.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// As client-go's commands.
+const PAGE: u32 = 500;

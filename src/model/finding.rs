@@ -2,7 +2,9 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::sync::Arc;
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -20,6 +22,18 @@ pub enum Severity {
     High,
     /// Ends containment.
     Critical,
+}
+
+impl Severity {
+    /// As reports and policies write it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Severity::Low => "low",
+            Severity::Medium => "medium",
+            Severity::High => "high",
+            Severity::Critical => "critical",
+        }
+    }
 }
 
 /// Whether a profile can soften what a rule finds.
@@ -50,6 +64,22 @@ pub struct Finding {
     pub remedy: Vec<Edit>,
     /// Whether it will still be so when pods are made from a template that is judged now.
     pub outlook: Outlook,
+    /// The exception that lets it pass.
+    pub excepted: Option<Arc<Excepted>>,
+}
+
+/// Whom an exception lets pass, who answers for it, why and until when.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Excepted {
+    /// The pods, as a pattern of their `app`, or the images.
+    pub covers: String,
+    /// Who answers for it.
+    pub owner: String,
+    /// Why it is needed.
+    pub reason: String,
+    /// The first moment at which it no longer holds.
+    pub expires: Timestamp,
 }
 
 /// Whether a finding stays.
@@ -84,6 +114,7 @@ impl Finding {
             message: message.into(),
             remedy: Vec::new(),
             outlook: Outlook::Stays,
+            excepted: None,
         }
     }
 
@@ -114,5 +145,15 @@ impl Finding {
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {} ({}): {}", self.rule, self.path, self.value, self.message)
+    }
+}
+
+impl fmt::Display for Edit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Edit::Set(path, value) => write!(f, "set {path} to {value}"),
+            Edit::Add(path, value) => write!(f, "add {value} to {path}"),
+            Edit::Remove(path) => write!(f, "remove {path}"),
+        }
     }
 }

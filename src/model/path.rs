@@ -44,6 +44,15 @@ impl FieldPath {
         &self.0
     }
 
+    /// The same as a JSON pointer (RFC 6901).
+    pub fn pointer(&self) -> String {
+        let step = |segment: &Segment| match segment {
+            Segment::Key(key) => format!("/{}", key.replace('~', "~0").replace('/', "~1")),
+            Segment::Index(index) => format!("/{index}"),
+        };
+        self.0.iter().map(step).collect()
+    }
+
     /// Whether this is the other path or a place below it.
     pub fn is_within(&self, other: &FieldPath) -> bool {
         self.0.starts_with(&other.0)
@@ -88,5 +97,6 @@ mod tests {
         assert_eq!(path.to_string(), "spec.containers[0].image");
         let label = FieldPath::of(&["metadata", "labels"]).key("a.b/c");
         assert_eq!(label.to_string(), r#"metadata.labels["a.b/c"]"#);
+        assert_eq!([path.pointer(), label.pointer()], ["/spec/containers/0/image", "/metadata/labels/a.b~1c"]);
     }
 }

@@ -6,14 +6,13 @@ use serde_json::{Value, json};
 use tracing::warn;
 
 use super::archived::Tried;
-use super::covers::differences;
 use super::keeper::Keeper;
 use super::plan::{LogsOf, Step};
 use super::secrets::Secrets;
 use super::token_rest::TokenTrouble;
 use super::tokens::Tokens;
 use super::unwritten::How;
-use crate::bundle::token_secret_name;
+use crate::bundle::{differences, token_secret_name};
 use crate::cluster::{Cluster, ClusterProblem, Kind};
 use crate::facts::Place;
 use crate::model::{AnalysisObject, AnalysisStatus, labels};

@@ -1,9 +1,12 @@
 //! Exceptions from a rule: for whom, why, who answers for it, until when.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use serde::Deserialize;
 
 use super::{Pattern, checked};
+use crate::model::Excepted;
 
 /// Lets one rule's findings pass for some pods until a moment; after it, the rule holds again everywhere at once.
 #[derive(Debug, Clone, Deserialize)]
@@ -29,5 +32,12 @@ impl Exception {
     /// Whether a finding of `rule` on the pods of `app` passes at `now`.
     pub fn covers(&self, rule: &str, app: &str, now: Timestamp) -> bool {
         self.rule == rule && now < self.expires && self.app.fits(app)
+    }
+
+    /// What a finding says of the exception that lets it pass.
+    pub fn as_told(&self) -> Arc<Excepted> {
+        let Exception { app, owner, reason, expires, .. } = self;
+        let (covers, owner, reason) = (app.source().to_owned(), owner.clone(), reason.clone());
+        Arc::new(Excepted { covers, owner, reason, expires: *expires })
     }
 }

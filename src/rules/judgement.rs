@@ -62,8 +62,9 @@ impl Judgement {
     /// Puts a finding where its rule's mode and the exceptions want it.
     pub(super) fn weigh(&mut self, finding: Finding, scales: &Scales<'_>, enforced: Enforced) {
         let always = finding.hold == Hold::Always;
-        if !always && scales.profile.exception(&finding.rule, scales.app, scales.now).is_some() {
-            self.reported.push(finding);
+        let exception = scales.profile.exception(&finding.rule, scales.app, scales.now).filter(|_| !always);
+        if let Some(exception) = exception {
+            self.reported.push(Finding { excepted: Some(exception.as_told()), ..finding });
             return;
         }
         let mode = if always { Mode::Enforce } else { scales.profile.mode(&finding.rule) };

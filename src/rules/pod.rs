@@ -52,8 +52,8 @@ pub use run_as_non_root::HOME;
 
 use jiff::Timestamp;
 
-use super::{Control, ScanKnowledge};
-use crate::model::{AnalysisId, Edit, FieldPath, Finding, Hold, PodView, Severity};
+use super::ScanKnowledge;
+use crate::model::{AnalysisId, Control, Edit, FieldPath, Finding, Hold, PodView, Severity};
 use crate::policy::{Profile, Role, Sidecar};
 
 /// One rule on pods. A finding carries its own remedy, so that what is found and what is mended cannot differ.

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::model::{FieldPath, Finding, Hold, Json, Request, Severity};
+use crate::model::{Control, FieldPath, Finding, Hold, Json, Request, Severity};
 
 /// One rule on requests. Its findings are made where the request is judged; this is what documents say of it.
 #[derive(Debug, PartialEq)]
@@ -23,7 +23,7 @@ pub struct RequestRule {
 
 impl RequestRule {
     /// A finding of this rule about a value of the object.
-    pub(super) fn finds(&self, path: FieldPath, value: Option<&Json<'_>>, message: impl Into<String>) -> Finding {
+    pub fn finds(&self, path: FieldPath, value: Option<&Json<'_>>, message: impl Into<String>) -> Finding {
         let mut finding = Finding::new(self.id, path, value, message);
         finding.severity = self.severity;
         finding.hold = self.hold;
@@ -35,17 +35,4 @@ impl RequestRule {
         let name = Json::String(Cow::Borrowed(request.user.name));
         self.finds(FieldPath::of(&["userInfo", "username"]), Some(&name), message)
     }
-}
-
-/// A published control that a rule helps to meet.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Control {
-    /// Pod Security Standards, profile *baseline*: the control's name.
-    Baseline(&'static str),
-    /// Pod Security Standards, profile *restricted*: the control's name.
-    Restricted(&'static str),
-    /// NSA/CISA Kubernetes Hardening Guide, section.
-    Nsa(&'static str),
-    /// CIS Kubernetes Benchmark, number of the recommendation.
-    Cis(&'static str),
 }

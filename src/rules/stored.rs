@@ -19,16 +19,23 @@ pub fn stored_pod_refusals(
     scans: ScanKnowledge<'_>,
     now: Timestamp,
 ) -> Vec<Finding> {
-    let app = pod.label(APP).unwrap_or_default();
-    let refusals = |profile: &Profile| {
-        let mut judgement = Judgement::default();
-        let scales = Scales { profile, app, now };
-        judgement.weigh_all(pod_findings(pod, profile, Stage::Stored, scans, now), &scales, Enforced::Refused);
-        judgement.refusals
-    };
     let also = policies.also.as_ref().and_then(|also| profile(also));
+    let refusals = |profile: &Profile| stored_pod_judgement(pod, profile, scans, now).refusals;
     match profile(policies).map(refusals) {
         Some(found) if !found.is_empty() && also.is_some_and(|also| refusals(also).is_empty()) => Vec::new(),
         found => found.unwrap_or_default(),
     }
+}
+
+/// All that a profile has to say of a stored pod.
+pub fn stored_pod_judgement(
+    pod: &PodView<'_>,
+    profile: &Profile,
+    scans: ScanKnowledge<'_>,
+    now: Timestamp,
+) -> Judgement {
+    let mut judgement = Judgement::default();
+    let scales = Scales { profile, app: pod.label(APP).unwrap_or_default(), now };
+    judgement.weigh_all(pod_findings(pod, profile, Stage::Stored, scans, now), &scales, Enforced::Refused);
+    judgement
 }

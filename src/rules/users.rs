@@ -5,8 +5,8 @@ use std::sync::Arc;
 use super::case::Case;
 use super::cel::{UserFinding, UserRule, UserRules};
 use super::judgement::Judgement;
-use crate::model::{FieldPath, PodView, Request};
-use crate::policy::{Mode, PolicySet, Profile};
+use crate::model::{FieldPath, Finding, PodView, Request};
+use crate::policy::{Exception, Mode, PolicySet, Profile};
 
 /// The users' rules that concern a request; none outside guarded namespaces.
 pub fn users_rules_for(request: &Request<'_>, rules: &UserRules, policies: &PolicySet) -> Vec<Arc<UserRule>> {
@@ -25,9 +25,10 @@ pub fn take_users_findings(
 ) {
     let guard = guard_of(request, case.policies);
     for UserFinding { mode, already, finding } in findings {
-        let excepted = guard.is_some_and(|(profile, app)| profile.exception(&finding.rule, app, case.now).is_some());
+        let exception = guard.and_then(|(profile, app)| profile.exception(&finding.rule, app, case.now));
+        let finding = Finding { excepted: exception.map(Exception::as_told), ..finding };
         match mode {
-            _ if already || excepted => judgement.reported.push(finding),
+            _ if already || finding.excepted.is_some() => judgement.reported.push(finding),
             Mode::Audit => judgement.reported.push(finding),
             Mode::Warn => judgement.warnings.push(finding),
             Mode::Enforce => judgement.refusals.push(finding),

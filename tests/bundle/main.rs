@@ -82,7 +82,7 @@ fn the_audit_finds_nothing_in_a_bundle_neither_shared_nor_dedicated_with_dns_or_
         let controller = "system:serviceaccount:flamewarden-system:flamewarden-controller";
         let audit = folder.run(&["audit", "bundle.yaml", "--as", controller]);
         let judged = if changes.contains(&shared) { 9 } else { 10 };
-        let want = format!("judged: {judged}; refused: 0\n");
+        let want = format!("judged: {judged}; refused: 0; score: 100; coverage: 100 %\n");
         assert_eq!((text(&audit.stdout), text(&audit.stderr)), (want, String::new()), "{changes:?}");
     }
 }

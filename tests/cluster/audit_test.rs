@@ -51,7 +51,7 @@ fn what_stands_in_the_way_of_an_installation_is_named() {
         let folder = tempfile::tempdir().unwrap();
         write_policies(&folder.path().join("policies"), &guarded, "");
         let (code, found) = audit(folder.path(), &cluster.plane.admin_file(), &["--preflight"]);
-        assert_eq!(code, Some(1), "{found}");
+        assert_eq!(code, Some(3), "{found}");
         assert_eq!(found["problems"], json!([]));
         assert_eq!(found["adopted"], json!([format!("{guarded}/conforming")]));
         let ours = |name: &str| [&guarded, &other].into_iter().any(|ours| name.contains(&format!(" {ours}/")));
@@ -74,7 +74,7 @@ fn what_stands_in_the_way_of_an_installation_is_named() {
         let arguments = ["--preflight", "--policies", "missing"];
         let (code, found) = audit(folder.path(), &cluster.plane.admin_file(), &arguments);
         let missing = found["hindrances"].as_array().unwrap().iter().find(|it| it["check"] == "namespaces");
-        assert_eq!((code, &missing.unwrap()["object"]), (Some(1), &json!("Namespace no-such")), "{found}");
+        assert_eq!((code, &missing.unwrap()["object"]), (Some(3), &json!("Namespace no-such")), "{found}");
 
         // Under policies that ask for a digest both pods are answered differently, and nothing else is.
         write_policies(&folder.path().join("stricter"), &guarded, "required");
@@ -84,10 +84,17 @@ fn what_stands_in_the_way_of_an_installation_is_named() {
             .as_array()
             .unwrap()
             .iter()
-            .map(|it| format!("{}: {}", it["object"].as_str().unwrap(), it["onlyAfter"]))
+            .map(|it| {
+                format!(
+                    "Pod {}/{}: {}",
+                    it["object"]["namespace"].as_str().unwrap(),
+                    it["object"]["name"].as_str().unwrap(),
+                    it["onlyAfter"]
+                )
+            })
             .collect();
         let digest = |name: &str| format!("Pod {guarded}/{name}: [[\"refused\",\"image-digest\"]]");
-        assert_eq!((code, differences), (Some(1), [digest("conforming"), digest("plain")].into()), "{found}");
+        assert_eq!((code, differences), (Some(3), [digest("conforming"), digest("plain")].into()), "{found}");
     });
 }
 

@@ -28,7 +28,7 @@ use crate::shared::{PATIENCE, wait_until};
 pub(crate) struct ByService {
     pub(crate) plane: ControlPlane,
     pub(crate) admin: Caller,
-    folder: PathBuf,
+    pub(crate) folder: PathBuf,
     more: Vec<&'static str>,
     controller_policies: &'static str,
     /// Who has them may stop them.

@@ -8,6 +8,7 @@
     reason = "a test made of the cluster tests' parts, which uses some of them"
 )]
 
+mod audited_test;
 mod authority_change;
 mod by_service;
 mod caller;
@@ -26,6 +27,7 @@ mod repair;
 mod scanned;
 mod shared;
 mod steady;
+mod ways;
 
 use std::path::PathBuf;
 use std::time::Duration;

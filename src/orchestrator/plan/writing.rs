@@ -6,9 +6,9 @@ use serde_json::Value;
 
 use super::conditions::ready;
 use super::{Step, View};
+use crate::bundle::differences;
 use crate::cluster::Kind;
 use crate::model::{FieldPath, Run, Segment};
-use crate::orchestrator::covers::differences;
 use crate::orchestrator::unwritten::{How, Unwritten};
 
 impl View<'_> {

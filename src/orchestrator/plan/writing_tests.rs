@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::tests::{ID, World, made, running};
 use super::*;
-use crate::orchestrator::covers::differences;
+use crate::bundle::differences;
 use crate::orchestrator::unwritten::How;
 
 #[test]

@@ -141,6 +141,7 @@ impl UserRule {
             message,
             remedy: Vec::new(),
             outlook: Outlook::Stays,
+            excepted: None,
         }
     }
 

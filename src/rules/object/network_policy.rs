@@ -2,9 +2,8 @@
 
 use super::writing::Writing;
 use crate::isolation::{self, Foreign, Scope, added_reach, judge_foreign, judge_policy, narrowed};
-use crate::model::{Finding, Hold, Json, Request, Severity, labels};
+use crate::model::{Control, Finding, Hold, Json, Request, Severity, labels};
 use crate::policy::PolicySet;
-use crate::rules::Control;
 use crate::rules::caller::{CLEANERS, breaks_glass, is_controller};
 use crate::rules::case::Case;
 use crate::rules::judgement::{Enforced, Judgement, Scales};

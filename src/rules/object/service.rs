@@ -1,8 +1,7 @@
 //! Services of guarded identities: by whom, and of which shape.
 
 use super::writing::Writing;
-use crate::model::{FieldPath, Finding, Hold, Json, Operation, Request, Severity, labels};
-use crate::rules::Control;
+use crate::model::{Control, FieldPath, Finding, Hold, Json, Operation, Request, Severity, labels};
 use crate::rules::caller::{CLEANERS, is_controller};
 use crate::rules::case::Case;
 use crate::rules::judgement::{Enforced, Judgement, Scales};

@@ -4,8 +4,7 @@
 //! network card that no NetworkPolicy covers. No remedy: it asks for another network or runtime.
 
 use super::{BOTH, PodCase, PodRule};
-use crate::model::{Finding, Json, PodView, Severity};
-use crate::rules::Control;
+use crate::model::{Control, Finding, Json, PodView, Severity};
 
 pub(super) const RULE: PodRule = PodRule {
     id: "annotations",

@@ -3,8 +3,7 @@
 //! Why: an unconfined container may do what the node's profile forbids. No remedy: it asks for the host.
 
 use super::{BOTH, PodCase, PodRule};
-use crate::model::{FieldPath, Finding, Json, PodView, Severity};
-use crate::rules::Control;
+use crate::model::{Control, FieldPath, Finding, Json, PodView, Severity};
 
 pub(super) const RULE: PodRule = PodRule {
     id: "apparmor",

@@ -5,8 +5,7 @@
 use serde_json::json;
 
 use super::{BOTH, PodCase, PodRule};
-use crate::model::{ContainerView, Edit, Finding, Json, PodView, Severity};
-use crate::rules::Control;
+use crate::model::{ContainerView, Control, Edit, Finding, Json, PodView, Severity};
 
 pub(super) const RULE: PodRule = PodRule {
     id: "capabilities",

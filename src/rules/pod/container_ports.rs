@@ -3,9 +3,8 @@
 //! Why: a listed port is what Services and people take for reachable. No remedy: we cannot know what was meant.
 
 use super::{BOTH, PodCase, PodRule};
-use crate::model::{Finding, Json, PodView, Severity};
+use crate::model::{Control, Finding, Json, PodView, Severity};
 use crate::policy::{Profile, Role};
-use crate::rules::Control;
 
 pub(super) const RULE: PodRule = PodRule {
     id: "container-ports",

@@ -3,8 +3,7 @@
 //! Why: whatever else runs in the pod has its network and its data. No remedy: it is another image.
 
 use super::{BOTH, PodCase, PodRule};
-use crate::model::{ContainerKind, Finding, Hold, PodView, Severity};
-use crate::rules::Control;
+use crate::model::{ContainerKind, Control, Finding, Hold, PodView, Severity};
 
 pub(super) const RULE: PodRule = PodRule {
     id: "containers",

@@ -6,9 +6,8 @@
 use super::field_table::{SPEC, refusals};
 use super::{BOTH, PodCase, PodRule};
 use crate::isolation::gateway_app;
-use crate::model::{Finding, Json, PodView, Severity};
+use crate::model::{Control, Finding, Json, PodView, Severity};
 use crate::policy::Role;
-use crate::rules::Control;
 
 pub(super) const RULE: PodRule = PodRule {
     id: "dns",

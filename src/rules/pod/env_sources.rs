@@ -5,8 +5,7 @@
 
 use super::field_table::{ENV_SOURCE, refusals};
 use super::{BOTH, PodCase, PodRule};
-use crate::model::{ContainerView, FieldPath, Finding, Json, PodView, Severity};
-use crate::rules::Control;
+use crate::model::{ContainerView, Control, FieldPath, Finding, Json, PodView, Severity};
 
 pub(super) const RULE: PodRule = PodRule {
     id: "env-sources",

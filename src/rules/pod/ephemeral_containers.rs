@@ -3,8 +3,7 @@
 //! Why: an ephemeral container is any image in the middle of an analysis. No remedy: it is another image.
 
 use super::{BOTH, PodCase, PodRule};
-use crate::model::{Finding, PodView, Severity};
-use crate::rules::Control;
+use crate::model::{Control, Finding, PodView, Severity};
 
 pub(super) const RULE: PodRule = PodRule {
     id: "ephemeral-containers",

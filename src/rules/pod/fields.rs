@@ -5,8 +5,7 @@
 
 use super::field_table::{Class, Field, POD, Shape, row};
 use super::{BOTH, PodCase, PodRule};
-use crate::model::{FieldPath, Finding, Json, PodView, Severity};
-use crate::rules::Control;
+use crate::model::{Control, FieldPath, Finding, Json, PodView, Severity};
 
 pub(super) const RULE: PodRule = PodRule {
     id: "fields",

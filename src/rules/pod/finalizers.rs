@@ -3,8 +3,7 @@
 //! Why: with a finalizer that nobody removes, a pod and its policy never end. No remedy: its owner counts on it.
 
 use super::{BOTH, PodCase, PodRule};
-use crate::model::{Finding, Json, PodView, Severity};
-use crate::rules::Control;
+use crate::model::{Control, Finding, Json, PodView, Severity};
 
 pub(super) const RULE: PodRule = PodRule {
     id: "finalizers",

@@ -6,8 +6,7 @@
 use serde_json::json;
 
 use super::{BOTH, PodCase, PodRule};
-use crate::model::{Edit, FieldPath, Finding, Json, PodView, Severity};
-use crate::rules::Control;
+use crate::model::{Control, Edit, FieldPath, Finding, Json, PodView, Severity};
 
 pub(super) const RULE: PodRule = PodRule {
     id: "grace-period",

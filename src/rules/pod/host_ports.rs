@@ -4,8 +4,7 @@
 
 use super::field_table::{PORT, refusals};
 use super::{BOTH, PodCase, PodRule};
-use crate::model::{Finding, PodView, Severity};
-use crate::rules::Control;
+use crate::model::{Control, Finding, PodView, Severity};
 
 pub(super) const RULE: PodRule = PodRule {
     id: "host-ports",

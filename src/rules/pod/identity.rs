@@ -3,9 +3,8 @@
 //! Why: policies, Services and the other parts of FLAME trust these two labels. No remedy: it would be another identity.
 
 use super::{BOTH, PodCase, PodRule};
-use crate::model::{Finding, PodView, Severity, labels};
+use crate::model::{Control, Finding, PodView, Severity, labels};
 use crate::policy::Role;
-use crate::rules::Control;
 
 pub(super) const RULE: PodRule = PodRule {
     id: "identity",

@@ -4,9 +4,8 @@
 //! is looked up outside of admission.
 
 use super::{BOTH, PodCase, PodRule};
-use crate::model::{Finding, ImageRef, Json, PodView, Severity};
+use crate::model::{Control, Finding, ImageRef, Json, PodView, Severity};
 use crate::policy::Want;
-use crate::rules::Control;
 
 pub(super) const RULE: PodRule = PodRule {
     id: "image-digest",

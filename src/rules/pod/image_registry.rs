@@ -3,9 +3,8 @@
 //! Why: what nobody has reviewed lies in other registries. No remedy: it is another image source.
 
 use super::{BOTH, PodCase, PodRule};
-use crate::model::{ContainerView, Finding, ImageRef, Json, PodView, Severity};
+use crate::model::{ContainerView, Control, Finding, ImageRef, Json, PodView, Severity};
 use crate::policy::Role;
-use crate::rules::Control;
 
 pub(super) const RULE: PodRule = PodRule {
     id: "image-registry",

@@ -10,11 +10,11 @@ use serde_json::{Value, json};
 use super::{BOTH, PodCase, PodRule, Stage};
 use crate::facts::{Grace, Looked, Scans};
 use crate::model::{
-    Digest, Edit, FieldPath, Finding, ImageRef, Json, Outlook, PodView, ScanOutcome, Severity, Verdict,
+    Control, Digest, Edit, FieldPath, Finding, ImageRef, Json, Outlook, PodView, ScanOutcome, Severity, Verdict,
     controlling_owner, labels,
 };
 use crate::policy::{OnUnknown, Want};
-use crate::rules::{Control, ScanKnowledge};
+use crate::rules::ScanKnowledge;
 
 pub(super) const RULE: PodRule = PodRule {
     id: "image-scan",

@@ -5,8 +5,7 @@
 //! no longer find it, and make another.
 
 use super::{BOTH, PodCase, PodRule};
-use crate::model::{Finding, Json, PodView, Severity, labels};
-use crate::rules::Control;
+use crate::model::{Control, Finding, Json, PodView, Severity, labels};
 
 pub(super) const RULE: PodRule = PodRule {
     id: "labels",

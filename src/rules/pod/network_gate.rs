@@ -5,8 +5,7 @@
 use serde_json::json;
 
 use super::{ANALYSIS, PodCase, PodRule, Stage};
-use crate::model::{Edit, Finding, PodView, Severity, labels};
-use crate::rules::Control;
+use crate::model::{Control, Edit, Finding, PodView, Severity, labels};
 
 pub(super) const RULE: PodRule = PodRule {
     id: "network-gate",

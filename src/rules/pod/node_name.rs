@@ -3,8 +3,7 @@
 //! Why: a pod that names its node passes by the scheduler, its gates and its taints. No remedy: it asks for a host.
 
 use super::{BOTH, PodCase, PodRule, Stage};
-use crate::model::{Finding, PodView, Severity};
-use crate::rules::Control;
+use crate::model::{Control, Finding, PodView, Severity};
 
 pub(super) const RULE: PodRule = PodRule {
     id: "node-name",

@@ -3,8 +3,7 @@
 //! Why: a privileged container is root on the node. No remedy: it asks for the host.
 
 use super::{BOTH, PodCase, PodRule};
-use crate::model::{Finding, PodView, Severity};
-use crate::rules::Control;
+use crate::model::{Control, Finding, PodView, Severity};
 
 pub(super) const RULE: PodRule = PodRule {
     id: "privileged",

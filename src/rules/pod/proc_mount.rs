@@ -3,8 +3,7 @@
 //! Why: an unmasked `/proc` shows and changes what belongs to the node. No remedy: it asks for the host.
 
 use super::{BOTH, PodCase, PodRule};
-use crate::model::{Finding, PodView, Severity};
-use crate::rules::Control;
+use crate::model::{Control, Finding, PodView, Severity};
 
 pub(super) const RULE: PodRule = PodRule {
     id: "proc-mount",

@@ -6,8 +6,7 @@
 use serde_json::json;
 
 use super::{ANALYSIS, PodCase, PodRule};
-use crate::model::{Edit, Finding, PodView, Severity};
-use crate::rules::Control;
+use crate::model::{Control, Edit, Finding, PodView, Severity};
 
 pub(super) const RULE: PodRule = PodRule {
     id: "pull-secret",

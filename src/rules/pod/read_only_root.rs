@@ -5,9 +5,8 @@
 use serde_json::json;
 
 use super::{BOTH, PodCase, PodRule};
-use crate::model::{Edit, Finding, Json, PodView, Severity};
+use crate::model::{Control, Edit, Finding, Json, PodView, Severity};
 use crate::policy::Want;
-use crate::rules::Control;
 
 pub(super) const RULE: PodRule = PodRule {
     id: "read-only-root",

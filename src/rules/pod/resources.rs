@@ -7,9 +7,8 @@ use serde_json::json;
 
 use super::field_table::{RESOURCES, SPEC, refusals};
 use super::{BOTH, PodCase, PodRule};
-use crate::model::{ContainerView, Edit, FieldPath, Finding, Json, PodView, Severity};
+use crate::model::{ContainerView, Control, Edit, FieldPath, Finding, Json, PodView, Severity};
 use crate::policy::{Quantity, Resources};
-use crate::rules::Control;
 
 pub(super) const RULE: PodRule = PodRule {
     id: "resources",

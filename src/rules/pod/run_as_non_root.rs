@@ -7,8 +7,7 @@
 use serde_json::json;
 
 use super::{BOTH, PodCase, PodRule};
-use crate::model::{ContainerKind, ContainerView, Edit, Finding, Json, PodView, Severity};
-use crate::rules::Control;
+use crate::model::{ContainerKind, ContainerView, Control, Edit, Finding, Json, PodView, Severity};
 
 pub(super) const RULE: PodRule = PodRule {
     id: "run-as-non-root",

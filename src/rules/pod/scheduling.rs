@@ -5,9 +5,8 @@
 
 use super::field_table::{SPEC, refusals};
 use super::{BOTH, PodCase, PodRule};
-use crate::model::{Finding, Json, PodView, Severity, labels};
+use crate::model::{Control, Finding, Json, PodView, Severity, labels};
 use crate::policy::Scheduling;
-use crate::rules::Control;
 
 pub(super) const RULE: PodRule = PodRule {
     id: "scheduling",

@@ -7,8 +7,7 @@ use serde_json::json;
 
 use super::volumes::is_injected;
 use super::{BOTH, PodCase, PodRule};
-use crate::model::{Edit, Finding, Json, PodView, Severity};
-use crate::rules::Control;
+use crate::model::{Control, Edit, Finding, Json, PodView, Severity};
 
 pub(super) const RULE: PodRule = PodRule {
     id: "service-account-token",

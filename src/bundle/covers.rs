@@ -10,7 +10,7 @@ use crate::policy::Quantity;
 /// anything, since the API server and other managers fill fields in; a list is compared whole, as one field where it has
 /// more or fewer items. `apiVersion` and `kind` are left out: items of lists do not repeat them. The spec of a network
 /// policy is compared whole, since what else it says lets more through.
-pub(super) fn differences(stored: &Value, wanted: &Value) -> Vec<FieldPath> {
+pub fn differences(stored: &Value, wanted: &Value) -> Vec<FieldPath> {
     let mut found = unlike(stored, wanted, false);
     found.retain(|path| !matches!(path.as_slice(), [Segment::Key(key)] if key == "apiVersion" || key == "kind"));
     if wanted.get("kind").is_some_and(|kind| kind == "NetworkPolicy") {
@@ -22,7 +22,7 @@ pub(super) fn differences(stored: &Value, wanted: &Value) -> Vec<FieldPath> {
 }
 
 /// Whether there are none.
-pub(super) fn covers(stored: &Value, wanted: &Value) -> bool {
+pub fn covers(stored: &Value, wanted: &Value) -> bool {
     differences(stored, wanted).is_empty()
 }
 

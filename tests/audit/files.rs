@@ -1,67 +1,15 @@
-//! `flamewarden audit` as a user calls it: exit codes and whole reports, of broken input too.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a helper that fails is a test that fails")]
-
-use std::fs;
-use std::io::Write;
-use std::path::Path;
-use std::process::{Command, Output, Stdio};
+//! What becomes of the objects of files: judged, mended, unguarded, unread; and what policies would change.
 
 use serde_json::{Value, json};
-use tempfile::TempDir;
 
-const FILES: [(&str, &str); 3] = [
-    ("flame-analysis.yaml", include_str!("../policies/flame-analysis.yaml")),
-    ("flame-gateway.yaml", include_str!("../policies/flame-gateway.yaml")),
-    ("installation.yaml", include_str!("fixtures/installation.yaml")),
-];
-
-/// A folder with `policies/` in it and whatever else a test writes.
-fn folder(files: &[(&str, &str)]) -> TempDir {
-    let folder = tempfile::tempdir().unwrap();
-    for (name, text) in FILES {
-        write(folder.path(), &format!("policies/{name}"), text);
-    }
-    for (name, text) in files {
-        write(folder.path(), name, text);
-    }
-    folder
-}
-
-fn write(folder: &Path, name: &str, text: &str) {
-    let path = folder.join(name);
-    fs::create_dir_all(path.parent().unwrap()).unwrap();
-    fs::write(path, text).unwrap();
-}
-
-fn audit(folder: &TempDir, arguments: &[&str], input: &str) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_flamewarden"));
-    command.arg("audit").args(arguments).current_dir(folder.path());
-    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    // A program that ends without reading is judged by what it says.
-    let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
-    child.wait_with_output().unwrap()
-}
-
-fn report(folder: &TempDir, arguments: &[&str], input: &str) -> (i32, Value) {
-    let output = audit(folder, &[arguments, &["--output", "json"]].concat(), input);
-    let text = String::from_utf8(output.stdout).unwrap();
-    let value = serde_json::from_str(&text).unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&output.stderr)));
-    (output.status.code().unwrap(), value)
-}
-
-/// An analysis as small as it may be; what it lacks is mended at admission.
-const ANALYSIS: &str = "apiVersion: v1
-kind: Pod
-metadata: {name: a, namespace: flame, labels: {component: flame-analysis, app: analysis-a}}
-spec: {containers: [{name: analysis-a, image: harbor.example/node/a:1}]}
-";
+use crate::{ANALYSIS, FILES, audit, folder, report};
 
 #[test]
 fn a_refused_label_is_reported_whole_and_what_is_mended_does_not_count() {
     let pod = ANALYSIS.replace("app: analysis-a", "app: analysis-a, k8s-app: dns");
     let folder = folder(&[("pod.yaml", &pod)]);
     let (code, report) = report(&folder, &["pod.yaml"], "");
-    assert_eq!(code, 1);
+    assert_eq!(code, 3);
     assert_eq!(
         (&report["apiVersion"], &report["kind"]),
         (&json!("flamewarden.dev/audit/v1alpha1"), &json!("AuditReport"))
@@ -69,8 +17,10 @@ fn a_refused_label_is_reported_whole_and_what_is_mended_does_not_count() {
     assert_eq!(
         report["findings"][0],
         json!({
-            "file": "pod.yaml", "document": 1, "object": "Pod flame/a", "rule": "labels", "severity": "high",
-            "path": "metadata.labels.k8s-app", "value": "\"dns\"",
+            "fingerprint": "539621b2fc4ad37f9bd38199e8af6985",
+            "file": "pod.yaml", "document": 1, "line": 1,
+            "object": {"apiVersion": "v1", "kind": "Pod", "namespace": "flame", "name": "a"},
+            "rule": "labels", "severity": "high", "path": "metadata.labels.k8s-app", "value": "\"dns\"",
             "message": "the profile does not name this key; leave it out", "outcome": "refused",
         })
     );
@@ -83,7 +33,8 @@ fn a_refused_label_is_reported_whole_and_what_is_mended_does_not_count() {
 fn outcomes(report: &Value) -> Vec<(String, String, Vec<String>)> {
     let mut found: Vec<(String, String, Vec<String>)> = Vec::new();
     for it in report["findings"].as_array().unwrap() {
-        let [object, outcome, rule] = ["object", "outcome", "rule"].map(|key| it[key].as_str().unwrap().to_owned());
+        let [outcome, rule] = ["outcome", "rule"].map(|key| it[key].as_str().unwrap().to_owned());
+        let object = title(&it["object"]);
         match found.last_mut() {
             Some(last) if (&last.0, &last.1) == (&object, &outcome) => {
                 last.2.push(rule);
@@ -93,6 +44,12 @@ fn outcomes(report: &Value) -> Vec<(String, String, Vec<String>)> {
         }
     }
     found
+}
+
+/// Kind, namespace and name.
+fn title(object: &Value) -> String {
+    let [kind, namespace, name] = ["kind", "namespace", "name"].map(|key| object[key].as_str().unwrap_or_default());
+    if namespace.is_empty() { format!("{kind} {name}") } else { format!("{kind} {namespace}/{name}") }
 }
 
 #[test]
@@ -133,7 +90,7 @@ fn what_is_judged_and_what_is_not() {
             "a template",
             &["-n", "flame"][..],
             deployment,
-            1,
+            3,
             json!([
                 refused("Deployment flame/d", &["host-namespaces"]),
                 [
@@ -153,13 +110,13 @@ fn what_is_judged_and_what_is_not() {
                 ],
             ]),
         ),
-        ("a wide policy", &[], wide, 1, json!([refused("NetworkPolicy flame/w", &["network-policy"])])),
+        ("a wide policy", &[], wide, 3, json!([refused("NetworkPolicy flame/w", &["network-policy"])])),
         ("a policy of the cluster", &[], admin, 0, json!([["AdminNetworkPolicy w", "reported", ["network-policy"]]])),
         (
             "nobody's",
             &[],
             gateway,
-            1,
+            3,
             json!([refused("ConfigMap flame/nginx-analysis-a-config", &["configuration-creator"])]),
         ),
         ("a creator's", &["--as", "system:serviceaccount:flame:flame-po"], gateway, 0, json!([])),
@@ -200,7 +157,7 @@ fn folders_lists_and_documents_are_read_and_what_is_broken_leaves_the_rest_reada
     ];
     let files: Vec<(&str, &str)> = files.iter().map(|(name, text)| (*name, text.as_str())).collect();
     let (code, report) = report(&folder(&files), &["in", "absent.yaml"], "");
-    assert_eq!(code, 3);
+    assert_eq!(code, 3, "what is refused is certain and comes first");
     let problem = |file: &str, document: u64, line: u64, message: &str| json!({"file": file, "document": document, "line": line, "message": message});
     assert_eq!(
         report["problems"],
@@ -219,7 +176,7 @@ fn folders_lists_and_documents_are_read_and_what_is_broken_leaves_the_rest_reada
         .unwrap()
         .iter()
         .filter(|it| it["outcome"] == "refused")
-        .map(|it| json!([it["file"], it["document"], it["object"], it["path"]]))
+        .map(|it| json!([it["file"], it["document"], title(&it["object"]), it["path"]]))
         .collect();
     assert_eq!(refused, [json!(["in/a.yaml", 2, "Pod flame/b", "metadata.colour"])]);
     // The pod of the PodList is no analysis, so nothing is found; that it was judged is in the counts.
@@ -232,7 +189,10 @@ fn a_user_or_policies_that_make_no_sense_end_in_two() {
     for (arguments, says) in [
         (&["--policies", "absent"][..], "cannot read policies in absent"),
         (&["--policies", "bad"], "policy file p.yaml"),
-        (&["--output", "xml"], "invalid value 'xml'"),
+        (&["--output", "xml"], "`xml` is none of text, json, sarif, junit, csv, markdown, html"),
+        (&["--output", "json", "--output", "text"], "only one --output can go to standard output"),
+        (&["--output", "json="], "the file has no name"),
+        (&["--min-score", "101"], "101 is not in 0..=100"),
         (&["nothing"], "nothing to judge: no objects in nothing"),
         (&[], "nothing to judge: no objects in standard input"),
     ] {
@@ -255,13 +215,14 @@ fn a_comparison_names_what_would_be_answered_differently() {
         ANALYSIS.replace("labels: {", "annotations: {k8s-app: dns}, labels: {").replace("{name: a,", "{name: b,");
     let input = format!("{ANALYSIS}---\n{annotated}{role}");
     let (code, report) = report(&folder, &["--compare", "--policy", "new"], &input);
-    assert_eq!(code, 1);
+    assert_eq!(code, 3);
+    let pod = |name: &str| json!({"apiVersion": "v1", "kind": "Pod", "namespace": "flame", "name": name});
     let wanted = json!({
         "apiVersion": "flamewarden.dev/audit/v1alpha1", "kind": "PolicyComparison", "judged": 2, "problems": [],
         "differences": [
-            {"file": "-", "document": 1, "object": "Pod flame/a", "before": "mended", "after": "refused",
+            {"file": "-", "document": 1, "line": 1, "object": pod("a"), "before": "mended", "after": "refused",
              "onlyBefore": [], "onlyAfter": [["refused", "image-digest"]]},
-            {"file": "-", "document": 2, "object": "Pod flame/b", "before": "refused", "after": "refused",
+            {"file": "-", "document": 2, "line": 6, "object": pod("b"), "before": "refused", "after": "refused",
              "onlyBefore": [["refused", "annotations"]], "onlyAfter": [["refused", "image-digest"], ["reported", "annotations"]]},
         ],
     });
