@@ -34,7 +34,7 @@ use failure::{no_pod, unreachable, unusable};
 pub use items::List;
 pub use kind::Kind;
 pub use lease::{Leadership, LeaseTiming, campaign, leader, resign};
-pub use scans::follow_scans;
+pub use scans::{SCAN_TOLD, follow_scans};
 pub use watch::{Change, Interest, watch};
 pub use watched::{FEW_BYTES, MANY_BYTES, kept};
 

@@ -16,7 +16,7 @@ use serde_json::Value;
 
 use super::collect::Collection;
 use super::examine::Auditor;
-use crate::cluster::{Cluster, ClusterProblem, Kind, List};
+use crate::cluster::{Cluster, ClusterProblem, Kind, List, SCAN_TOLD};
 use crate::facts::{Place, Scan, Scans};
 use crate::install::Settings;
 use crate::isolation::{FOREIGN, Scope, foreign_refusal};
@@ -92,7 +92,7 @@ impl Run<'_, '_> {
                 _ => unread.push(format!("ImageScan {}: cannot be read", name.unwrap_or("(no name)"))),
             }
         };
-        let read = self.list(everywhere(Kind::ImageScan), SCAN, take).await;
+        let read = self.list(everywhere(Kind::ImageScan), SCAN_TOLD, take).await;
         unread.into_iter().for_each(|problem| self.collection.miss(Problem::of_cluster(problem)));
         read.then_some(scans)
     }
@@ -240,9 +240,8 @@ impl Run<'_, '_> {
                 let Ok(binding) = parse(text) else {
                     return collection.miss(Problem::of_cluster(format!("a {kind:?} cannot be read")));
                 };
-                let binding = binding.to_value();
-                let findings = roles.judge(&binding, &trusted);
-                collection.add_stored(access::named(&binding, kind.type_names().1), violated(findings));
+                let findings = roles.judge(&binding.to_value(), &trusted);
+                collection.add_stored(object(kind, &binding), violated(findings));
             };
             let read = self.live.cluster.each_paged(everywhere(kind), BINDING, judge).await;
             self.note(read.map(drop));
@@ -259,8 +258,7 @@ impl Run<'_, '_> {
         }
         problems.into_iter().for_each(|problem| self.collection.miss(problem));
         match certificate::look(cluster, &installation.namespace, *now).await {
-            Ok(Some((object, findings))) => self.collection.add_stored(object, violated(findings)),
-            Ok(None) => {}
+            Ok((object, findings)) => self.collection.add_stored(object, violated(findings)),
             Err(problem) => self.collection.miss(Problem::of_cluster(whole(&problem))),
         }
     }
@@ -311,13 +309,3 @@ const POD: Keep = &[&["metadata"], &["spec"], &["status", "phase"]];
 const ROLE: Keep = &[&["metadata", "name"], &["metadata", "namespace"], &["rules"]];
 const BINDING: Keep =
     &[&["metadata", "name"], &["metadata", "namespace"], &["metadata", "uid"], &["roleRef"], &["subjects"]];
-const SCAN: Keep = &[
-    &["metadata", "name"],
-    &["metadata", "uid"],
-    &["spec"],
-    &["status", "manifests"],
-    &["status", "tags"],
-    &["status", "verdicts"],
-    &["status", "failedSince"],
-    &["status", "ranBy"],
-];

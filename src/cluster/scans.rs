@@ -13,7 +13,7 @@ use crate::model::{Digest, ImageScanObject, Keep};
 /// Fills the memory from a watch, and says when all that there is was seen once. Ends when nobody listens any more.
 pub async fn follow_scans(cluster: Cluster, memory: Arc<ScanMemory>, synced: signal::Sender<bool>) {
     let (sender, mut changes) = mpsc::channel(BACKLOG);
-    let interest = Interest { selector: String::new(), keep: KEPT, most: MANY_BYTES };
+    let interest = Interest { selector: String::new(), keep: SCAN_TOLD, most: MANY_BYTES };
     let watched = watch(cluster, Kind::ImageScan, String::new(), interest, sender);
     let taken = async {
         let mut followed = Followed::default();
@@ -70,8 +70,8 @@ impl Followed {
     }
 }
 
-/// Without the report, which can be large.
-const KEPT: Keep = &[
+/// What admission is told of an `ImageScan`: all but the report, which can be large.
+pub const SCAN_TOLD: Keep = &[
     &["metadata", "name"],
     &["metadata", "uid"],
     &["metadata", "resourceVersion"],

@@ -9,7 +9,7 @@ use super::baseline::Comparison;
 use super::{Coverage, Entry, ExceptionUse, Problem, RuleAbout, Score, Summary};
 use crate::model::Severity;
 
-/// The whole of an audit. Serialises as `flamewarden.dev/audit/v1alpha1`; `docs/audit-report.schema.json` is its schema.
+/// The whole of an audit. Serialises as `flamewarden.dev/audit/v1alpha1`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Report {

@@ -62,8 +62,7 @@ impl Judgement {
     /// Puts a finding where its rule's mode and the exceptions want it.
     pub(super) fn weigh(&mut self, finding: Finding, scales: &Scales<'_>, enforced: Enforced) {
         let always = finding.hold == Hold::Always;
-        let exception = scales.profile.exception(&finding.rule, scales.app, scales.now).filter(|_| !always);
-        if let Some(exception) = exception {
+        if !always && let Some(exception) = scales.profile.exception(&finding.rule, scales.app, scales.now) {
             self.reported.push(Finding { excepted: Some(exception.as_told()), ..finding });
             return;
         }

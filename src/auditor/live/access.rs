@@ -11,7 +11,6 @@ use super::grant::{Grant, WAYS, Way, rules_of};
 use crate::auditor::rules::WAY_ROUND;
 use crate::model::{FieldPath, Finding, labels};
 use crate::policy::PolicySet;
-use crate::report::Object;
 
 /// Roles by namespace and name; those of the whole cluster have no namespace.
 #[derive(Debug, Default)]
@@ -98,18 +97,6 @@ fn finding(way: &Way, index: usize, subject: &Value, role: &str) -> Finding {
     let finding = WAY_ROUND.finds(FieldPath::of(&["subjects"]).index(index), None, message);
     // The way is part of what is found: another one by the same subject is another finding.
     Finding { severity: way.severity, value: format!("{who}: {}", way.id), ..finding }
-}
-
-/// The object that a finding about a binding is about.
-pub(crate) fn named(binding: &Value, kind: &str) -> Object {
-    let text = |pointer: &str| binding.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
-    Object {
-        api_version: "rbac.authorization.k8s.io/v1".to_owned(),
-        kind: kind.to_owned(),
-        namespace: text("/metadata/namespace"),
-        name: text("/metadata/name"),
-        uid: text("/metadata/uid"),
-    }
 }
 
 const CONTROL_PLANE: &[&str] = &[

@@ -16,7 +16,7 @@ pub(super) async fn look(
     cluster: &Cluster,
     namespace: &str,
     now: Timestamp,
-) -> Result<Option<(Object, Vec<Finding>)>, ClusterProblem> {
+) -> Result<(Object, Vec<Finding>), ClusterProblem> {
     let place = Place { namespace: namespace.to_owned(), name: SERVING_SECRET.to_owned() };
     let text = cluster.read_part(Kind::Secret, &place, KEEP, MOST).await?;
     let object = Object {
@@ -27,7 +27,7 @@ pub(super) async fn look(
         uid: String::new(),
     };
     let ends = text.as_deref().map(ends);
-    Ok(Some((object, judge(ends, now).into_iter().collect())))
+    Ok((object, judge(ends, now).into_iter().collect()))
 }
 
 /// When the certificate of a Secret ends; none where it has none that can be read.

@@ -24,16 +24,25 @@ pub(crate) fn guarded(pod: &Json<'_>, reaches: &Reaches<'_>, measure: Measure<'_
     if is_over(pod) {
         return Some(Vec::new());
     }
-    let refusals =
-        stored_pod_refusals(&view, measure.policies, |policies| policies.profile_of(&view), measure.scans, measure.now);
-    let rest = stored_pod_judgement(&view, profile, measure.scans, measure.now);
+    let judgement = stored_pod_judgement(&view, profile, measure.scans, measure.now);
+    // Only where something refuses, the policies that are accepted too are asked.
+    let refusals = match judgement.refusals.is_empty() {
+        true => Vec::new(),
+        false => stored_pod_refusals(
+            &view,
+            measure.policies,
+            |policies| policies.profile_of(&view),
+            measure.scans,
+            measure.now,
+        ),
+    };
     let mut findings: Vec<(Outcome, Finding)> = refusals.into_iter().map(|found| (Outcome::Violated, found)).collect();
     // A pod that waits behind the guard's gate has no policy of its own yet, and sends nothing.
     if profile.role == Role::Analysis && !waits(pod) {
         findings.extend(reaches.judge(&view).into_iter().map(|found| (Outcome::Violated, found)));
     }
-    findings.extend(rest.warnings.into_iter().map(|found| (Outcome::Warning, found)));
-    findings.extend(rest.reported.into_iter().map(|found| (Outcome::Reported, found)));
+    findings.extend(judgement.warnings.into_iter().map(|found| (Outcome::Warning, found)));
+    findings.extend(judgement.reported.into_iter().map(|found| (Outcome::Reported, found)));
     Some(findings)
 }
 
