@@ -18,6 +18,7 @@
         reason = "parts of the cluster tests, of which some are used"
     )
 )]
+#![cfg_attr(not(feature = "cluster"), expect(dead_code, reason = "the rows that need a cluster ask for more"))]
 
 mod bare;
 mod child;
@@ -53,6 +54,7 @@ mod pki;
 #[cfg(feature = "cluster")]
 #[path = "../../tests/cluster/scanned.rs"]
 mod scanned;
+#[cfg(feature = "cluster")]
 #[path = "../../tests/cluster/shared.rs"]
 mod shared;
 

@@ -1,11 +1,11 @@
 //! What the scanner knows: which objects ask for which images, and what is stored of the images' scans.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
+use std::collections::btree_map::{BTreeMap, Entry};
 
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::lookups::Asker;
 use super::platforms::of_node;
 use super::uses::{Held, Use, held, owner, uses};
 use crate::cluster::{Change, Kind};
@@ -28,6 +28,8 @@ struct Asking {
 #[derive(Debug, Default)]
 pub(super) struct Known {
     uses: BTreeMap<(Kind, Place), Asking>,
+    /// The same images, each once for each namespace, with how many objects there ask for it: pods are many, images few.
+    demand: BTreeMap<(String, Use), usize>,
     held: BTreeMap<Place, Held>,
     scans: BTreeMap<Digest, ImageScanObject>,
     /// What each node runs on.
@@ -82,10 +84,26 @@ impl Known {
                 None if kind == Kind::Pod => self.held.remove(&place),
                 None => None,
             };
-            if asking.uses.is_empty() {
-                self.uses.remove(&(kind, place));
-            } else {
-                self.uses.insert((kind, place), asking);
+            self.ask((kind, place), Some(asking).filter(|asking| !asking.uses.is_empty()));
+        }
+    }
+
+    /// Takes in what an object asks for now; None is nothing any more.
+    fn ask(&mut self, object: (Kind, Place), asking: Option<Asking>) {
+        let namespace = object.1.namespace.clone();
+        for used in asking.iter().flat_map(|asking| &asking.uses) {
+            *self.demand.entry((namespace.clone(), used.clone())).or_default() += 1;
+        }
+        let former = match asking {
+            Some(asking) => self.uses.insert(object, asking),
+            None => self.uses.remove(&object),
+        };
+        for used in former.into_iter().flat_map(|asking| asking.uses) {
+            if let Entry::Occupied(mut count) = self.demand.entry((namespace.clone(), used)) {
+                *count.get_mut() -= 1;
+                if *count.get() == 0 {
+                    count.remove();
+                }
             }
         }
     }
@@ -96,7 +114,7 @@ impl Known {
         } else if kind == Kind::Node {
             self.nodes.remove(&place.name);
         } else {
-            self.uses.remove(&(kind, place.clone()));
+            self.ask((kind, place.clone()), None);
             if kind == Kind::Pod {
                 self.held.remove(place);
             }
@@ -112,7 +130,9 @@ impl Known {
             self.nodes.retain(|name, _| seen.iter().any(|place| place.name == *name));
         } else {
             let is_of = |of: &Kind, place: &Place| of == kind && place.namespace == *namespace;
-            self.uses.retain(|(of, place), _| !is_of(of, place) || seen.contains(place));
+            let is_gone = |(of, place): &&(Kind, Place)| is_of(of, place) && !seen.contains(place);
+            let gone: Vec<(Kind, Place)> = self.uses.keys().filter(is_gone).cloned().collect();
+            gone.into_iter().for_each(|object| self.ask(object, None));
             self.held.retain(|place, _| !is_of(&Kind::Pod, place) || seen.contains(place));
         }
     }
@@ -137,22 +157,19 @@ impl Known {
         &self.held
     }
 
-    /// The images that objects ask to run.
-    pub(super) fn uses(&self) -> impl Iterator<Item = &Use> {
-        self.uses.values().flat_map(|asking| &asking.uses)
+    /// The images that objects ask to run, each once for each namespace.
+    pub(super) fn uses(&self) -> impl Iterator<Item = (&str, &Use)> {
+        self.demand.keys().map(|(namespace, used)| (namespace.as_str(), used))
     }
 
-    /// The same by object, with the namespace of each.
+    /// The images that each object asks to run, with its namespace.
     pub(super) fn objects(&self) -> impl Iterator<Item = (&str, &[Use])> {
         self.uses.iter().map(|((_, place), asking)| (place.namespace.as_str(), asking.uses.as_slice()))
     }
 
-    /// The objects that ask for images and that people look at, with these images.
-    pub(super) fn askers(&self) -> impl Iterator<Item = (Asker, &[Use])> {
-        self.uses.iter().filter_map(|((kind, place), asking)| {
-            let uid = asking.shown.clone()?;
-            Some((Asker { kind: *kind, place: place.clone(), uid }, asking.uses.as_slice()))
-        })
+    /// The objects that ask for images and that people look at, with uid and these images.
+    pub(super) fn askers(&self) -> impl Iterator<Item = (&(Kind, Place), &str, &[Use])> {
+        self.uses.iter().filter_map(|(object, asking)| Some((object, asking.shown.as_deref()?, asking.uses.as_slice())))
     }
 
     /// What tags are believed to stand for at `now`, the longest believed last.
@@ -175,5 +192,46 @@ impl Known {
     /// What is stored of the images' scans.
     pub(super) fn scans(&self) -> &BTreeMap<Digest, ImageScanObject> {
         &self.scans
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn an_image_is_asked_for_as_long_as_any_object_of_the_namespace_does() {
+        let policies = PolicySet::parse([
+            ("a", include_str!("../../policies/flame-analysis.yaml")),
+            ("g", include_str!("../../policies/flame-gateway.yaml")),
+            ("i", include_str!("../../tests/fixtures/installation.yaml")),
+        ])
+        .unwrap();
+        let place = |name: &str| Place { namespace: "flame".to_owned(), name: name.to_owned() };
+        let pod = |name: &str, images: &[&str]| {
+            let containers: Vec<Value> = images.iter().map(|image| json!({"image": image})).collect();
+            let labels = json!({"component": "flame-analysis", "app": "analysis-1"});
+            Change::Seen(place(name), json!({"metadata": {"labels": labels}, "spec": {"containers": containers}}))
+        };
+        let mut known = Known::default();
+        for (what, change, want) in [
+            ("nothing is listed", Change::Listing, vec![]),
+            ("one asks twice", pod("a", &["r/a", "r/a"]), vec!["r/a"]),
+            ("another asks too", pod("b", &["r/a", "r/b"]), vec!["r/a", "r/b"]),
+            ("all were listed", Change::Listed, vec!["r/a", "r/b"]),
+            ("the first asks for another", pod("a", &["r/c"]), vec!["r/a", "r/b", "r/c"]),
+            ("the second is gone", Change::Gone(place("b")), vec!["r/c"]),
+            ("what was never there is gone", Change::Gone(place("b")), vec!["r/c"]),
+            ("it is back", pod("b", &["r/a"]), vec!["r/a", "r/c"]),
+            ("they are listed again", Change::Listing, vec!["r/a", "r/c"]),
+            ("the first is there still", pod("a", &["r/c"]), vec!["r/a", "r/c"]),
+            ("the second is not", Change::Listed, vec!["r/c"]),
+        ] {
+            known.observe((Kind::Pod, "flame".to_owned(), change), &policies);
+            let uses: Vec<&str> = known.uses().map(|(_, used)| used.image.as_str()).collect();
+            assert_eq!(uses, want, "{what}");
+        }
     }
 }

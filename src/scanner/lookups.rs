@@ -2,8 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use jiff::Timestamp;
+
 use super::known::Known;
-use super::plan::Step;
+use super::plan::{Memory, Step};
+use super::uses::Use;
 use super::wanted::{MOST, beyond, canonical, reach};
 use crate::cluster::{Event, Kind};
 use crate::facts::Place;
@@ -27,33 +30,36 @@ pub(super) struct Asker {
     pub(super) uid: String,
 }
 
-/// The names that could not be looked up, by those who ask for them.
-pub(super) fn asked<'n>(
-    known: &Known,
-    failing: &'n BTreeMap<String, Failing>,
+/// Who asks for names that could not be looked up: object, uid, and each such name.
+fn asked<'a>(
+    known: &'a Known,
+    failing: &'a BTreeMap<String, Failing>,
     policies: &PolicySet,
-) -> BTreeSet<(Asker, &'n str)> {
-    // Nearly always.
-    if failing.is_empty() {
-        return BTreeSet::new();
-    }
-    let (mut asked, reach) = (BTreeSet::new(), reach(policies));
-    for (asker, used) in known.askers() {
-        let names = used.iter().filter_map(|used| failing.get_key_value(&canonical(&used.image, &reach)?));
-        asked.extend(names.map(|(name, _)| (asker.clone(), name.as_str())));
-    }
-    asked
+) -> impl Iterator<Item = (&'a (Kind, Place), &'a str, &'a str)> {
+    let reach = reach(policies);
+    let failing_name = |image: &str| Some(failing.get_key_value(&canonical(image, &reach)?)?.0.as_str());
+    let named = |(_, used): (&'a str, &'a Use)| Some((used.image.as_str(), failing_name(&used.image)?));
+    // Nearly always there are none.
+    let images: BTreeMap<&str, &str> = known.uses().filter(|_| !failing.is_empty()).filter_map(named).collect();
+    let askers = known.askers().take_while({
+        let is_any = !images.is_empty();
+        move |_| is_any
+    });
+    askers.flat_map(move |(object, uid, used)| {
+        let names: BTreeSet<&str> = used.iter().filter_map(|used| images.get(used.image.as_str()).copied()).collect();
+        names.into_iter().map(move |name| (object, uid, name))
+    })
 }
 
-/// Those who were not told yet.
-pub(super) fn untold(known: &Known, failing: &BTreeMap<String, Failing>, policies: &PolicySet) -> Vec<Step> {
-    let asked = asked(known, failing, policies).into_iter();
-    let tell = |(asker, name): (Asker, &str)| {
-        let Failing { reason, told } = failing.get(name)?;
-        let (name, reason) = (name.to_owned(), reason.clone());
-        (!told.contains(&asker.uid)).then_some(Step::Tell { asker, name, reason })
+/// Those who were not told yet, and whose turn it may be; of very many the first, and the others when these were told.
+pub(super) fn untold(known: &Known, memory: &Memory, policies: &PolicySet, now: Timestamp) -> Vec<Step> {
+    let failing = &memory.failing;
+    let tell = |(object, uid, name): (&(Kind, Place), &str, &str)| {
+        let reason = &failing.get(name).filter(|failing| !failing.told.contains(uid))?.reason;
+        let asker = Asker { kind: object.0, place: object.1.clone(), uid: uid.to_owned() };
+        Some(Step::Tell { asker, name: name.to_owned(), reason: reason.clone() })
     };
-    asked.filter_map(tell).collect()
+    asked(known, failing, policies).filter_map(tell).filter(|step| memory.may_begin(step, now)).take(AT_ONCE).collect()
 }
 
 /// Takes in what came of an attempt: another reason is told anew.
@@ -83,8 +89,8 @@ fn too_many() -> String {
 /// Leaves names and objects out that are not asked for or not there any more.
 pub(super) fn keep_asked(failing: &mut BTreeMap<String, Failing>, known: &Known, policies: &PolicySet) {
     let mut kept: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-    for (asker, name) in asked(known, failing, policies) {
-        kept.entry(name.to_owned()).or_default().insert(asker.uid);
+    for (_, uid, name) in asked(known, failing, policies) {
+        kept.entry(name.to_owned()).or_default().insert(uid.to_owned());
     }
     failing.retain(|name, failing| {
         let askers = kept.get(name);
@@ -106,12 +112,17 @@ pub(super) fn event(asker: &Asker, name: &str, reason: &str) -> Event {
     }
 }
 
+/// More than are told side by side.
+const AT_ONCE: usize = 64;
+
 #[cfg(test)]
 mod tests {
     use serde_json::{Value, json};
 
     use super::*;
     use crate::cluster::Change;
+    use crate::scanner::ends::{Outcome, take_in};
+    use crate::scanner::plan::Task;
 
     const NAME: &str = "harbor.example/node/a:1";
 
@@ -157,7 +168,8 @@ mod tests {
 
     /// Whom the next round tells, by uid, as the loop does it.
     fn told(failing: &mut BTreeMap<String, Failing>, known: &Known) -> Vec<String> {
-        let steps = untold(known, failing, &policies());
+        let memory = Memory { failing: failing.clone(), ..Memory::default() };
+        let steps = untold(known, &memory, &policies(), Timestamp::UNIX_EPOCH);
         let uid = |step| {
             let Step::Tell { asker, name, .. } = step else { panic!("{step:?}") };
             failing.get_mut(&name).unwrap().told.insert(asker.uid.clone());
@@ -180,6 +192,27 @@ mod tests {
         assert_eq!(told(&mut failing, &known), [""; 0]);
         failed(&mut failing, NAME, "the registry has it not".to_owned());
         assert_eq!(told(&mut failing, &known), ["bare", "waiting", "deployment"]);
+    }
+
+    #[test]
+    fn of_very_many_some_are_told_at_a_time_and_those_that_rest_keep_no_others_waiting() {
+        let name = |number: usize| format!("p-{number:03}");
+        let names: Vec<String> = (0..2 * AT_ONCE).map(name).collect();
+        let pods: Vec<_> = names.iter().map(|name| (Kind::Pod, name.as_str(), pod(name, None, &[]))).collect();
+        let (known, mut failing) = (known(&pods), BTreeMap::new());
+        failed(&mut failing, NAME, "away".to_owned());
+        let mut memory = Memory { failing, ..Memory::default() };
+        let mut expected = names.chunks(AT_ONCE);
+        for round in 0..2 {
+            let steps = untold(&known, &memory, &policies(), Timestamp::UNIX_EPOCH);
+            let task = |name: &String| Task::Telling(name.clone(), NAME.to_owned());
+            let want: Vec<Task> = expected.next().unwrap().iter().map(task).collect();
+            assert_eq!(steps.iter().map(Step::task).collect::<Vec<_>>(), want, "round {round}");
+            for step in steps {
+                let failed = Outcome::Failed("away".to_owned(), None);
+                take_in(&mut memory, &mut Known::default(), (step.task(), step.doing()), failed, Timestamp::UNIX_EPOCH);
+            }
+        }
     }
 
     #[test]

@@ -174,7 +174,7 @@ pub(super) fn plan(known: &Known, scans: &Scans, memory: &Memory, policies: &Pol
     let names = view.wanted.names.iter().filter_map(|(name, secrets)| view.look_up(name, secrets));
     let images = known.scans().values().filter_map(|scan| view.step(scan));
     let mut steps: Vec<Step> = held.chain(names).chain(images).collect();
-    steps.extend(untold(known, &memory.failing, policies));
+    steps.extend(untold(known, memory, policies, now));
     steps.extend(tidying(known, memory));
     steps
 }

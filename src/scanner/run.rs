@@ -9,7 +9,7 @@ use arc_swap::ArcSwap;
 use futures::FutureExt;
 use jiff::Timestamp;
 use tokio::sync::watch;
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 use tracing::{debug, warn};
 
 use super::act::Actor;
@@ -131,10 +131,12 @@ impl Session {
                         self.known.observe(news, &self.policies);
                     }
                 }
-                Some(done) = self.steps.join_next() => match done {
-                    Ok((begun, outcome)) => self.finish(begun, outcome),
-                    Err(problem) => warn!(%problem, "a step of the scanner broke off"),
-                },
+                Some(done) = self.steps.join_next() => {
+                    self.finish(done);
+                    while let Some(done) = self.steps.try_join_next() {
+                        self.finish(done);
+                    }
+                }
                 // What admission knows of scans comes by a watch of its own.
                 () = tokio::time::sleep(if self.known.held().is_empty() { LOOK_AGAIN } else { LOOK_SOON }) => {}
             }
@@ -146,13 +148,13 @@ impl Session {
         let Some(settings) = &self.policies.scanner else { return };
         let there: BTreeSet<&String> = self.known.held().values().map(|held| &held.uid).collect();
         self.memory.told.retain(|uid, _| there.contains(uid));
-        lookups::leave_out(&mut self.memory.failing, &self.known, &self.policies);
-        lookups::keep_asked(&mut self.memory.failing, &self.known, &self.policies);
         let platforms = self.known.platforms();
         let knows = self.known.has_seen(self.watches.lists()) && !platforms.is_empty();
         if !knows || !self.settings.leadership.holds() {
             return;
         }
+        lookups::leave_out(&mut self.memory.failing, &self.known, &self.policies);
+        lookups::keep_asked(&mut self.memory.failing, &self.known, &self.policies);
         let settler = Settler {
             cluster: self.settings.cluster.clone(),
             policies: self.policies.clone(),
@@ -189,7 +191,11 @@ impl Session {
         }
     }
 
-    fn finish(&mut self, begun: Begun, outcome: Outcome) {
+    fn finish(&mut self, done: Result<(Begun, Outcome), JoinError>) {
+        let (begun, outcome) = match done {
+            Ok(done) => done,
+            Err(problem) => return warn!(%problem, "a step of the scanner broke off"),
+        };
         if let Some((problem, _)) = outcome.problem() {
             let (task, doing) = &begun;
             let failures = self.memory.rests.get(&begun).map_or(0, |rest| rest.failures).saturating_add(1);

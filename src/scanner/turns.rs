@@ -62,7 +62,7 @@ pub(super) struct Slow {
 
 /// Those of the steps that begin at `now`.
 pub(super) fn turns(mut steps: Vec<Step>, memory: &Memory, settings: &Scanner, now: Timestamp) -> Vec<Step> {
-    steps.retain(|step| !memory.busy.contains_key(&step.task()) && !memory.rests((step.task(), step.doing()), now));
+    steps.retain(|step| memory.may_begin(step, now));
     steps.sort_by_cached_key(|step| rank(step, memory, now));
     let mut waiting: BTreeMap<Doing, Vec<Step>> = BTreeMap::new();
     for step in steps {
@@ -147,6 +147,12 @@ impl Step {
 }
 
 impl Memory {
+    /// Whether what it is about is neither under way nor rests.
+    pub(super) fn may_begin(&self, step: &Step, now: Timestamp) -> bool {
+        let task = step.task();
+        !self.busy.contains_key(&task) && !self.rests((task, step.doing()), now)
+    }
+
     /// Whether that rests at `now`.
     pub(super) fn rests(&self, begun: Begun, now: Timestamp) -> bool {
         self.rests.get(&begun).is_some_and(|rest| now < rest.until)

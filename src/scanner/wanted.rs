@@ -29,7 +29,7 @@ pub(super) struct Wanted {
 pub(super) fn wanted(known: &Known, policies: &PolicySet, tags: &Tags<'_>) -> Wanted {
     let (mut wanted, reach) = (Wanted::default(), reach(policies));
     let beyond = beyond(known, &reach);
-    for used in known.uses() {
+    for (_, used) in known.uses() {
         let Some(name) = canonical(&used.image, &reach).filter(|name| !beyond.contains(name)) else { continue };
         if let (Some(digest), Some(uid)) = (digest_of(&name), &used.ran_by) {
             wanted.ran_by.entry(digest).or_default().insert(uid.clone());
@@ -67,8 +67,8 @@ pub(super) fn wanted(known: &Known, policies: &PolicySet, tags: &Tags<'_>) -> Wa
 /// the first image of each object, the second of each, and so on: an object with many keeps out none with few.
 pub(super) fn beyond(known: &Known, reach: &Reach) -> BTreeSet<String> {
     let mut images: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
-    for (namespace, uses) in known.objects() {
-        images.entry(namespace).or_default().extend(uses.iter().map(|used| used.image.as_str()));
+    for (namespace, used) in known.uses() {
+        images.entry(namespace).or_default().insert(&used.image);
     }
     images.retain(|_, images| images.len() > MOST);
     // Nearly always.
