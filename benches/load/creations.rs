@@ -56,7 +56,7 @@ pub(crate) async fn rows(share: usize) {
     })
     .await;
     println!(
-        "| resident memory with {pods} pods of {ANALYSES} analyses watched | under 60 MB | controller {:.1} MB (at most {:.1} MB while it listed them); webhook, which watches nothing, {:.1} MB | | |",
+        "| resident memory with {pods} pods of {ANALYSES} analyses watched | under 60 MB | controller {:.1} MB (at most {:.1} MB while it listed them); webhook, which watches scans alone, {:.1} MB | | |",
         controller.memory(),
         controller.most_memory(),
         webhook.memory(),
