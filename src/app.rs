@@ -2,7 +2,10 @@
 
 mod api;
 mod archive;
+mod auditing;
+mod canary;
 mod controller;
+mod pages;
 mod parts;
 mod scanner;
 mod scans;
@@ -19,7 +22,8 @@ use clap::ValueEnum;
 use tokio::net::TcpListener;
 use tokio::task::{JoinHandle, JoinSet};
 
-pub use archive::ArchivePlace;
+pub use archive::{ArchivePlace, existing_archive};
+pub use auditing::Installed;
 pub use controller::{CertificateSource, ControllerSettings};
 use parts::all_ended;
 pub use scanner::ScanTools;
@@ -55,6 +59,8 @@ pub struct Settings {
     pub probes: SocketAddr,
     /// Where the REST API is answered, by the controller and where the policies have one.
     pub api: SocketAddr,
+    /// Where pages are shown, by the controller and where the policies have some.
+    pub pages: SocketAddr,
     /// Authorities of client certificates.
     pub client_authorities: Option<PathBuf>,
     /// Common name of client certificates.
@@ -131,6 +137,13 @@ pub async fn start(settings: &Settings, judge: Judge) -> anyhow::Result<Running>
         let controller = controller::start(&settings.controller, &shared, archive.clone()).await?;
         checks.push(controller.check);
         tasks.spawn(controller.running);
+        if let Some(shown) = pages::start(settings, &shared, archive.clone()).await? {
+            tracing::info!(pages = %shown.address, "pages are shown");
+            tasks.spawn(async move {
+                shown.running.await;
+                Ok(())
+            });
+        }
         if let Some(rest) = api::start(settings, &policies, &metrics, archive, &drain).await? {
             tracing::info!(rest = %rest.address, "the REST API is answered");
             tasks.spawn(async move {

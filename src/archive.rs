@@ -1,19 +1,26 @@
-//! Edge: the archive: what analyses were and what they wrote, and large reports of scans, in SQLite or PostgreSQL.
+//! Edge: the archive: what analyses were and what they wrote, large reports of scans, the journal and what audits found,
+//! in SQLite or PostgreSQL.
 //!
-//! The leading controller writes how runs stand and what their pods wrote, every replica adds lines, any number read. No
-//! decision depends on what stands here: a report counts only by the digest that stands elsewhere. No password, no token and nothing else of a Secret has a place in it.
+//! The leading controller writes how runs stand and what their pods wrote, and the journal; every replica adds lines, any
+//! number read. No decision depends on what stands here: a report counts only by the digest that stands elsewhere. No
+//! password, no token and nothing else of a Secret has a place in it.
 
 mod chunks;
 mod clean;
 mod connections;
+mod findings;
+mod journal;
 mod lines;
 mod logs;
+mod many;
 mod migrations;
 mod place;
 mod problem;
 mod reports;
 mod runs;
+mod sessions;
 
+use std::sync::Mutex;
 use std::time::Duration;
 
 use sqlx::AnyConnection;
@@ -21,14 +28,20 @@ use tokio::sync::OnceCell;
 use tokio::time::timeout;
 
 pub use clean::{clean_line, clean_log, short_line};
+pub use findings::{FindingCount, FindingFilter, FoundPage, KnownFinding, LastReport, RecordedRun, RunSummary, Which};
+pub use journal::{
+    DecisionFilter, EntryKind, Fetched, JournalEntry, JournalHead, Keep, KeptDecision, KnownEntry, Misfit, Pruned,
+    Sent, Told, UNREADABLE, Verdict, Verified,
+};
 pub use lines::LogLine;
 pub use logs::LogSource;
 pub use problem::ArchiveProblem;
 pub use reports::LONGEST_REPORT;
 pub use runs::RunRecord;
+pub use sessions::Session;
 
 use connections::{Connections, Step};
-use migrations::migrate;
+use migrations::{check_form, migrate};
 use place::Place;
 
 /// The archive, shared by everybody in the process. Nothing in it waits longer than [`DEADLINE`], and after an outage it
@@ -38,6 +51,8 @@ pub struct Archive {
     writing: Connections,
     reading: Connections,
     migrated: OnceCell<()>,
+    /// How this process left the journal.
+    head: Mutex<Option<JournalHead>>,
 }
 
 impl Archive {
@@ -48,7 +63,17 @@ impl Archive {
     pub fn at(url: &str) -> Result<Self, ArchiveProblem> {
         let place = Place::parse(url)?;
         let (writing, reading) = (Connections::new(&place, WRITERS), Connections::new(&place, READERS));
-        Ok(Archive { place, writing, reading, migrated: OnceCell::new() })
+        Ok(Archive { place, writing, reading, migrated: OnceCell::new(), head: Mutex::default() })
+    }
+
+    /// The archive that is there at a URL, to be read: nothing is made and nothing brought up to date.
+    ///
+    /// # Errors
+    /// The URL names no archive, there is none, or it is of a form that has no journal or that is not known here.
+    pub async fn existing(url: &str) -> Result<Self, ArchiveProblem> {
+        let archive = Archive { migrated: OnceCell::new_with(Some(())), ..Archive::at(url)? };
+        check_form(&archive).await?;
+        Ok(archive)
     }
 
     /// The archive at a URL, made where it is not there, and brought up to date.

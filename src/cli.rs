@@ -1,7 +1,12 @@
 //! Edge: the command line: one table of commands, and what each makes of its arguments.
 
+mod archived;
 mod audit;
+mod audit_export;
+mod audit_verify;
+mod audits;
 mod bundle;
+mod canary;
 mod completions;
 mod manifests;
 mod release;
@@ -47,7 +52,7 @@ enum Command {
     /// Exit codes: 0 all is well; 1 the audit could not be made; 2 the arguments or policies make no sense; 3 something
     /// fails, or differs, or is in the way; 4 the score is below --min-score; 5 something fails that the baseline does not
     /// have; 6 something could not be read or judged, so nobody knows.
-    Audit(Box<audit::Audit>),
+    Audit(Box<audits::Audits>),
     /// Prints a script that completes the commands and arguments in a shell.
     Completions(completions::Completions),
     /// Prints the objects that a create request leads to, without a cluster.
@@ -66,6 +71,9 @@ enum Command {
     /// Makes one scan for the controller, which alone starts it.
     #[command(hide = true)]
     ScanWorker(scan_worker::ScanWorker),
+    /// What the pods of a canary do, which the controller alone makes.
+    #[command(hide = true)]
+    Canary(canary::Canary),
     /// Runs policies against example requests with the answers expected of them.
     ///
     /// Exit codes: 0 all answers are as expected; 1 one isn't; 2 the arguments, policies or tests make no sense.
@@ -84,6 +92,7 @@ pub fn run() -> ExitCode {
         Command::Completions(completions) => completions.run(Arguments::command()).and_then(|text| print(&text)),
         Command::Scan(scan) => return judged(scan.run()),
         Command::ScanWorker(worker) => return coded(worker.run()),
+        Command::Canary(canary) => canary.run(),
         Command::Test(test) => return judged(test.run()),
     };
     match done {

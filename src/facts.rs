@@ -1,9 +1,11 @@
 //! The snapshot of what is known of the cluster. Data only; `guard/` fills it from what is watched, and plans from it.
 
+mod enforcement;
 mod scans;
 
 use std::collections::BTreeMap;
 
+pub use enforcement::{CanaryRecord, CanaryResult, FailedRun, NetworkKnown, NodeResult};
 use jiff::Timestamp;
 pub use scans::{Grace, Looked, Scan, ScanMemory, Scans};
 

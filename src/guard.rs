@@ -7,6 +7,7 @@ mod identity;
 mod judge;
 mod lift;
 mod makeup;
+mod network;
 mod observe;
 mod owner;
 mod plan;

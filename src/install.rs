@@ -1,6 +1,8 @@
 //! What is installed, as values: webhook configurations, RBAC, Deployments, in the order of installation.
 
 mod admission;
+mod audit;
+mod canary;
 mod certificates;
 mod condition;
 mod crds;
@@ -19,6 +21,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+pub use canary::CANARY;
 pub use drift::{Printed, is_by_url};
 pub use print::to_yaml;
 pub use rbac::{CONTROLLER, WEBHOOK};
@@ -76,9 +79,14 @@ pub fn manifests(settings: &Settings, policies: &PolicySet) -> Vec<Value> {
     objects.extend(rbac::access(settings, policies));
     objects.extend(certificates::requests(settings));
     objects.extend(scans_by_jobs(policies).into_iter().flat_map(|worker| scans::objects(settings, worker)));
+    objects.extend(policies.installation.network.as_ref().map(|_| canary::account(settings)));
     objects.extend(workload::workloads(settings, policies));
     objects.extend(fallback::fallback(policies));
     objects.extend(admission::configurations(settings, policies));
+    // Rights come before whoever needs them.
+    let access = audit::access(settings, policies, &objects);
+    let first = objects.iter().position(|object| object["kind"] == "Role").unwrap_or(objects.len());
+    objects.splice(first..first, access);
     objects
 }
 

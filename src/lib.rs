@@ -9,7 +9,7 @@
 //! [`keycloak`] (clients of analyses), [`hub`] (how analyses are doing), [`registry`] (Grype on images); [`remote`] is how
 //! edges ask other systems.
 //! Services, which never import each other: [`webhook`], [`guard`], [`scanner`], [`orchestrator`], [`registration`],
-//! [`decisions`], [`auditor`]. On top: [`app`], [`cli`]; at the side: [`telemetry`].
+//! [`decisions`], [`history`], [`canary`], [`auditor`]. On top: [`app`], [`cli`]; at the side: [`telemetry`].
 //! `tests/layout.rs` holds the imports to this order. `ARCHITECTURE.md` follows a request and a pod through the parts.
 //!
 //! # Invariants
@@ -71,8 +71,13 @@
 //!   reported within one resync. Held for isolation policies and for `caBundle`; no test yet for the rest:
 //!   - `tests/cluster/guard_test.rs`: `a_changed_policy_is_put_right`
 //!   - `src/registration.rs`: `only_what_is_reached_by_service_and_trusts_otherwise_is_changed`
-//! - I10 A network that does not enforce from the first packet is detected by a canary, not assumed away. No test yet:
-//!   there is no canary.
+//! - I10 A network that does not enforce from the first packet is detected by a canary, not assumed away. The canary's
+//!   pods are played in these tests; no test has a network that enforces:
+//!   - `src/canary/verdict.rs`: `only_a_sealed_pod_that_never_connects_where_an_open_one_does_shows_that_the_network_enforces`
+//!   - `src/facts/enforcement.rs`: `a_result_holds_as_long_as_it_is_written_and_nothing_else_is_one`
+//!   - `src/guard/network.rs`: `only_a_network_that_is_known_to_enforce_lets_a_gate_open`
+//!   - `tests/cluster/canary_test.rs`: `where_it_is_required_a_gate_opens_by_a_result_that_holds_and_by_nothing_else`,
+//!     `a_run_tells_what_its_pods_have_found_and_leaves_nothing_and_each_pod_comes_after_its_policy`
 //! - I11 Outside guarded namespaces nothing is affected, except by the optional ValidatingAdmissionPolicy, which refuses
 //!   the label there. In a shared one only guarded identities, and objects that could select, reach or name one, are
 //!   refused (while Flamewarden is down also CONNECT); in a dedicated one also what is no known part.
@@ -85,17 +90,20 @@ pub mod app;
 pub mod archive;
 pub mod auditor;
 pub mod bundle;
+pub mod canary;
 pub mod cli;
 pub mod cluster;
 pub mod decisions;
 pub mod facts;
 pub mod guard;
+pub mod history;
 pub mod hub;
 pub mod install;
 pub mod isolation;
 pub mod keycloak;
 pub mod model;
 pub mod orchestrator;
+pub mod pages;
 pub mod policy;
 pub mod registration;
 pub mod registry;

@@ -2,13 +2,16 @@
 
 mod api;
 mod archive;
+mod auditor;
 mod checked;
 mod dns;
+mod enforcement;
 mod exception;
 mod health;
 mod hub;
 mod installation;
 mod orchestrator;
+mod pages;
 mod pattern;
 mod profile;
 mod public_key;
@@ -26,14 +29,19 @@ mod worker;
 
 pub use api::{Administrators, ApiSettings, RealmRole};
 pub use archive::{ArchiveDatabase, ArchiveSettings};
+pub use auditor::{
+    AuditException, AuditSettings, Auditor, EXCEPTABLE, JournalSettings, NotifySettings, ReportApi, SyslogSettings,
+};
 pub(crate) use checked::is_label;
 pub use checked::{ALWAYS, SOFTER};
 pub use dns::{DnsPeer, DnsPlace};
+pub use enforcement::{Enforcement, NetworkSettings};
 pub use exception::Exception;
 pub use health::HealthSettings;
 pub use hub::{FieldNames, HubSettings};
 pub use installation::{Installation, Namespace, Tenancy};
 pub use orchestrator::{Orchestrator, Upstream, Upstreams};
+pub use pages::{OidcSection, PageRole, PageSettings};
 pub use pattern::Pattern;
 pub use profile::{
     Containers, EnvSources, Guards, Images, Metadata, Mode, Network, Profile, PullSecret, Resources, Role, Scheduling,

@@ -1,4 +1,5 @@
-//! The edge towards callers: TLS, certificates, connections, drain, probes, who shows a token, and what is read from disk.
+//! The edge towards callers: TLS, certificates, connections, drain, probes, who shows a token or logs in, and what is read
+//! from disk.
 
 mod bearer;
 mod certificate;
@@ -8,11 +9,13 @@ mod drain;
 mod issue;
 mod limits;
 mod listen;
+mod oidc;
 mod patience;
 mod peers;
 mod places;
 mod policies;
 mod probes;
+mod published;
 mod realm;
 mod renewal;
 mod tls;
@@ -25,6 +28,7 @@ pub use drain::Drain;
 pub use issue::{ClientCertificate, IssueProblem, client_certificate, renewed, service_names};
 pub use limits::ConnectionLimits;
 pub use listen::{Handler, Listen, serve};
+pub use oidc::{Begun, Fault, LoggedIn, Oidc, OidcProblem, OidcSettings};
 pub use peers::{Address, ClientCheck, Peer, Peers, PeersProblem};
 pub use policies::{PoliciesProblem, PolicyFolder, read_policies};
 pub use probes::{Check, Probes};

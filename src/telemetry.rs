@@ -1,5 +1,8 @@
 //! What can be seen from outside: the names of all metrics, and how logs are written.
 
+mod audit;
+mod network;
+
 use std::borrow::Cow;
 use std::error::Error;
 use std::fmt::Write as _;
@@ -12,6 +15,9 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 use tracing_subscriber::EnvFilter;
+
+pub use audit::{AuditMetrics, Audited};
+pub use network::NetworkMetrics;
 
 /// How log lines are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,8 +42,10 @@ pub struct Metrics {
     pub turned_away: Family<ReasonLabels, Counter>,
     /// Log lines not written, because an address that nobody checked asked for too many.
     pub lines_left_out: Family<ReasonLabels, Counter>,
-    /// Decisions that were pushed out of a replica's queue before they were fetched.
+    /// Refusals and uses of break-glass that were pushed out of a replica's queue before they were fetched.
     pub decisions_pushed_out: Counter,
+    /// Other decisions that were.
+    pub decisions_admitted_pushed_out: Counter,
     /// Decisions that no Event can come of any more, as the controller knows.
     pub decisions_lost: Family<ReasonLabels, Counter>,
     /// Events written.
@@ -52,6 +60,10 @@ pub struct Metrics {
     pub analyses: Family<PhaseLabels, Gauge>,
     /// Steps of the orchestrator by how they ended.
     pub steps: Family<OutcomeLabels, Counter>,
+    /// Audits of the cluster by how they ended.
+    pub audits: Family<OutcomeLabels, Counter>,
+    /// Attempts to tell a receiver what fails newly.
+    pub notifications: Family<OutcomeLabels, Counter>,
     /// Scans of images by how they ended.
     pub scans: Family<OutcomeLabels, Counter>,
     /// How long they took.
@@ -78,12 +90,30 @@ pub struct Metrics {
     pub archive_logs_lost: Counter,
     /// Lines that analyses streamed and that are not kept.
     pub archive_lines_lost: Counter,
+    /// Number of the journal's newest entry, as the leading controller has written it.
+    pub journal_number: Gauge,
+    /// Decisions that were not written into the journal, because the archive took nothing.
+    pub journal_decisions_lost: Counter,
+    /// Times that old entries of the journal could not be pruned, or were kept since they are not as they were written.
+    pub journal_prunes_failed: Counter,
+    /// Whether the receiver of syslog took what it was sent last.
+    pub syslog_up: Gauge,
+    /// Entries of the journal that it was sent.
+    pub syslog_sent: Counter,
+    /// Entries that it is still to be sent.
+    pub syslog_waiting: Gauge,
+    /// Entries that were pruned before it was sent them.
+    pub syslog_lost: Counter,
     /// Whether another system answered when it was asked last.
     pub remote_up: Family<SystemLabels, Gauge>,
     /// Calls of other systems.
     pub remote_calls: Family<CallLabels, Counter>,
     /// Log lines that were not passed on to the Hub.
     pub hub_lines_lost: Counter,
+    /// What the last audit of the cluster came to.
+    pub audit: AuditMetrics,
+    /// What is known of the cluster's network.
+    pub network: NetworkMetrics,
 }
 
 /// Labels of a review; every value comes from a table, none from a caller.
@@ -137,7 +167,7 @@ pub struct PhaseLabels {
 /// How something ended.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct OutcomeLabels {
-    /// `done` or `failed`.
+    /// `done` or `failed`; of audits `not_recorded` too.
     pub outcome: &'static str,
 }
 
@@ -151,14 +181,14 @@ pub struct AnswerLabels {
 /// Another system.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct SystemLabels {
-    /// `hub` or `keycloak`.
+    /// `hub`, `keycloak` or `login`.
     pub system: &'static str,
 }
 
 /// A call of another system.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct CallLabels {
-    /// `hub` or `keycloak`.
+    /// `hub`, `keycloak` or `login`.
     pub system: &'static str,
     /// `done`, `unavailable` and so on.
     pub outcome: &'static str,
@@ -175,6 +205,7 @@ impl Metrics {
             turned_away: Family::default(),
             lines_left_out: Family::default(),
             decisions_pushed_out: Counter::default(),
+            decisions_admitted_pushed_out: Counter::default(),
             decisions_lost: Family::default(),
             events: Family::default(),
             events_suppressed: Counter::default(),
@@ -182,6 +213,8 @@ impl Metrics {
             guard_namespaces_unseen: Gauge::default(),
             analyses: Family::default(),
             steps: Family::default(),
+            audits: Family::default(),
+            notifications: Family::default(),
             scans: Family::default(),
             scan_duration: Histogram::new(SCAN_BUCKETS),
             visits: Family::default(),
@@ -195,9 +228,18 @@ impl Metrics {
             archive_up: Gauge::default(),
             archive_logs_lost: Counter::default(),
             archive_lines_lost: Counter::default(),
+            journal_number: Gauge::default(),
+            journal_decisions_lost: Counter::default(),
+            journal_prunes_failed: Counter::default(),
+            syslog_up: Gauge::default(),
+            syslog_sent: Counter::default(),
+            syslog_waiting: Gauge::default(),
+            syslog_lost: Counter::default(),
             remote_up: Family::default(),
             remote_calls: Family::default(),
             hub_lines_lost: Counter::default(),
+            audit: AuditMetrics::default(),
+            network: NetworkMetrics::default(),
         };
         metrics.register();
         metrics
@@ -233,7 +275,9 @@ impl Metrics {
         registry.register("admission_turned_away", "Requests turned away unread", self.turned_away.clone());
         registry.register("admission_log_lines_left_out", "Log lines not written", self.lines_left_out.clone());
         let pushed_out = self.decisions_pushed_out.clone();
-        registry.register("decisions_pushed_out", "Decisions pushed out of the queue unfetched", pushed_out);
+        registry.register("decisions_pushed_out", "Refusals pushed out of the queue unfetched", pushed_out);
+        let admitted = self.decisions_admitted_pushed_out.clone();
+        registry.register("decisions_admitted_pushed_out", "Other decisions pushed out unfetched", admitted);
         registry.register("decisions_lost", "Decisions lost on the way to an Event", self.decisions_lost.clone());
         registry.register("events", "Events written", self.events.clone());
         registry.register("events_suppressed", "Events too many to be written", self.events_suppressed.clone());
@@ -242,6 +286,9 @@ impl Metrics {
         registry.register("guard_namespaces_unseen", "Guarded namespaces not seen whole", unseen);
         registry.register("analyses", "Analyses by phase", self.analyses.clone());
         registry.register("orchestrator_steps", "Steps of the orchestrator by outcome", self.steps.clone());
+        registry.register("audits", "Audits of the cluster by outcome", self.audits.clone());
+        let notifications = self.notifications.clone();
+        registry.register("notifications", "Attempts to tell a receiver what fails newly, by outcome", notifications);
         registry.register("scans", "Scans of images by outcome", self.scans.clone());
         registry.register("scan_duration_seconds", "Time that scans of images took", self.scan_duration.clone());
         registry.register("analysis_health_answers", "What analyses answer when asked", self.visits.clone());
@@ -265,9 +312,20 @@ impl Metrics {
         registry.register("archive_logs_lost", "Runs whose logs were not kept", logs);
         let lines = self.archive_lines_lost.clone();
         registry.register("archive_lines_lost", "Streamed lines that are not kept", lines);
+        registry.register("journal_number", "Number of the journal's newest entry", self.journal_number.clone());
+        let lost = self.journal_decisions_lost.clone();
+        registry.register("journal_decisions_lost", "Decisions not written into the journal", lost);
+        let failed = self.journal_prunes_failed.clone();
+        registry.register("journal_prunes_failed", "Times that the journal was not pruned", failed);
+        registry.register("syslog_up", "Whether the receiver of syslog takes entries", self.syslog_up.clone());
+        registry.register("syslog_sent", "Entries sent by syslog", self.syslog_sent.clone());
+        registry.register("syslog_waiting", "Entries still to be sent by syslog", self.syslog_waiting.clone());
+        registry.register("syslog_lost", "Entries pruned before they were sent", self.syslog_lost.clone());
         registry.register("remote_up", "Whether another system answered last", self.remote_up.clone());
         registry.register("remote_calls", "Calls of other systems by outcome", self.remote_calls.clone());
         registry.register("hub_lines_lost", "Log lines not passed on to the Hub", self.hub_lines_lost.clone());
+        self.audit.register(registry);
+        self.network.register(registry);
         let build = Info::new(vec![("version", env!("CARGO_PKG_VERSION"))]);
         registry.register("build", "Version of this program", build);
     }

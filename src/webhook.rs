@@ -3,6 +3,7 @@
 mod answer;
 mod answering;
 mod budget;
+mod concerned;
 mod http;
 mod limits;
 mod lines;
@@ -10,6 +11,7 @@ mod queue;
 mod record;
 mod review;
 mod service;
+mod shelf;
 mod stream;
 mod targets;
 mod turns;

@@ -23,7 +23,7 @@ const PARTS: &[(&str, &[&str])] = &[
     ("rules", &["model", "telemetry", "policy", "isolation", "install", "facts"]),
     ("remote", &["model", "telemetry"]),
     ("cluster", EDGE),
-    ("archive", EDGE),
+    ("archive", ARCHIVE),
     ("serve", EDGE),
     ("keycloak", EDGE),
     ("hub", EDGE),
@@ -32,15 +32,19 @@ const PARTS: &[(&str, &[&str])] = &[
     ("guard", SERVICE),
     ("registration", SERVICE),
     ("decisions", SERVICE),
+    ("history", SERVICE),
+    ("canary", SERVICE),
     ("auditor", AUDITOR),
     ("orchestrator", SERVICE),
     ("scanner", SCANNER),
+    ("pages", PAGES),
     ("app", APP),
     ("cli", CLI),
     ("main", CLI),
 ];
 const PURE: &[&str] = &["model", "telemetry", "policy", "isolation"];
 const EDGE: &[&str] = &["model", "telemetry", "policy", "isolation", "bundle", "install", "facts", "remote"];
+const ARCHIVE: &[&str] = &["model", "telemetry", "policy", "report"];
 const SERVICE: &[&str] = &[
     "model",
     "telemetry",
@@ -90,6 +94,8 @@ const SCANNER: &[&str] = &[
     "hub",
     "registry",
 ];
+const PAGES: &[&str] =
+    &["model", "telemetry", "policy", "report", "isolation", "facts", "remote", "cluster", "archive", "serve"];
 const APP: &[&str] = &[
     "model",
     "telemetry",
@@ -110,9 +116,12 @@ const APP: &[&str] = &[
     "guard",
     "registration",
     "decisions",
+    "history",
+    "canary",
     "auditor",
     "orchestrator",
     "scanner",
+    "pages",
 ];
 const CLI: &[&str] = &[
     "model",
@@ -136,9 +145,12 @@ const CLI: &[&str] = &[
     "guard",
     "registration",
     "decisions",
+    "history",
+    "canary",
     "auditor",
     "orchestrator",
     "scanner",
+    "pages",
     "app",
     "cli",
 ];

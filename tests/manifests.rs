@@ -280,8 +280,9 @@ fn secrets_proxies_and_authorities_are_the_controllers_where_the_settings_count_
             let of = |list: &Value, is_ours: fn(&Value) -> bool| -> Vec<Value> {
                 list.as_array().unwrap().iter().filter(|one| is_ours(one)).cloned().collect()
             };
+            const OTHERS: [&str; 4] = ["policies", "certificates", "archive", "temporary"];
             // The archive has a test of its own.
-            let ours = |one: &Value| !["policies", "certificates", "archive"].contains(&one["name"].as_str().unwrap());
+            let ours = |one: &Value| !OTHERS.contains(&one["name"].as_str().unwrap());
             let named = |one: &Value| {
                 let words = ["--keycloak-secret", "--hub-secret", "--proxies", "--authorities"];
                 words.iter().any(|word| one.as_str().unwrap().starts_with(word))
@@ -336,8 +337,11 @@ fn the_archive_is_mounted_into_the_controller_alone_which_is_one_where_it_is_a_f
             .iter()
             .filter(|mount| mount["readOnly"] != json!(true))
             .collect();
-        let mount = json!({"name": "archive", "mountPath": "/archive", "readOnly": false});
-        assert_eq!(writable, if claims.is_empty() { vec![] } else { vec![&mount] }, "nothing else is written to");
+        let mount = |name: &str, path: &str| json!({"name": name, "mountPath": path, "readOnly": false});
+        // SQLite needs room beside its file: the root is read-only, and the image has no /tmp.
+        let mounts = [mount("archive", "/archive"), mount("temporary", "/tmp")];
+        let wanted = if claims.is_empty() { vec![] } else { mounts.iter().collect() };
+        assert_eq!(writable, wanted, "nothing else is written to");
         let told = pod["containers"][0]["args"].as_array().unwrap().iter().filter_map(Value::as_str);
         assert_eq!(told.filter(|told| told.contains("archive")).collect::<Vec<_>>(), [argument]);
         assert!(!deployment("flamewarden-webhook").to_string().contains("archive"));
@@ -353,13 +357,14 @@ fn text_is(object: &Value, pointer: &str, wanted: &str) -> bool {
 /// What differs where somebody else makes the certificate: the right to write any Secret or `caBundle` is gone.
 #[test]
 fn without_certificates_of_its_own_the_controller_asks_for_no_right_to_make_them() {
-    for (certificates, kinds, injected) in [
+    for (certificates, kinds, injected, source) in [
         (
             Certificates::CertManager,
             vec!["Issuer", "Certificate", "Issuer", "Certificate"],
             "flamewarden-system/flamewarden-webhook",
+            "cert-manager",
         ),
-        (Certificates::Other, vec![], ""),
+        (Certificates::Other, vec![], "", "other"),
     ] {
         let printed = printed_for(certificates);
         let more = printed.iter().filter(|object| text(object, "/apiVersion").starts_with("cert-manager.io/"));
@@ -373,7 +378,8 @@ fn without_certificates_of_its_own_the_controller_asks_for_no_right_to_make_them
             text(object, "/kind") == "Deployment" && text(object, "/metadata/name") == "flamewarden-controller"
         });
         let arguments = &controller.unwrap()["spec"]["template"]["spec"]["containers"][0]["args"];
-        assert!(arguments.as_array().unwrap().contains(&"--certificate-source=other".into()), "{arguments}");
+        let source = format!("--certificate-source={source}");
+        assert!(arguments.as_array().unwrap().contains(&source.into()), "{arguments}");
         let configurations = printed.iter().filter(|object| text(object, "/kind").ends_with("WebhookConfiguration"));
         for configuration in configurations {
             assert_eq!(text(configuration, "/metadata/annotations/cert-manager.io~1inject-ca-from"), injected);
@@ -484,6 +490,68 @@ fn an_image_is_named_by_its_digest_unless_it_is_to_be_tried_and_the_controller_a
     }
 }
 
+/// The controller runs without them too: a SIEM must keep no gate closed.
+#[test]
+fn the_certificates_of_a_syslog_receiver_are_mounted_where_the_policies_say_and_may_be_missing() {
+    let mounted = |spec: &str| {
+        let auditor = format!("apiVersion: flamewarden.dev/v1alpha1\nkind: Auditor\nspec: {spec}\n");
+        let printed =
+            printed_of(&[FILES[0], FILES[1], FILES[2], ("w.yaml", &auditor)], "flamewarden", Certificates::Other);
+        ["flamewarden-controller", "flamewarden-webhook"].map(|part| {
+            let pod = &named(&printed, "Deployment", part)["spec"]["template"]["spec"];
+            let of = |list: &Value| list.as_array().unwrap().iter().find(|one| one["name"] == "syslog").cloned();
+            (of(&pod["volumes"]), of(&pod["containers"][0]["volumeMounts"]))
+        })
+    };
+    let volume = json!({"name": "syslog", "configMap": {"name": "flamewarden-syslog", "optional": true}});
+    let mount = json!({"name": "syslog", "mountPath": "/syslog", "readOnly": true});
+    let there = (Some(volume), Some(mount));
+    for (spec, want) in [
+        ("{}", (None, None)),
+        ("{syslog: {address: 'siem:6514'}}", there.clone()),
+        ("{syslog: {address: 'siem:6514', authorityFile: /syslog/siem.crt}}", there),
+        ("{syslog: {address: 'siem:6514', authorityFile: /elsewhere/ca.crt}}", (None, None)),
+    ] {
+        assert_eq!(mounted(spec), [want, (None, None)], "{spec}");
+    }
+}
+
+/// History and pages need no Orchestrator: FLAME's own may make the analyses.
+#[test]
+fn an_auditor_may_have_an_archive_and_pages_of_its_own() {
+    let printed = |spec: &str| {
+        let auditor = format!("apiVersion: flamewarden.dev/v1alpha1\nkind: Auditor\nspec: {spec}\n");
+        printed_of(&[FILES[0], FILES[1], FILES[2], ("w.yaml", &auditor)], "flamewarden-system", Certificates::Own)
+    };
+    let oidc = "oidc: {issuer: 'https://idp', clientId: fw}, roles: [{name: a, groups: [a], namespaces: ['*']}]";
+    let pages = format!("{{archive: {{}}, pages: {{url: 'https://fw', {oidc}}}}}");
+    for (spec, has_archive, has_pages, replicas) in [
+        ("{}", false, false, 2),
+        ("{archive: {}}", true, false, 1),
+        ("{archive: {database: postgresql}}", true, false, 2),
+        (pages.as_str(), true, true, 1),
+    ] {
+        let printed = printed(spec);
+        let controller = named(&printed, "Deployment", "flamewarden-controller");
+        let pod = controller["spec"]["template"]["spec"].to_string();
+        assert_eq!(controller["spec"]["replicas"], replicas, "{spec}");
+        assert_eq!(pod.contains("--archive"), has_archive, "{spec}");
+        assert_eq!(
+            !named(&printed, "PersistentVolumeClaim", "flamewarden-archive").is_null(),
+            has_archive && replicas == 1
+        );
+        let has_room = pod.contains(r#"{"mountPath":"/tmp","name":"temporary","readOnly":false}"#);
+        assert_eq!(has_room, has_archive && replicas == 1, "{spec}: {pod}");
+        let open = named(&printed, "NetworkPolicy", "flamewarden")["spec"]["ingress"][0]["ports"].to_string();
+        let service = named(&printed, "Service", "flamewarden-pages");
+        let there = [pod.contains("--pages=0.0.0.0:8001"), pod.contains("flamewarden-pages"), open.contains("8001")];
+        assert_eq!(there, [has_pages; 3], "{spec}");
+        assert_eq!(!service.is_null(), has_pages, "{spec}");
+        let webhook = named(&printed, "Deployment", "flamewarden-webhook").to_string();
+        assert!(!webhook.contains("8001") && !webhook.contains("flamewarden-pages") && !webhook.contains("--archive"));
+    }
+}
+
 /// A Scanner whose scans are made by Jobs, with more settings of those.
 fn by_jobs(more: &str) -> String {
     let digits = "0".repeat(64);
@@ -519,7 +587,8 @@ fn scans_by_jobs_take_an_account_without_rights_and_a_port_that_workers_alone_re
         assert!(bound.clone().count() > 2 && bound.clone().all(|one| !one["subjects"].to_string().contains("-scan\"")));
         let own = printed
             .iter()
-            .find(|one| text_is(one, "/kind", "Role") && text_is(one, "/metadata/namespace", "flamewarden-system"));
+            .filter(|one| text_is(one, "/kind", "Role") && text_is(one, "/metadata/namespace", "flamewarden-system"))
+            .find(|one| text_is(one, "/metadata/name", "flamewarden-controller"));
         let rules = own.unwrap()["rules"].as_array().unwrap();
         let jobs: Vec<&Value> = rules.iter().filter(|rule| rule["resources"] != json!(["leases"])).collect();
         let wanted = [
@@ -574,6 +643,49 @@ fn workers_reach_the_controllers_port_and_what_is_named() {
         let wanted =
             json!({"podSelector": pods, "policyTypes": ["Ingress", "Egress"], "ingress": [], "egress": egress});
         assert_eq!(policy, wanted, "{more}");
+    }
+}
+
+/// Nothing of it is printed where the policies ask for no canary, but that the audit may read what one has told.
+#[test]
+fn a_canary_takes_an_account_without_rights_and_rights_of_the_controller_in_its_own_namespace_alone() {
+    let with = format!("{}  network: {{}}\n", FILES[2].1);
+    let with = printed_of(&[FILES[0], FILES[1], ("installation.yaml", &with)], "flamewarden", Certificates::Own);
+    let without = printed();
+    let is_account = |object: &&Value| text_is(object, "/kind", "ServiceAccount");
+    let accounts = |printed: &[Value]| {
+        let found =
+            printed.iter().filter(is_account).filter(|one| text_is(one, "/metadata/name", "flamewarden-canary"));
+        found.map(|account| account["automountServiceAccountToken"].clone()).collect::<Vec<_>>()
+    };
+    assert_eq!((accounts(&with), accounts(&without)), (vec![json!(false)], vec![]));
+    assert!(with.iter().all(|one| one.get("subjects").is_none_or(|all| !all.to_string().contains("-canary"))));
+    let make = json!(["get", "list", "create", "delete"]);
+    let more = [
+        json!({"apiGroups": [""], "resources": ["pods"], "verbs": make}),
+        json!({"apiGroups": ["networking.k8s.io"], "resources": ["networkpolicies"], "verbs": make}),
+        json!({"apiGroups": [""], "resources": ["configmaps"], "verbs": ["create"]}),
+        json!({"apiGroups": [""], "resources": ["configmaps"], "resourceNames": ["flamewarden-canary"], "verbs": ["get", "update"]}),
+    ];
+    // Every rule of every role, with where it holds.
+    let rules = |printed: &[Value]| {
+        let roles = printed.iter().filter(|one| text(one, "/kind").ends_with("Role"));
+        let rules = roles.flat_map(|role| {
+            let place = [text(role, "/metadata/namespace"), text(role, "/metadata/name")].map(str::to_owned);
+            role["rules"].as_array().unwrap().iter().map(move |rule| (place.clone(), rule.clone()))
+        });
+        // The audit reads each object that is printed.
+        rules.filter(|([_, name], _)| name != "flamewarden-auditor").collect::<Vec<_>>()
+    };
+    let before = rules(&without);
+    let added: Vec<_> = rules(&with).into_iter().filter(|rule| !before.contains(rule)).collect();
+    let place = ["flamewarden-system", "flamewarden-controller"].map(str::to_owned);
+    assert_eq!(added, more.map(|rule| (place.clone(), rule)));
+    for printed in [&with, &without] {
+        let read = json!({"apiGroups": [""], "resources": ["configmaps"], "resourceNames": ["flamewarden-canary"], "verbs": ["get"]});
+        let mut roles = printed.iter().filter(|one| text_is(one, "/metadata/name", "flamewarden-auditor"));
+        assert!(roles.any(|role| text_is(role, "/metadata/namespace", "flamewarden-system")
+            && role["rules"].as_array().is_some_and(|rules| rules.contains(&read))));
     }
 }
 

@@ -13,7 +13,7 @@ use std::path::PathBuf;
 
 use flamewarden::auditor::AUDIT_RULES;
 use flamewarden::model::{Control, Hold};
-use flamewarden::policy::Role;
+use flamewarden::policy::{EXCEPTABLE, Role};
 use flamewarden::rules::{FIRM_RULES, OBJECT_RULES, POD_RULES, PodRule, REQUEST_RULES, RequestRule};
 
 #[test]
@@ -38,8 +38,8 @@ fn a_rule_that_says_it_has_no_remedy_has_none() {
 fn table() -> String {
     let mut text = String::from(HEAD);
     text.push_str("\n## Pods and pod templates\n\n");
-    text.push_str("| id | what holds | severity | judges | mended | softened | controls |\n");
-    text.push_str("|---|---|---|---|---|---|---|\n");
+    text.push_str("| id | what holds | why | severity | judges | mended | softened | controls |\n");
+    text.push_str("|---|---|---|---|---|---|---|---|\n");
     for rule in POD_RULES {
         let judges = match rule.roles {
             [Role::Analysis] => "analyses",
@@ -51,8 +51,8 @@ fn table() -> String {
         let controls = controls(rule.controls);
         let _ = writeln!(
             text,
-            "| `{}` | {} | {severity} | {judges} | {mended} | {softened} | {controls} |",
-            rule.id, rule.title
+            "| `{}` | {} | {} | {severity} | {judges} | {mended} | {softened} | {controls} |",
+            rule.id, rule.title, rule.why
         );
     }
     for (title, rules) in
@@ -69,6 +69,7 @@ fn table() -> String {
 
 fn row(rule: &RequestRule) -> String {
     let softened = match rule.hold {
+        Hold::Always if EXCEPTABLE.contains(&rule.id) => "by the Auditor",
         Hold::Always => "never",
         Hold::AsProfileSays => "by profile",
     };
@@ -106,6 +107,7 @@ Made from the rules themselves by `tests/rules_table.rs`, which fails when the t
 A refusal names the rule by its id; a profile's `modes` and `exceptions` use the same id. *Mended*: what the mutating
 side makes of it before it is judged. *Softened*: whether a profile may give the rule another mode or an exception.
 *Controls*: Pod Security Standards (PSS), NSA/CISA Kubernetes Hardening Guide, CIS Kubernetes Benchmark.
-The last table is of what `audit --cluster` looks at besides: no request asks for it.
+The last table is of what `audit --cluster` looks at besides: no request asks for it. What says *by the Auditor* there has
+exceptions in the document of kind Auditor.
 Rules of your own: [own-rules.md](own-rules.md).
 ";

@@ -68,6 +68,23 @@ fn the_examples_of_an_installation_and_an_orchestrator_go_together() {
     assert!(read(&listed).unwrap().orchestrator.is_some_and(|settings| settings.api.is_some()));
 }
 
+/// What the example of an Auditor says is what holds without it; uncommented, its rest is read too.
+#[test]
+fn the_example_of_an_auditor_says_what_holds_without_it() {
+    let example = include_str!("../policies/auditor.yaml.example");
+    let read = |auditor: &str| {
+        let files = [("a.yaml", ANALYSIS), ("g.yaml", GATEWAY), ("i.yaml", INSTALLATION), ("w.yaml", auditor)];
+        PolicySet::parse(files).unwrap().auditor
+    };
+    assert_eq!(read(example), flamewarden::policy::Auditor::default());
+    let syslog = example.replace("  # syslog:", "  syslog:").replace("  #   a", "    a").replace("  #   #", "    #");
+    let syslog = read(&syslog).syslog.unwrap();
+    assert_eq!(syslog.host_and_port(), ("siem.example.org", 6514));
+    let files = [("w.yaml", example), ("x.yaml", example), ("a.yaml", ANALYSIS), ("g.yaml", GATEWAY)];
+    let told = PolicySet::parse(files.into_iter().chain([("i.yaml", INSTALLATION)])).unwrap_err().to_string();
+    assert_eq!(told, "policies: more than one document of kind Auditor: in w.yaml and in x.yaml; remove one");
+}
+
 /// Unknown is never yes: a hash that nobody is asked for would let nothing run.
 #[test]
 fn a_content_hash_needs_a_hub_that_is_asked_for_it() {

@@ -21,20 +21,38 @@ pub enum ArchivePlace {
 
 /// The archive, reachable or not: whoever needs it learns that, and nobody has to wait for it to start.
 pub(super) fn archive(place: &ArchivePlace) -> anyhow::Result<Option<Arc<Archive>>> {
-    let archive = match place {
-        ArchivePlace::Nowhere => return Ok(None),
-        ArchivePlace::Folder(folder) => {
-            let file = folder.join("archive.db");
-            Archive::at(&format!("sqlite:{}", file.display()))
-                .with_context(|| format!("--archive {}", folder.display()))
-        }
+    let Some(url) = url(place)? else { return Ok(None) };
+    let archive = Archive::at(&url).with_context(|| named(place))?;
+    Ok(Some(Arc::new(archive)))
+}
+
+/// The archive as it is there, to be read.
+///
+/// # Errors
+/// There is none, or it cannot be read.
+pub async fn existing_archive(place: &ArchivePlace) -> anyhow::Result<Archive> {
+    let url = url(place)?.context("no archive is named")?;
+    Archive::existing(&url).await.with_context(|| named(place))
+}
+
+fn url(place: &ArchivePlace) -> anyhow::Result<Option<String>> {
+    Ok(match place {
+        ArchivePlace::Nowhere => None,
+        ArchivePlace::Folder(folder) => Some(format!("sqlite:{}", folder.join("archive.db").display())),
         ArchivePlace::UrlIn(file) => {
-            let told = || format!("--archive-url-file {}", file.display());
-            let url = fs::read_to_string(file).with_context(told)?;
-            Archive::at(url.trim()).with_context(told)
+            let url = fs::read_to_string(file).with_context(|| named(place))?;
+            Some(url.trim().to_owned())
         }
-    };
-    archive.map(Arc::new).map(Some)
+    })
+}
+
+/// As the arguments name it.
+fn named(place: &ArchivePlace) -> String {
+    match place {
+        ArchivePlace::Nowhere => String::new(),
+        ArchivePlace::Folder(folder) => format!("--archive {}", folder.display()),
+        ArchivePlace::UrlIn(file) => format!("--archive-url-file {}", file.display()),
+    }
 }
 
 #[cfg(test)]

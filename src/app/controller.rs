@@ -11,12 +11,15 @@ use tokio::task::JoinSet;
 
 use super::Shared;
 use super::archive::ArchivePlace;
+use super::auditing::{self, Installed};
+use super::canary;
 use super::scanner::{self, Beside, ScanTools};
 use crate::archive::Archive;
 use crate::cluster::{Cluster, Leadership, LeaseTiming, Recorder, campaign, resign};
 use crate::decisions::{DecisionReader, DecisionSettings};
 use crate::facts::Place;
 use crate::guard::{Endings, Guard, GuardSettings};
+use crate::history::{History, HistorySettings};
 use crate::install::CONTROLLER;
 use crate::orchestrator::{Orchestration, OrchestratorSettings, OutsideFiles};
 use crate::registration::Registration;
@@ -35,6 +38,10 @@ pub struct ControllerSettings {
     pub timing: LeaseTiming,
     /// Where the webhook's replicas are; where its Service says, if nothing is said here.
     pub webhook_addresses: Vec<SocketAddr>,
+    /// Folder of the policy files, as they are to stand in the cluster.
+    pub policies: PathBuf,
+    /// What `manifests` was told.
+    pub installed: Installed,
     /// Whether the webhook's certificate is ours to make; not where cert-manager or files bring it.
     pub certificates: CertificateSource,
     /// What reaching Keycloak and the Hub takes.
@@ -50,7 +57,9 @@ pub struct ControllerSettings {
 pub enum CertificateSource {
     /// Flamewarden's controller, with an authority of its own.
     Own,
-    /// Somebody else: cert-manager, or files.
+    /// cert-manager, by what `manifests` prints for it.
+    CertManager,
+    /// Somebody else, or files.
     Other,
 }
 
@@ -83,13 +92,17 @@ pub(super) async fn start(
     let guard = GuardSettings {
         cluster: cluster.clone(),
         leadership: leadership.clone(),
+        namespace: settings.namespace.clone(),
         policies: policies.clone(),
         scans: shared.scans.clone(),
         recorder: recorder(),
         metrics: shared.metrics.clone(),
     };
     loops.spawn(orchestration(settings, &guard, archive.clone()).run(stopped.clone()));
-    register(&mut loops, settings, &guard, recorder(), &stopped);
+    register(&mut loops, settings, &guard, (recorder(), archive.clone()), &stopped);
+    keep_history(&mut loops, settings, &guard, archive.as_ref(), &stopped);
+    auditing::audit(&mut loops, settings, &guard, (recorder(), archive.clone()), &stopped);
+    canary::canary(&mut loops, settings, &guard, &stopped);
     let beside =
         Beside { guard: &guard, recorder: recorder(), archive, drain: &drain, stopped: &stopped, loops: &mut loops };
     scanner::scan(settings, beside).await?;
@@ -128,7 +141,7 @@ fn register(
     loops: &mut JoinSet<()>,
     settings: &ControllerSettings,
     guard: &GuardSettings,
-    recorder: Arc<Recorder>,
+    (recorder, archive): (Arc<Recorder>, Option<Arc<Archive>>),
     stopped: &watch::Receiver<bool>,
 ) {
     // Without an authority of our own there is nothing that a webhook would know the controller by.
@@ -143,6 +156,7 @@ fn register(
         addresses: settings.webhook_addresses.clone(),
         bundle: known,
         recorder,
+        archive,
         metrics: guard.metrics.clone(),
     };
     loops.spawn(DecisionReader::new(decisions).run(stopped.clone()));
@@ -155,6 +169,32 @@ fn register(
         metrics: guard.metrics.clone(),
     };
     loops.spawn(registration.run(stopped.clone()));
+}
+
+/// What looks after the journal, where there is an archive.
+fn keep_history(
+    loops: &mut JoinSet<()>,
+    settings: &ControllerSettings,
+    guard: &GuardSettings,
+    archive: Option<&Arc<Archive>>,
+    stopped: &watch::Receiver<bool>,
+) {
+    let Some(archive) = archive.cloned() else {
+        if guard.policies.load().auditor.syslog.is_some() {
+            tracing::warn!(
+                "the policies name a receiver of syslog, and there is no archive: no journal is kept or sent"
+            );
+        }
+        return;
+    };
+    let history = HistorySettings {
+        archive,
+        leadership: guard.leadership.clone(),
+        policies: guard.policies.clone(),
+        metrics: guard.metrics.clone(),
+        host: settings.identity.clone(),
+    };
+    loops.spawn(History::new(history).run(stopped.clone()));
 }
 
 /// Not ready before every guarded namespace was seen whole.

@@ -132,5 +132,5 @@ fn run_id() -> String {
 
 /// How often our own certificates are looked at for renewal: a few times in what a renewal waits for.
 const RENEW: Duration = Duration::from_secs(15 * 60);
-/// Decisions that a replica holds for the controller: about two megabytes.
+/// Decisions that a replica holds for the controller: about two megabytes. A quarter of the places is for what is admitted.
 const DECISIONS: usize = 4096;

@@ -26,7 +26,7 @@ pub fn short_line(text: &str) -> String {
 }
 
 /// A text without anything that looks like a signed token: analyses print their environment.
-fn without_tokens(text: &str) -> Cow<'_, str> {
+pub(super) fn without_tokens(text: &str) -> Cow<'_, str> {
     TOKEN.replace_all(text, "[token left out]")
 }
 

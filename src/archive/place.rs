@@ -102,8 +102,9 @@ impl Place {
     pub(super) fn begin_writing(&self) -> &'static str {
         match self.database {
             Database::Sqlite(_) => "BEGIN IMMEDIATE",
-            // Any number will do, as long as it stays the same.
-            Database::Postgres => "BEGIN; SELECT pg_advisory_xact_lock(4931027456123)",
+            // Any number will do, as long as it stays the same. What the one before has written is seen once the lock is
+            // given, whatever isolation the server is set to.
+            Database::Postgres => "BEGIN ISOLATION LEVEL READ COMMITTED; SELECT pg_advisory_xact_lock(4931027456123)",
         }
     }
 }

@@ -58,6 +58,37 @@ pub enum ArchiveProblem {
         /// The newest form that is known.
         known: usize,
     },
+    /// The archive that is to be read is of an older form.
+    #[error(
+        "{place} was written by an older Flamewarden: it has form {found}, and {known} is read here; the controller brings \
+         it up to date when it starts"
+    )]
+    Older {
+        /// Which database, without user and password.
+        place: String,
+        /// Its form.
+        found: i64,
+        /// The form that is read.
+        known: usize,
+    },
+    /// The journal is not as it was written.
+    #[error("cannot {doing} in {place}: entry {number} is not as it was written; `flamewarden audit verify` says more")]
+    Changed {
+        /// What we were doing.
+        doing: String,
+        /// Which database, without user and password.
+        place: String,
+        /// The first entry that does not fit.
+        number: i64,
+    },
+    /// Somebody else began to write down a run of the audit, so that this one is not written to its end.
+    #[error("cannot {doing} in {place}: another run is being written down")]
+    Overtaken {
+        /// What we were doing.
+        doing: String,
+        /// Which database, without user and password.
+        place: String,
+    },
 }
 
 impl ArchiveProblem {
@@ -80,9 +111,22 @@ impl ArchiveProblem {
             ArchiveProblem::Url(_)
             | ArchiveProblem::File { .. }
             | ArchiveProblem::NoSuchRun { .. }
-            | ArchiveProblem::Newer { .. } => false,
+            | ArchiveProblem::Newer { .. }
+            | ArchiveProblem::Older { .. }
+            | ArchiveProblem::Changed { .. }
+            | ArchiveProblem::Overtaken { .. } => false,
         }
     }
+
+    /// Whether what stands there has another form than it should: somebody else wrote it.
+    pub(super) fn is_unreadable(&self) -> bool {
+        matches!(self, ArchiveProblem::Database { source, .. } if is_unreadable(source))
+    }
+}
+
+/// The same of what the driver says.
+pub(super) fn is_unreadable(cause: &sqlx::Error) -> bool {
+    matches!(cause, sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_))
 }
 
 /// Whether SQLite says that somebody else has the file at this moment.
@@ -102,7 +146,7 @@ fn passes(cause: &sqlx::Error) -> bool {
 /// byte.
 fn code_passes(code: &str) -> bool {
     match (code.len(), code.get(..2), code.parse::<u32>()) {
-        (5, Some(class), _) => POSTGRES_CLASSES.contains(&class),
+        (5, Some(class), _) => POSTGRES_CLASSES.contains(&class) || code == READ_ONLY,
         (_, _, Ok(number)) => SQLITE_CLASSES.contains(&(number & 0xff)),
         _ => false,
     }
@@ -110,6 +154,8 @@ fn code_passes(code: &str) -> bool {
 
 /// Connection, transaction rolled back, resources, object in use, operator's intervention, system error.
 const POSTGRES_CLASSES: &[&str] = &["08", "40", "53", "55", "57", "58"];
+/// What a standby answers.
+const READ_ONLY: &str = "25006";
 /// Busy, locked, interrupted, input or output, full, cannot open.
 const SQLITE_CLASSES: &[u32] = &[5, 6, 9, 10, 13, 14];
 
@@ -122,6 +168,7 @@ mod tests {
         for (code, passes) in [
             ("57P03", true),  // the database starts up
             ("53300", true),  // too many connections
+            ("25006", true),  // a standby, which is about to take over
             ("40001", true),  // could not serialise
             ("28P01", false), // wrong password
             ("42P01", false), // no such table

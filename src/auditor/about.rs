@@ -9,7 +9,7 @@ use crate::rules::{OBJECT_RULES, POD_RULES, REQUEST_RULES};
 /// What reports say of a rule.
 pub fn about(id: &str, policies: &PolicySet) -> RuleAbout {
     if let Some(rule) = POD_RULES.iter().find(|rule| rule.id == id) {
-        return RuleAbout::new(id, rule.title, "", rule.severity, rule.controls);
+        return RuleAbout::new(id, rule.title, rule.why, rule.severity, rule.controls);
     }
     let mut rules = [REQUEST_RULES, OBJECT_RULES, AUDIT_RULES].into_iter().flatten();
     if let Some(rule) = rules.find(|rule| rule.id == id) {

@@ -1,5 +1,6 @@
 //! Collects what the judge says of one object after the other, and makes a report of it.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
@@ -8,8 +9,8 @@ use jiff::Timestamp;
 use super::about::about;
 use super::examine::{Auditor, Standing};
 use super::subject::Subject;
-use crate::model::{Edit, Excepted, Finding, one_line};
-use crate::policy::{PolicySet, ScanException};
+use crate::model::{Digest, Edit, Excepted, Finding, one_line};
+use crate::policy::{AuditException, PolicySet, ScanException};
 use crate::report::{self, Entry, ExceptionUse, Found, Interner, Object, Outcome, Place, Problem, Report, Summary};
 
 /// What was found so far. It grows by what is found, not by what is looked at.
@@ -95,6 +96,13 @@ impl Collection {
         if let Some(judged) = &mut self.judged {
             judged.insert(object.clone());
         }
+        let mut findings = findings;
+        if findings.len() > OF_ONE {
+            findings.sort_by_key(|(_, finding)| Reverse(finding.severity));
+            let beyond = findings.len() - OF_ONE;
+            findings.truncate(OF_ONE);
+            self.miss(Problem::of_cluster(format!("{object}: {beyond} more findings are not told")));
+        }
         let object = Arc::new(object);
         for found in findings {
             let entry = self.entry(&object, place.clone(), found);
@@ -131,8 +139,9 @@ impl Collection {
 
     /// The report, and the objects that it is about where they were remembered.
     pub fn report(self, policies: &PolicySet, now: Timestamp) -> (Report, HashSet<Object>) {
-        let exceptions = exceptions(policies, &self.findings, now);
-        let Collection { subject, counts, looked_at, findings, problems, judged, .. } = self;
+        let Collection { subject, counts, looked_at, mut findings, problems, judged, .. } = self;
+        except(policies, &mut findings, now);
+        let exceptions = exceptions(policies, &findings, now);
         let found = Found { subject, objects: counts, looked_at, findings, exceptions, problems };
         (Report::new(found, |rule| about(rule, policies), now), judged.unwrap_or_default())
     }
@@ -166,7 +175,7 @@ impl Collection {
             rule: self.texts.one(&finding.rule),
             severity: finding.severity,
             path: self.texts.one(&finding.path.to_string()),
-            value: self.texts.one(&one_line(&finding.value, LONGEST)),
+            value: self.texts.one(&value(&finding.value)),
             message: self.texts.one(&one_line(&finding.message, LONGEST)),
             outcome,
             remedy,
@@ -174,6 +183,17 @@ impl Collection {
             since: None,
         }
     }
+}
+
+/// What stands there, in one line. What is too long keeps its beginning and a hash of the whole, by which it is told from
+/// every other.
+fn value(text: &str) -> String {
+    let line = one_line(text, LONGEST);
+    // No character of fewer bytes is cut.
+    if text.len() <= LONGEST || !line.ends_with('…') {
+        return line;
+    }
+    format!("{} ({} bytes, {})", one_line(text, LONGEST - HASHED), text.len(), Digest::of(text.as_bytes()))
 }
 
 /// What nobody can judge.
@@ -187,16 +207,44 @@ pub(super) fn unknown(subject: &Subject, auditor: &Auditor<'_>, reason: &str) ->
     }
 }
 
-/// The exceptions of both profiles with their use. What becomes of images is not looked at here.
+/// Lets stand what an exception of the Auditor is for.
+fn except(policies: &PolicySet, findings: &mut [Entry], now: Timestamp) {
+    let told: Vec<(&AuditException, Arc<Excepted>)> =
+        policies.auditor.exceptions.iter().filter(|one| now < one.expires).map(|one| (one, one.as_told())).collect();
+    for entry in findings.iter_mut().filter(|entry| entry.outcome == Outcome::Violated) {
+        if let Some((_, told)) = told.iter().find(|(exception, _)| is_for(exception, entry)) {
+            entry.outcome = Outcome::Reported;
+            entry.excepted = Some(Arc::clone(told));
+        }
+    }
+}
+
+fn is_for(exception: &AuditException, entry: &Entry) -> bool {
+    let AuditException { rule, kind, namespace, name, value, .. } = exception;
+    let object = &entry.object;
+    *rule == *entry.rule
+        && *kind == object.kind
+        && *namespace == object.namespace
+        && name.fits(&object.name)
+        && value.as_ref().is_none_or(|value| value.fits(&entry.value))
+}
+
+/// The exceptions of the Auditor and of both profiles with their use. What becomes of images is not looked at here.
 fn exceptions(policies: &PolicySet, findings: &[Entry], now: Timestamp) -> Vec<ExceptionUse> {
     let mut uses = Vec::new();
+    let lets_stand = |told: &Excepted, rule: &str| {
+        let covered = |entry: &&Entry| *entry.rule == *rule && entry.excepted.as_deref() == Some(told);
+        findings.iter().filter(covered).count()
+    };
+    for exception in &policies.auditor.exceptions {
+        let told = exception.as_told();
+        let count = lets_stand(&told, &exception.rule);
+        uses.push(ExceptionUse::new("Auditor", &exception.rule, (*told).clone(), Some(count), now));
+    }
     for profile in policies.profiles() {
         for exception in &profile.exceptions {
             let told = exception.as_told();
-            let covered = |entry: &&Entry| {
-                *entry.rule == *exception.rule && entry.excepted.as_deref().is_some_and(|one| *one == *told)
-            };
-            let count = findings.iter().filter(covered).count();
+            let count = lets_stand(&told, &exception.rule);
             uses.push(ExceptionUse::new(&profile.name, &exception.rule, (*told).clone(), Some(count), now));
         }
         for exception in &profile.scan.exceptions {
@@ -211,5 +259,80 @@ fn exceptions(policies: &PolicySet, findings: &[Entry], now: Timestamp) -> Vec<E
     uses
 }
 
+/// Findings of one object: whoever writes it does not decide how large a report is.
+const OF_ONE: usize = 1000;
 /// Of one text in a report, in characters: who writes objects decides how long the rest is.
 const LONGEST: usize = 2000;
+/// Room for a length and a hash.
+const HASHED: usize = 120;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::auditor::rules::{INSTALLED, WAY_ROUND};
+    use crate::model::FieldPath;
+    use crate::report::ExceptionState;
+
+    const EXCEPTIONS: &str = "\
+apiVersion: flamewarden.dev/v1alpha1
+kind: Auditor
+spec:
+  exceptions:
+    - {rule: way-round, kind: ClusterRoleBinding, name: prom.*, value: '.*: nodes/proxy', owner: ops, reason: metrics, expires: 2026-12-01T00:00:00Z}
+    - {rule: installed, kind: Service, namespace: flamewarden-system, name: flamewarden-webhook, owner: ops, reason: gitops, expires: 2026-12-02T00:00:00Z}
+    - {rule: installed, kind: Namespace, name: x, owner: ops, reason: none, expires: 2026-12-02T00:00:00Z}
+";
+
+    #[test]
+    fn long_values_are_told_apart_by_their_ends() {
+        let text = |end: &str| value(&("x".repeat(3000) + end));
+        let (first, second) = (text("a"), text("b"));
+        assert_ne!(first, second);
+        assert!(first.starts_with("xxx") && first.contains("… (3001 bytes, sha256:"), "{first}");
+        assert!(first.chars().count() <= LONGEST, "{}", first.chars().count());
+        for short in ["", "a\nb", &"é".repeat(LONGEST)] {
+            assert_eq!(value(short), one_line(short, LONGEST));
+        }
+    }
+
+    #[test]
+    fn what_is_excepted_stands_until_the_exception_ends_and_nothing_beside_it_does() {
+        let policies = PolicySet::parse([
+            ("a", include_str!("../../policies/flame-analysis.yaml")),
+            ("g", include_str!("../../policies/flame-gateway.yaml")),
+            ("i", include_str!("../../tests/fixtures/installation.yaml")),
+            ("o", EXCEPTIONS),
+        ])
+        .unwrap();
+        let found = |now: &str| {
+            let mut collection = Collection::new(report::Subject::Cluster);
+            let mut add = |kind: &str, namespace: &str, name: &str, rule: &crate::rules::RequestRule, value: &str| {
+                let object = Object {
+                    kind: kind.to_owned(),
+                    namespace: namespace.to_owned(),
+                    name: name.to_owned(),
+                    ..Object::default()
+                };
+                let finding =
+                    Finding { value: value.to_owned(), ..rule.finds(FieldPath::of(&["subjects"]), None, "why") };
+                collection.add_stored(object, vec![(Outcome::Violated, finding)]);
+            };
+            add("ClusterRoleBinding", "", "prometheus", &WAY_ROUND, "User `p`: nodes/proxy");
+            add("ClusterRoleBinding", "", "prometheus", &WAY_ROUND, "User `p`: escalate");
+            add("ClusterRoleBinding", "", "other", &WAY_ROUND, "User `p`: nodes/proxy");
+            add("RoleBinding", "flame", "prometheus", &WAY_ROUND, "User `p`: nodes/proxy");
+            add("Service", "flamewarden-system", "flamewarden-webhook", &INSTALLED, "x");
+            add("Service", "flame", "flamewarden-webhook", &INSTALLED, "x");
+            let (report, _) = collection.report(&policies, now.parse().unwrap());
+            let stands = report.findings.iter().map(|entry| entry.excepted.is_some()).collect::<Vec<_>>();
+            let fails = report.failing().count();
+            (stands, fails, report.exceptions.iter().map(|one| (one.state, one.findings)).collect::<Vec<_>>())
+        };
+        let (stands, fails, uses) = found("2026-11-30T00:00:00Z");
+        assert_eq!((stands, fails), (vec![true, false, false, false, true, false], 4));
+        assert_eq!(uses, [(ExceptionState::Used, 1), (ExceptionState::Used, 1), (ExceptionState::Unused, 0)]);
+        let (stands, fails, uses) = found("2026-12-01T00:00:00Z");
+        assert_eq!((stands, fails), (vec![false, false, false, false, true, false], 5));
+        assert_eq!(uses, [(ExceptionState::Expired, 0), (ExceptionState::Used, 1), (ExceptionState::Unused, 0)]);
+    }
+}

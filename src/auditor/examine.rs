@@ -9,7 +9,9 @@ use serde_json::Value;
 
 use crate::install::is_sent;
 use crate::isolation::{Foreign, Scope, foreign_refusal};
-use crate::model::{Edit, FieldPath, Finding, Json, Operation, PodView, Request, Resource, Segment, User, parse};
+use crate::model::{
+    Edit, FieldPath, Finding, Json, Operation, PodView, Request, Resource, Segment, User, parse, plural,
+};
 use crate::policy::{Mode, PolicySet};
 use crate::report::{Object, Outcome};
 use crate::rules::{
@@ -242,14 +244,7 @@ impl<'a> Auditor<'a> {
 pub(super) fn kind_of(object: &Json<'_>) -> (String, String) {
     let version = object.text_at(&["apiVersion"]).unwrap_or_default();
     let group = version.split_once('/').map_or("", |(group, _)| group);
-    let kind = object.text_at(&["kind"]).unwrap_or_default().to_ascii_lowercase();
-    let plural = match kind.strip_suffix('y') {
-        Some(stem) if !stem.ends_with(['a', 'e', 'o', 'u']) => format!("{stem}ies"),
-        _ if kind.ends_with("ss") => format!("{kind}es"),
-        _ if kind.ends_with('s') => kind,
-        _ => format!("{kind}s"),
-    };
-    (group.to_owned(), plural)
+    (group.to_owned(), plural(object.text_at(&["kind"]).unwrap_or_default()))
 }
 
 fn applied(object: &Json<'_>, patch: &Patch) -> Option<String> {

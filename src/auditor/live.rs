@@ -2,11 +2,14 @@
 
 mod access;
 mod bundles;
+mod calls;
 mod certificate;
 mod created;
 mod extras;
 mod grant;
 mod installed;
+mod log;
+mod network;
 mod pod;
 mod reach;
 mod work;
@@ -28,6 +31,7 @@ use crate::telemetry::whole;
 use access::{Roles, Trusted};
 use created::{MAKERS, makes_nothing, take_created};
 use installed::Installation;
+pub use log::audit_log;
 use pod::Measure;
 use reach::Reaches;
 
@@ -69,6 +73,7 @@ pub async fn audit_cluster(
     run.access().await;
     run.installed().await;
     run.at_work().await;
+    run.network().await;
 }
 
 struct Run<'a, 'r> {
@@ -124,6 +129,7 @@ impl Run<'_, '_> {
                 }
             }
         }
+        reaches.missing().into_iter().for_each(|problem| self.collection.miss(Problem::of_cluster(problem)));
         self.foreign(Scope::Namespaced, Some(name)).await;
         // Of pods nobody can say what they may reach without having seen every policy.
         if read {
@@ -222,12 +228,15 @@ impl Run<'_, '_> {
         let mut roles = Roles::default();
         let mut whole = true;
         for kind in [Kind::ClusterRole, Kind::Role] {
-            let take = |text: &[u8]| {
-                if let Ok(role) = parse(text) {
-                    roles.take(&role.to_value());
-                }
+            let mut unread = 0_usize;
+            let take = |text: &[u8]| match parse(text) {
+                Ok(role) => roles.take(&role.to_value()),
+                Err(_) => unread += 1,
             };
             whole &= self.list(everywhere(kind), ROLE, take).await;
+            for _ in 0..unread {
+                self.collection.miss(Problem::of_cluster(format!("a {kind:?} cannot be read")));
+            }
         }
         if !whole {
             return;
@@ -257,7 +266,7 @@ impl Run<'_, '_> {
             self.collection.add_stored(object, violated(findings));
         }
         problems.into_iter().for_each(|problem| self.collection.miss(problem));
-        match certificate::look(cluster, &installation.namespace, *now).await {
+        match certificate::look(cluster, installation, *now).await {
             Ok((object, findings)) => self.collection.add_stored(object, violated(findings)),
             Err(problem) => self.collection.miss(Problem::of_cluster(whole(&problem))),
         }
@@ -270,6 +279,15 @@ impl Run<'_, '_> {
                 Ok((object, findings)) => self.collection.add_stored(object, violated(findings)),
                 Err(problem) => self.collection.miss(Problem::of_cluster(whole(&problem))),
             }
+        }
+    }
+
+    /// Whether the cluster's network holds what the policies say.
+    async fn network(&mut self) {
+        let Live { cluster, policies, installation, now } = self.live;
+        match network::look(cluster, &installation.namespace, &policies.installation, *now).await {
+            Ok((object, findings)) => self.collection.add_stored(object, violated(findings)),
+            Err(problem) => self.collection.miss(problem),
         }
     }
 

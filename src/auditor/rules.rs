@@ -5,7 +5,7 @@ use crate::rules::RequestRule;
 
 /// Every one of them.
 pub const AUDIT_RULES: &[&RequestRule] =
-    &[&ISOLATION, &OUTSIDE, &INSTALLED, &WAY_ROUND, &BUNDLE, &CERTIFICATE, &AT_WORK];
+    &[&ISOLATION, &OUTSIDE, &INSTALLED, &WAY_ROUND, &WENT_ROUND, &BUNDLE, &CERTIFICATE, &AT_WORK, &NETWORK];
 
 /// What lets something through, or is missing, besides the judge's own findings on policies.
 pub(super) const ISOLATION: RequestRule = RequestRule {
@@ -51,6 +51,16 @@ pub(super) const WAY_ROUND: RequestRule = RequestRule {
     hold: Hold::Always,
 };
 
+/// Of calls in the API server's audit log.
+pub(super) const WENT_ROUND: RequestRule = RequestRule {
+    id: "went-round",
+    title: "nobody has done what admission never sees, or changed what admission rests on",
+    why: "what was read or changed so, no webhook could refuse",
+    severity: Severity::High,
+    controls: &[Control::Nsa("Audit logging and threat detection"), Control::Cis("3.2.2")],
+    hold: Hold::Always,
+};
+
 /// Of the objects that make up an analysis.
 pub(super) const BUNDLE: RequestRule = RequestRule {
     id: "bundle",
@@ -80,3 +90,26 @@ pub(super) const AT_WORK: RequestRule = RequestRule {
     controls: &[],
     hold: Hold::Always,
 };
+
+/// Of what the last canary told.
+pub(super) const NETWORK: RequestRule = RequestRule {
+    id: "network-enforcement",
+    title: "the cluster's network enforces policies from a pod's first packet",
+    why: "an analysis can send data to anybody before its policy is enforced, or always",
+    severity: Severity::High,
+    controls: &[Control::Nsa("Network separation and hardening: network policies"), Control::Cis("5.3.1")],
+    hold: Hold::Always,
+};
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::EXCEPTABLE;
+
+    #[test]
+    fn what_may_be_excepted_from_is_a_rule() {
+        for rule in EXCEPTABLE {
+            assert!(AUDIT_RULES.iter().any(|known| known.id == *rule), "{rule}");
+        }
+    }
+}

@@ -15,7 +15,7 @@ use serde::Serialize;
 use super::manifests::Source;
 use super::{Broken, kubeconfig};
 use crate::auditor::{
-    Asker, Auditor, Collection, Live, Mended, audit_cluster, compare, comparison_text, each_subject, gather,
+    Asker, Auditor, Collection, Live, Mended, audit_cluster, audit_log, compare, comparison_text, each_subject, gather,
     judge_files, live_subjects, preflight, preflight_text,
 };
 use crate::cluster::Cluster;
@@ -64,6 +64,10 @@ pub(super) struct Audit {
     /// Where the API server reaches the webhook, for `--cluster`, if not by its Service, as it was said to `manifests`.
     #[arg(long, value_name = "URL")]
     url: Option<String>,
+    /// An audit log of the API server (JSON lines), for `--cluster`: what it tells of calls that admission never sees. May
+    /// be given several times.
+    #[arg(long, value_name = "FILE", requires = "cluster")]
+    audit_log: Vec<PathBuf>,
     /// Says what in the cluster stands in the way of installing, or of a new minor of Kubernetes.
     #[arg(long, conflicts_with_all = ["files", "compare"])]
     preflight: bool,
@@ -81,8 +85,8 @@ pub(super) struct Audit {
 /// What is written, and what the exit code says of it.
 #[derive(Args)]
 struct Told {
-    /// How the report is written: text, json, sarif, junit, csv, markdown or html. With `=FILE` it goes to that file; may
-    /// be given several times, without a file once.
+    /// How the report is written: text, json, sarif, junit, csv, markdown, html, openreports or policyreports. With
+    /// `=FILE` it goes to that file; may be given several times, without a file once.
     #[arg(long = "output", short, value_name = "FORM[=FILE]", default_value = "text")]
     outputs: Vec<Output>,
     /// The least severity of a failing finding that makes the exit code 3, or 5.
@@ -220,6 +224,10 @@ impl Audit {
             let live = Live { cluster: &cluster, policies, installation, now };
             audit_cluster(&live, &auditor, collection, |what| progress.set_message(what.to_owned())).await;
         })?;
+        for log in &self.audit_log {
+            progress.set_message(log.display().to_string());
+            audit_log(log, policies, &self.system_namespace, collection);
+        }
         progress.finish_and_clear();
         Ok(())
     }

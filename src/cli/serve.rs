@@ -40,6 +40,12 @@ pub(super) struct Serve {
     /// Who makes the webhook's certificate.
     #[arg(long, value_enum, default_value = "own")]
     certificate_source: app::CertificateSource,
+    /// The image of Flamewarden that is to run, by digest, as `manifests` was told: the audit says where another does.
+    #[arg(long, value_name = "IMAGE")]
+    installed_image: Option<String>,
+    /// Where the API server reaches the webhook, if not by its Service, as `manifests` was told, for the audit.
+    #[arg(long, value_name = "URL")]
+    installed_url: Option<String>,
     /// The secret of the Keycloak client that makes the analyses' clients, for an Orchestrator with a section `tokens`.
     #[arg(long, value_name = "FILE")]
     keycloak_secret: Option<PathBuf>,
@@ -82,6 +88,9 @@ pub(super) struct Serve {
     /// Where the controller answers the REST API, without TLS, where the policies have one.
     #[arg(long, value_name = "ADDR", default_value = "0.0.0.0:8000")]
     api: SocketAddr,
+    /// Where the controller shows pages to security teams, without TLS, where the policies have some.
+    #[arg(long, value_name = "ADDR", default_value = "0.0.0.0:8001")]
+    pages: SocketAddr,
     /// Authorities of client certificates (PEM); callers without a certificate of theirs are turned away.
     #[arg(long, value_name = "FILE")]
     client_ca: Option<PathBuf>,
@@ -117,11 +126,12 @@ impl Serve {
         });
         app::run(&app::Settings {
             parts: self.parts,
-            policies: self.policies,
+            policies: self.policies.clone(),
             certificates: self.certificates,
             listen: self.listen,
             probes: self.probes,
             api: self.api,
+            pages: self.pages,
             client_authorities: self.client_ca,
             client_name: self.client_name,
             look: Duration::from_secs(1),
@@ -131,6 +141,8 @@ impl Serve {
                 kubeconfig: self.kubeconfig.or_else(from_environment),
                 namespace: self.namespace,
                 identity: self.identity,
+                policies: self.policies,
+                installed: app::Installed { image: self.installed_image, url: self.installed_url },
                 timing: LeaseTiming::default(),
                 webhook_addresses: self.webhook_address,
                 certificates: self.certificate_source,

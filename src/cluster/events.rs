@@ -102,8 +102,13 @@ impl Event {
     fn name(&self) -> String {
         let hash = Sha256::digest(format!("{}/{}/{}", self.about.uid, self.reason, self.key));
         let hash: String = hash.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
-        let about = cut(&self.about.name, NAME);
-        format!("{}.{hash}", about.trim_end_matches(['.', '-']))
+        // Of some kinds names may have what an Event's may not.
+        let plain = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' };
+        let about: String = cut(&self.about.name, NAME).chars().map(plain).collect();
+        match about.trim_matches('-') {
+            "" => hash,
+            about => format!("{about}.{hash}"),
+        }
     }
 
     fn object(&self, instance: &str, now: Timestamp) -> Value {

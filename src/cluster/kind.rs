@@ -43,6 +43,14 @@ pub enum Kind {
     Analysis,
     /// flamewarden.dev/v1alpha1, of no namespace
     ImageScan,
+    /// openreports.io/v1alpha1, where it is there
+    Report,
+    /// openreports.io/v1alpha1, where it is there, of no namespace
+    ClusterReport,
+    /// wgpolicyk8s.io/v1alpha2, where it is there
+    PolicyReport,
+    /// wgpolicyk8s.io/v1alpha2, where it is there, of no namespace
+    ClusterPolicyReport,
     /// admissionregistration.k8s.io/v1
     ValidatingWebhookConfiguration,
     /// admissionregistration.k8s.io/v1
@@ -84,6 +92,10 @@ impl Kind {
             Kind::Lease => ("coordination.k8s.io", "v1", "Lease", "leases"),
             Kind::Analysis => ("flamewarden.dev", "v1alpha1", "Analysis", "analyses"),
             Kind::ImageScan => ("flamewarden.dev", "v1alpha1", "ImageScan", "imagescans"),
+            Kind::Report => ("openreports.io", "v1alpha1", "Report", "reports"),
+            Kind::ClusterReport => ("openreports.io", "v1alpha1", "ClusterReport", "clusterreports"),
+            Kind::PolicyReport => ("wgpolicyk8s.io", "v1alpha2", "PolicyReport", "policyreports"),
+            Kind::ClusterPolicyReport => ("wgpolicyk8s.io", "v1alpha2", "ClusterPolicyReport", "clusterpolicyreports"),
             Kind::ValidatingWebhookConfiguration => {
                 (REGISTRATION, "v1", "ValidatingWebhookConfiguration", "validatingwebhookconfigurations")
             }

@@ -183,6 +183,7 @@ mod tests {
             namespace: text("flame"),
             name: text("p"),
             user: text("jane"),
+            analysis: String::new(),
             rules: vec![text("labels"), text("volumes")],
             from: text("10.0.0.1"),
             checked: true,
@@ -209,6 +210,8 @@ mod tests {
             (Outcome::BreakGlass, "r", true, Some(("BreakGlass", "Each", broken))),
             (Outcome::BreakGlass, "r", false, Some(("BreakGlass", "Few(\"10.0.0.1\")", unchecked.as_str()))),
             (Outcome::Warned, "r", true, None),
+            (Outcome::Allowed, "r", true, None),
+            (Outcome::Patched, "r", true, None),
             (Outcome::Refused, "../secrets/x", true, None),
             (Outcome::Refused, "", true, None),
         ] {

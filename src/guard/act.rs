@@ -13,6 +13,7 @@ use super::identity::{is_there, owned, remembered};
 use super::judge::{Lift, Verdict, judge};
 use super::lift::{Refusal, summary};
 use super::makeup::Made;
+use super::network::hindrance;
 use super::owner::{OwnedPod, Owner, holder};
 use super::plan::{Identity, MayGo, Step};
 use super::settings::GuardSettings;
@@ -40,6 +41,8 @@ pub(super) enum Outcome {
 pub(super) struct Actor {
     cluster: Cluster,
     leadership: Leadership,
+    /// Flamewarden's own namespace.
+    own: String,
     policies: Arc<PolicySet>,
     scans: Arc<ScanMemory>,
     uids: Vec<(String, String)>,
@@ -57,6 +60,7 @@ impl Actor {
         Actor {
             cluster: settings.cluster.clone(),
             leadership: settings.leadership.clone(),
+            own: settings.namespace.clone(),
             policies,
             scans: settings.scans.clone(),
             uids: own.map(|(place, policy)| (place.name.clone(), policy.uid.clone())).collect(),
@@ -261,6 +265,11 @@ impl Actor {
                 return Ok(Opened::Not);
             }
         };
+        // Of a pod that may run otherwise, so that what is wrong with the pod itself is told first.
+        if let Some(refusal) = hindrance(&self.cluster, &self.own, &self.policies.installation).await? {
+            self.refuse(identity, &place.name, &refusal).await;
+            return Ok(Opened::Not);
+        }
         if let Some((at, policy, owner)) = takes {
             self.remember(at, policy, owner).await?;
         }

@@ -18,6 +18,8 @@ pub enum Refusal {
     Taken(String),
     /// The pod is not what its controllers make.
     Strange,
+    /// The network is not known to enforce what the policies say; says how it stands and what to do.
+    Network(String),
     /// What was read is not what it should be; says what.
     Unreadable(String),
 }
@@ -43,7 +45,7 @@ pub(super) fn summary(refusal: &Refusal) -> String {
         Refusal::Strange => "what the pod runs is not what its controllers' templates say: they adopted it, \
                              or they have changed since"
             .to_owned(),
-        Refusal::Unreadable(what) => what.clone(),
+        Refusal::Network(what) | Refusal::Unreadable(what) => what.clone(),
         Refusal::Findings(findings) => {
             let mut rules: BTreeMap<&str, Vec<String>> = BTreeMap::new();
             for finding in findings {

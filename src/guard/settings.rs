@@ -15,6 +15,8 @@ pub struct GuardSettings {
     pub cluster: Cluster,
     /// Whether there is anything to do.
     pub leadership: Leadership,
+    /// Flamewarden's own namespace.
+    pub namespace: String,
     /// The policies in force.
     pub policies: Arc<ArcSwap<PolicySet>>,
     /// What is known of the scans of images.

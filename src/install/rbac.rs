@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use super::{Certificates, Settings, admission, scans, scans_by_jobs, workload};
+use super::{Certificates, Settings, admission, canary, scans, scans_by_jobs, workload};
 use crate::isolation::{FOREIGN, Foreign};
 use crate::policy::{Orchestrator, PolicySet, Upstreams};
 
@@ -136,7 +136,9 @@ fn own_rules(settings: &Settings, policies: &PolicySet) -> Value {
     ];
     let own = settings.certificates == Certificates::Own;
     let scans = scans_by_jobs(policies).map(|_| scans::rules());
-    lease.into_iter().chain(certificates.into_iter().filter(|_| own)).chain(scans.into_iter().flatten()).collect()
+    let canary = policies.installation.network.as_ref().map(|_| canary::rules());
+    let more = scans.into_iter().flatten().chain(canary.into_iter().flatten());
+    lease.into_iter().chain(certificates.into_iter().filter(|_| own)).chain(more).collect()
 }
 
 fn account(settings: &Settings, part: &str) -> Value {
@@ -153,12 +155,12 @@ fn role(settings: &Settings, part: &str, namespace: &str, rules: &Value) -> [Val
 }
 
 /// The name of a role, and the service account that has it.
-struct Grant<'a> {
-    name: &'a str,
-    to: &'a str,
+pub(super) struct Grant<'a> {
+    pub(super) name: &'a str,
+    pub(super) to: &'a str,
 }
 
-fn granted(settings: &Settings, grant: Grant<'_>, namespace: &str, rules: &Value) -> [Value; 2] {
+pub(super) fn granted(settings: &Settings, grant: Grant<'_>, namespace: &str, rules: &Value) -> [Value; 2] {
     let Grant { name, to } = grant;
     let metadata = json!({"name": name, "namespace": namespace, "labels": workload::labels(to)});
     [
@@ -206,13 +208,18 @@ fn cluster_role(settings: &Settings, policies: &PolicySet) -> [Value; 2] {
 
 /// A part's role in the whole cluster, which bears its name.
 fn granted_everywhere(settings: &Settings, part: &str, rules: &Value) -> [Value; 2] {
-    let metadata = json!({"name": part, "labels": workload::labels(part)});
+    granted_everywhere_as(settings, Grant { name: part, to: part }, rules)
+}
+
+pub(super) fn granted_everywhere_as(settings: &Settings, grant: Grant<'_>, rules: &Value) -> [Value; 2] {
+    let Grant { name, to } = grant;
+    let metadata = json!({"name": name, "labels": workload::labels(to)});
     [
         json!({"apiVersion": RBAC, "kind": "ClusterRole", "metadata": metadata, "rules": rules}),
         json!({
             "apiVersion": RBAC, "kind": "ClusterRoleBinding", "metadata": metadata,
-            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": part},
-            "subjects": [subject(settings, part)],
+            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": name},
+            "subjects": [subject(settings, to)],
         }),
     ]
 }

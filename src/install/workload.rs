@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::mounted::{Mounted, claim, outside};
+use super::mounted::{Mounted, archived, claim, outside, told};
 use super::rbac::{CONTROLLER, WEBHOOK};
-use super::{Certificates, SCANS_PORT, Settings, scans, scans_by_jobs};
+use super::{Certificates, Endpoint, SCANS_PORT, Settings, scans, scans_by_jobs};
 use crate::policy::{ArchiveDatabase, PolicySet};
 
 /// The labels of everything that is ours.
@@ -28,11 +28,15 @@ pub(super) fn workloads(settings: &Settings, set: &PolicySet) -> Vec<Value> {
     let orchestrator = set.orchestrator.as_ref();
     let has_api = orchestrator.is_some_and(|orchestrator| orchestrator.api.is_some());
     let mut objects = vec![policies(settings)];
-    objects.extend(orchestrator.and_then(|orchestrator| claim(settings, &orchestrator.archive)));
+    objects.extend(set.archive().and_then(|archive| claim(settings, archive)));
     objects.push(deployment(settings, &controller(settings, set)));
     objects.extend(has_api.then(|| {
         let port = json!({"name": "rest", "port": REST_PORT, "targetPort": "rest", "protocol": "TCP"});
         service(settings, API, CONTROLLER, &port)
+    }));
+    objects.extend(set.auditor.pages.is_some().then(|| {
+        let port = json!({"name": "pages", "port": 80, "targetPort": "pages", "protocol": "TCP"});
+        service(settings, PAGES, CONTROLLER, &port)
     }));
     objects.extend([
         service(
@@ -59,8 +63,12 @@ const POLICIES: &str = "flamewarden-policies";
 const WEBHOOK_PORT: u16 = 9443;
 const PROBE_PORT: u16 = 8080;
 const REST_PORT: u16 = 8000;
+/// Another than that of the REST API, which analyses reach through their gateways.
+const PAGES_PORT: u16 = 8001;
 /// The REST API's Service, by which gateways and the Hub adapter call it.
 const API: &str = "flamewarden-orchestrator";
+/// The Service of the pages, for an Ingress.
+const PAGES: &str = "flamewarden-pages";
 
 /// What differs between the two Deployments.
 struct Part {
@@ -71,6 +79,7 @@ struct Part {
     memory: &'static str,
     grace: u16,
     has_api: bool,
+    has_pages: bool,
     has_scans: bool,
 }
 
@@ -95,6 +104,7 @@ fn webhook() -> Part {
         // Longer than the drain, which waits for the API server's idle connections (90 s).
         grace: 120,
         has_api: false,
+        has_pages: false,
         has_scans: false,
     }
 }
@@ -104,29 +114,48 @@ fn controller(settings: &Settings, set: &PolicySet) -> Part {
     let has_api = orchestrator.is_some_and(|orchestrator| orchestrator.api.is_some());
     let namespace = format!("--namespace={}", settings.namespace);
     let arguments = ["serve", "--parts=controller", "--policies=/policies"].map(str::to_owned);
-    let source = (settings.certificates != Certificates::Own).then(|| "--certificate-source=other".to_owned());
+    let source = match settings.certificates {
+        Certificates::Own => None,
+        Certificates::CertManager => Some("--certificate-source=cert-manager".to_owned()),
+        Certificates::Other => Some("--certificate-source=other".to_owned()),
+    };
+    // What the audit holds the cluster against.
+    let image = format!("--installed-image={}", settings.image);
+    let url = match &settings.endpoint {
+        Endpoint::Service => None,
+        Endpoint::Url { base, .. } => Some(format!("--installed-url={base}")),
+    };
     let api = has_api.then(|| format!("--api=0.0.0.0:{REST_PORT}"));
+    let has_pages = set.auditor.pages.is_some();
+    let pages = has_pages.then(|| format!("--pages=0.0.0.0:{PAGES_PORT}"));
     let scans = scans_by_jobs(set).map(|_| format!("--scans=0.0.0.0:{SCANS_PORT}"));
-    // What workers bring stands there until it is read: four bodies at a time.
-    let received = scans.as_ref().map(|_| Mounted::of_room("received", "1Gi", "/tmp"));
-    let outside = orchestrator.map(outside).unwrap_or_default();
+    let mut outside = orchestrator.map(outside).unwrap_or_default();
+    outside.extend(set.archive().map(archived));
     let files = outside.iter().map(|(argument, _)| (*argument).to_owned());
-    let file = orchestrator.filter(|orchestrator| orchestrator.archive.database == ArchiveDatabase::Sqlite);
+    let file = set.archive().filter(|archive| archive.database == ArchiveDatabase::Sqlite);
+    // What workers bring stands there until it is read, four bodies at a time; and what SQLite sorts, and needs to take a
+    // statement back, without which larger ones fail.
+    let room = scans.as_ref().map(|_| "received").or(file.map(|_| "temporary"));
+    let room = room.map(|name| Mounted::of_room(name, "1Gi", "/tmp"));
     Part {
         name: CONTROLLER,
         replicas: if file.is_some() { Replicas::One } else { Replicas::Two },
         arguments: arguments
             .into_iter()
             .chain([namespace])
+            .chain([image])
+            .chain(url)
             .chain(source)
             .chain(api)
+            .chain(pages)
             .chain(scans.clone())
             .chain(files)
             .collect(),
-        mounted: outside.into_iter().map(|(_, mounted)| mounted).chain(received).collect(),
+        mounted: outside.into_iter().map(|(_, mounted)| mounted).chain(room).chain(told(&set.auditor)).collect(),
         memory: "256Mi",
         grace: 30,
         has_api,
+        has_pages,
         has_scans: scans.is_some(),
     }
 }
@@ -173,6 +202,7 @@ fn pod(settings: &Settings, part: &Part, selector: &Value) -> Value {
         json!({"name": "probes", "containerPort": PROBE_PORT}),
     ];
     ports.extend(part.has_api.then(|| json!({"name": "rest", "containerPort": REST_PORT})));
+    ports.extend(part.has_pages.then(|| json!({"name": "pages", "containerPort": PAGES_PORT})));
     ports.extend(part.has_scans.then(|| json!({"name": "scans", "containerPort": SCANS_PORT})));
     let probe = |path: &str| json!({"httpGet": {"path": path, "port": "probes"}, "periodSeconds": 5});
     let mut pod = json!({
@@ -231,11 +261,14 @@ fn budget(settings: &Settings) -> Value {
     })
 }
 
-/// Only the webhook's port, the probes and, where there is one, the REST API are open. Who calls cannot be said here:
-/// the API server's address differs by cluster, and often is the node's own; the API asks for tokens.
+/// Only the webhook's port, the probes and, where there are some, the REST API and the pages are open. Who calls cannot be
+/// said here: the API server's address differs by cluster, and often is the node's own; the API asks for tokens, the pages
+/// for a login unless `login: none` is written. No analysis reaches them: its own policy lets it out to its gateway alone.
 fn network_policy(settings: &Settings, set: &PolicySet) -> Value {
     let has_api = set.orchestrator.as_ref().is_some_and(|orchestrator| orchestrator.api.is_some());
-    let open = [WEBHOOK_PORT, PROBE_PORT].into_iter().chain(has_api.then_some(REST_PORT));
+    let has_pages = set.auditor.pages.is_some();
+    let open = [WEBHOOK_PORT, PROBE_PORT].into_iter();
+    let open = open.chain(has_api.then_some(REST_PORT)).chain(has_pages.then_some(PAGES_PORT));
     let ports: Vec<Value> = open.map(|port| json!({"protocol": "TCP", "port": port})).collect();
     let mut ingress = vec![json!({"ports": ports})];
     ingress.extend(scans_by_jobs(set).map(|_| scans::ingress()));

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 pub enum Outcome {
     /// Yes, as it is.
     Allowed,
-    /// Yes, and mended.
+    /// Mended; whether that is let in is decided after it.
     Patched,
     /// Yes, with a warning.
     Warned,
@@ -39,7 +39,11 @@ pub struct Decision {
     pub name: String,
     /// Who asked.
     pub user: String,
-    /// Ids of the rules.
+    /// The analysis that it concerns, by the name that a guarded identity has in its labels, or by its id; empty where
+    /// it is of none, or nobody knows.
+    #[serde(default)]
+    pub analysis: String,
+    /// Ids of the rules that made it, or that mended the object.
     pub rules: Vec<String>,
     /// The address that asked; those who hide behind one are limited together.
     #[serde(default)]
@@ -78,11 +82,23 @@ pub struct Decisions {
     pub next: u64,
     /// How many there is no word of any more, since this run began: they were pushed out before they were fetched.
     pub lost: u64,
+    /// How many of these were no refusals and no uses of break-glass.
+    #[serde(default)]
+    pub lost_admitted: u64,
     /// Whether the replica is on its way out.
     pub ending: bool,
 }
 
 impl Outcome {
+    /// All of them, in the order in which they get worse.
+    pub const ALL: [Outcome; 5] =
+        [Outcome::Allowed, Outcome::Patched, Outcome::Warned, Outcome::BreakGlass, Outcome::Refused];
+
+    /// Whether it is no more than a yes: neither a refusal nor a use of break-glass.
+    pub fn is_admitted(self) -> bool {
+        matches!(self, Outcome::Allowed | Outcome::Patched | Outcome::Warned)
+    }
+
     /// The metric's label.
     pub fn word(self) -> &'static str {
         match self {

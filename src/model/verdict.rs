@@ -30,7 +30,7 @@ pub struct Verdict {
 #[serde(into = "String", try_from = "String")]
 pub struct PolicyHash(pub [u8; 8]);
 
-/// The answers that the scan gate has; each but the first two refuses.
+/// The answers that the scan gate has, in the order in which they get worse; each but the first two refuses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum ScanOutcome {

@@ -69,7 +69,7 @@ pub(super) fn address<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::E
     Err(D::Error::custom("this is no address; write http:// or https://, a host, and perhaps a port and a path"))
 }
 
-fn maybe_address<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
+pub(super) fn maybe_address<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
     address(from).map(Some)
 }
 

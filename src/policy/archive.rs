@@ -5,7 +5,7 @@ use serde::de::{Deserializer, Error};
 
 use super::{Quantity, checked};
 
-/// The section `archive` of an Orchestrator.
+/// The section `archive` of an Orchestrator, or, where there is none, of an Auditor.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct ArchiveSettings {

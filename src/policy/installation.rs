@@ -2,9 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use jiff::SignedDuration;
 use serde::Deserialize;
 
-use super::checked;
+use super::{Enforcement, NetworkSettings, checked};
 
 /// What differs from node to node. Written as `kind: Installation`.
 #[derive(Debug, Clone, Deserialize)]
@@ -38,6 +39,9 @@ pub struct Installation {
     /// Values of the label `component` that other known parts of a dedicated namespace carry.
     #[serde(default)]
     pub known_components: BTreeSet<String>,
+    /// What the cluster's network is held to; nothing looks at it where nothing is said.
+    #[serde(default)]
+    pub network: Option<NetworkSettings>,
 }
 
 /// One guarded namespace.
@@ -61,8 +65,22 @@ pub enum Tenancy {
 }
 
 impl Installation {
-    /// What makes it impossible to install: its own namespace guarded.
+    /// What hangs on whether the network is known to enforce.
+    pub fn enforcement(&self) -> Enforcement {
+        self.network.as_ref().map_or_else(Enforcement::default, |network| network.enforcement)
+    }
+
+    /// How long a canary's result holds, whoever had it run.
+    pub fn result_holds(&self) -> SignedDuration {
+        self.network.as_ref().map_or_else(|| NetworkSettings::default().holds(), NetworkSettings::holds)
+    }
+
+    /// What makes it impossible to install.
     pub(super) fn problem(&self) -> Option<String> {
+        self.guards_itself().or_else(|| self.network.as_ref().and_then(NetworkSettings::problem))
+    }
+
+    fn guards_itself(&self) -> Option<String> {
         let own = self.controller.strip_prefix("system:serviceaccount:")?.split(':').next()?;
         self.namespaces.iter().any(|guarded| guarded.name == own).then(|| {
             format!("namespaces: `{own}` is Flamewarden's own; guarded by itself it could not start, so leave it out")

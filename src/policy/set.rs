@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use super::{DnsPlace, Exception, Installation, Orchestrator, Profile, Role, RuleSpec, SOFTER, Scanner, Tenancy, Want};
+use super::{
+    ArchiveSettings, Auditor, DnsPlace, Exception, Installation, Orchestrator, Profile, Role, RuleSpec, SOFTER,
+    Scanner, Tenancy, Want,
+};
 use crate::model::{ImageRef, PodView, yaml_documents, yaml_problem};
 
 /// Profiles and the installation's own settings, read from policy files and checked together.
@@ -20,6 +23,8 @@ pub struct PolicySet {
     pub orchestrator: Option<Orchestrator>,
     /// How images are scanned; none are where this is not said.
     pub scanner: Option<Scanner>,
+    /// How it is watched whether all this holds, and what is kept of it.
+    pub auditor: Auditor,
     /// The users' own rules as they are written; `rules::UserRules` compiles them.
     pub rules: Vec<RuleSpec>,
     /// Other policies under which a guarded object is accepted too, while replicas with one and the other stand side
@@ -100,6 +105,7 @@ impl PolicySet {
         let mut installations = Vec::new();
         let mut orchestrators = Vec::new();
         let mut scanners = Vec::new();
+        let mut auditors = Vec::new();
         let mut rules = Vec::new();
         for (file, text) in files {
             for document in yaml_documents(text) {
@@ -125,6 +131,10 @@ impl PolicySet {
                         let document: Document<Scanner> = serde_saphyr::from_str(&document).map_err(at)?;
                         scanners.push((file, document.spec));
                     }
+                    Kind::Auditor => {
+                        let document: Document<Auditor> = serde_saphyr::from_str(&document).map_err(at)?;
+                        auditors.push((file, document.spec));
+                    }
                     Kind::Rule => {
                         let document: NamedDocument<RuleSpec> = serde_saphyr::from_str(&document).map_err(at)?;
                         rules.push(RuleSpec { name: document.metadata.name, ..document.spec });
@@ -142,6 +152,7 @@ impl PolicySet {
             installation,
             orchestrator: at_most_one(orchestrators, "document of kind Orchestrator")?,
             scanner: at_most_one(scanners, "document of kind Scanner")?,
+            auditor: at_most_one(auditors, "document of kind Auditor")?.unwrap_or_default(),
             rules,
             also: None,
         };
@@ -179,7 +190,18 @@ impl PolicySet {
         self.profiles().into_iter().any(|profile| profile.analysis_of(name).is_some())
     }
 
+    /// Where what has ended and history are kept; nowhere where neither an Orchestrator nor the Auditor says so.
+    pub fn archive(&self) -> Option<&ArchiveSettings> {
+        self.orchestrator.as_ref().map(|orchestrator| &orchestrator.archive).or(self.auditor.archive.as_ref())
+    }
+
     fn check(self) -> Result<Self, PolicyProblem> {
+        if self.orchestrator.is_some() && self.auditor.archive.is_some() {
+            return Err(PolicyProblem::Set(
+                "the Orchestrator's section archive says where history is kept, too; take it out of the Auditor"
+                    .to_owned(),
+            ));
+        }
         if self.analysis.guards.app != self.gateway.guards.app {
             return Err(PolicyProblem::Set(
                 "both profiles must have the same guards.app: a gateway is found by its analysis's name".to_owned(),
@@ -282,6 +304,7 @@ enum Kind {
     Installation,
     Orchestrator,
     Scanner,
+    Auditor,
     Rule,
 }
 

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Colours, Report, csv, html, json, junit, markdown, sarif, table};
+use super::{Colours, Dialect, Report, csv, html, json, junit, markdown, open_reports, sarif, table};
 
 /// How a report is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -21,6 +21,10 @@ pub enum Form {
     Markdown,
     /// For everybody: one file without scripts, to be read, mailed and printed.
     Html,
+    /// For tools that read OpenReports: a list of `Report` and `ClusterReport` objects.
+    OpenReports,
+    /// For tools that read what came before them: `PolicyReport` and `ClusterPolicyReport` objects.
+    PolicyReports,
 }
 
 /// Why a report cannot be written in a form.
@@ -41,6 +45,8 @@ impl Form {
         (Form::Csv, "csv", "text/csv; charset=utf-8"),
         (Form::Markdown, "markdown", "text/markdown; charset=utf-8"),
         (Form::Html, "html", "text/html; charset=utf-8"),
+        (Form::OpenReports, "openreports", "application/json"),
+        (Form::PolicyReports, "policyreports", "application/json"),
     ];
 
     /// The form of that name.
@@ -77,6 +83,12 @@ impl Form {
             Form::Csv => csv::csv(report).map_err(problem),
             Form::Markdown => Ok(markdown::markdown(report)),
             Form::Html => html::html(report).map_err(|cause| problem(cause.into())),
+            Form::OpenReports => {
+                open_reports::list(report, Dialect::OpenReports).map_err(|cause| problem(cause.into()))
+            }
+            Form::PolicyReports => {
+                open_reports::list(report, Dialect::PolicyReports).map_err(|cause| problem(cause.into()))
+            }
         }
     }
 }

@@ -100,6 +100,8 @@ fn plain(text: &str) -> String {
             '&' => plain.push_str("&amp;"),
             '@' => plain.push_str("&#64;"),
             ':' => plain.push_str("&#58;"),
+            // Of `www.` alone code hosts make a link.
+            '.' if plain.to_ascii_lowercase().ends_with("www") => plain.push_str("&#46;"),
             '\\' | '`' | '*' | '_' | '{' | '}' | '[' | ']' | '(' | ')' | '#' | '+' | '!' | '|' | '~' | '$' => {
                 plain.push('\\');
                 plain.push(letter);

@@ -97,6 +97,22 @@ impl Report {
         }
     }
 
+    /// The same without findings, and with so many problems at most; counts stay as they are.
+    #[must_use]
+    pub fn without_findings(&self, problems: usize) -> Report {
+        Report {
+            api_version: self.api_version.clone(),
+            kind: self.kind.clone(),
+            version: self.version.clone(),
+            rules: self.rules.clone(),
+            findings: Vec::new(),
+            exceptions: self.exceptions.clone(),
+            problems: self.problems.iter().take(problems).cloned().collect(),
+            baseline: None,
+            ..*self
+        }
+    }
+
     /// Findings that fail.
     pub fn failing(&self) -> impl Iterator<Item = &Entry> {
         self.findings.iter().filter(|entry| entry.outcome.fails())

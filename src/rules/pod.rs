@@ -62,7 +62,9 @@ pub struct PodRule {
     pub id: &'static str,
     /// What holds where the rule holds.
     pub title: &'static str,
-    /// How bad it is when it doesn't.
+    /// What comes of it where it doesn't.
+    pub why: &'static str,
+    /// How bad that is.
     pub severity: Severity,
     /// Published controls that it helps to meet.
     pub controls: &'static [Control],

@@ -1,13 +1,15 @@
-//! Checks a bearer token of a Keycloak realm: by whom it is signed, for whom, for when, and for what.
+//! Checks a token of a Keycloak realm, or of another provider: by whom it is signed, for whom, for when, and for what.
 
 mod algorithm;
 mod claims;
+mod identity;
 mod keys;
 
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 
+pub(super) use identity::{ExpectedIdentity, check as check_identity};
 pub use keys::{KeysProblem, RealmKeys};
 
 use crate::telemetry::printable;
@@ -47,9 +49,9 @@ pub struct Expected {
 /// Why a token counts for nothing. It is for the log: the caller is told 401, or 503 where [`Refusal::is_ours`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
-    /// Longer than any that Keycloak makes.
-    #[error("token has more than {LONGEST} bytes")]
-    Long,
+    /// Longer than it may be.
+    #[error("token has more than {0} bytes")]
+    Long(usize),
     /// No three parts in base64url.
     #[error("token is not three parts in base64url")]
     Form,
@@ -98,8 +100,8 @@ pub enum Refusal {
     /// `nbf` or `iat` lies ahead.
     #[error("token is not good yet")]
     Early,
-    /// A refresh, ID or logout token, or one of a kind that is not known.
-    #[error("token is of kind `{}`, and no bearer token", printable(.0))]
+    /// As a refresh or a logout token, an ID token that is shown as a bearer token, or one of a kind that is not known.
+    #[error("token is of kind `{}`, which is not what was asked for", printable(.0))]
     Kind(String),
     /// Whoever shows it would have to prove a key, which is not asked for here.
     #[error("token is bound to a key of its holder")]
@@ -107,6 +109,25 @@ pub enum Refusal {
     /// Nobody to give rights to.
     #[error("token names no client")]
     NoClient,
+    /// An ID token that was made for another client, or for several of which none is named.
+    #[error("token was made for client `{}`", printable(.0))]
+    Party(String),
+    /// An ID token without the nonce that was sent, or with another: somebody else's login.
+    #[error("token belongs to another login")]
+    Nonce,
+    /// An ID token says when it was made.
+    #[error("token does not say when it was made")]
+    NoBegin,
+    /// An ID token of nobody, or of somebody whose name no log could show.
+    #[error("token names no user")]
+    NoSubject,
+    /// The claim is there, and something else, or too many or too long names.
+    #[error(
+        "token's groups are no list of at most {} names of {} bytes",
+        identity::MOST_GROUPS,
+        identity::LONGEST_GROUP
+    )]
+    Groups,
     /// The realm's keys were never fetched, not for too long, or not since one was asked for that is not among them.
     #[error("the realm's keys could not be fetched")]
     NoKeys,
@@ -133,14 +154,21 @@ impl Role {
 
 /// Says who shows a token, or why it counts for nothing. Nothing of it is believed before its signature fits.
 pub fn check(token: &str, keys: &RealmKeys, expected: &Expected, now: Timestamp) -> Result<Bearer, Refusal> {
-    if token.len() > LONGEST {
-        return Err(Refusal::Long);
+    Claims::read(&signed(token, keys, LONGEST, &TYPES)?)?.judge(expected, now)
+}
+
+/// The second part of a token whose signature fits.
+fn signed(token: &str, keys: &RealmKeys, longest: usize, types: &[&str]) -> Result<Vec<u8>, Refusal> {
+    if token.len() > longest {
+        return Err(Refusal::Long(longest));
     }
     let parts = Parts::of(token).ok_or(Refusal::Form)?;
-    let header = Header::read(&parts.header)?;
+    let header = Header::read(&parts.header, types)?;
     keys.verify(&header, parts.signed.as_bytes(), &parts.signature)?;
-    Claims::read(&parts.claims)?.judge(expected, now)
+    Ok(parts.claims)
 }
 
 /// Those of Keycloak have one or two thousand bytes; roles and mappers make them longer.
 const LONGEST: usize = 16 * 1024;
+/// Header types of access tokens.
+const TYPES: [&str; 3] = ["JWT", "at+jwt", "application/at+jwt"];

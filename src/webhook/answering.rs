@@ -36,18 +36,21 @@ impl Webhook {
             Err(problem) => return unparsed(text, &problem),
         };
         match review.request() {
-            Ok(request) => composed(side, &request, &self.judgement(side, &request, deadline).await),
+            Ok(request) => self.reply(side, &request, deadline).await,
             Err(problem) => unreadable(review.uid().unwrap_or_default(), &problem),
         }
     }
 
-    async fn judgement(&self, side: Side, request: &Request<'_>, deadline: Instant) -> Judgement {
+    async fn reply(&self, side: Side, request: &Request<'_>, deadline: Instant) -> Reply {
         let in_force = self.in_force.load_full();
         let now = Timestamp::now();
         let policies = in_force.policies.as_ref();
+        // What users' rules say, and whom an answer concerns, has nothing to do with scans.
+        let case = |target| Case { policies, target, scans: ScanKnowledge::OutOfReach, now };
         if side == Side::Mutate {
             // What a named object or a user's rule makes a refusal has no remedy.
-            return self.judged(request, policies, Target::Unneeded, now);
+            let judgement = self.judged(request, policies, Target::Unneeded, now);
+            return composed(side, request, &judgement, &case(Target::Unneeded));
         }
         let looked = match target_of(request, policies) {
             // A part of the time is left for the judgement, so that it says what could not be read.
@@ -66,11 +69,9 @@ impl Webhook {
         let rules = users_rules_for(request, &in_force.rules, policies);
         if !rules.is_empty() {
             let findings = self.workers.evaluate(rules, request).await;
-            // What users' rules say has nothing to do with scans.
-            let case = Case { policies, target, scans: ScanKnowledge::OutOfReach, now };
-            take_users_findings(&mut judgement, findings, request, &case);
+            take_users_findings(&mut judgement, findings, request, &case(target));
         }
-        judgement
+        composed(side, request, &judgement, &case(target))
     }
 
     fn judged(&self, request: &Request<'_>, policies: &PolicySet, target: Target<'_>, now: Timestamp) -> Judgement {

@@ -219,7 +219,7 @@ impl WebhookHandler {
         {
             self.metrics.refusals.get_or_create(&RuleLabels { rule: rule.clone() }).inc();
         }
-        self.decisions.keep(side, record, from);
+        self.decisions.keep(record, from);
         self.lines.answered(side, record, from);
     }
 }

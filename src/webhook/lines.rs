@@ -44,7 +44,7 @@ impl Lines {
 
     /// Tells of an answer, if there is something to be told.
     pub(super) fn answered(self: &Arc<Self>, side: Side, record: &Record, from: IpAddr) {
-        let Some(notice) = &record.notice else { return };
+        let Some(notice) = record.notice.as_ref().filter(|_| !record.decision.is_admitted()) else { return };
         let about = if record.decision == Outcome::BreakGlass { About::BreakGlass } else { About::Refused };
         if !self.may(about, from) {
             return;

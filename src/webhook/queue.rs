@@ -1,74 +1,101 @@
 //! Edge: the bounded queue of a replica's decisions: never in an answer's way, and honest about what it lost.
 
-use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::Notify;
+use tokio::time::{Instant, timeout_at};
 
-use crate::model::{Decision, Decisions, Outcome};
+use super::shelf::Shelf;
+use crate::model::{Decision, Decisions};
 
 /// Decisions until the controller has confirmed them.
 pub struct DecisionQueue {
     run: String,
-    most: usize,
     state: Mutex<State>,
     news: Notify,
 }
 
-#[derive(Default)]
 struct State {
-    held: VecDeque<Decision>,
+    /// Refusals and uses of break-glass.
+    grave: Shelf,
+    /// The others, of which there are many more; each has places of its own, so that they push out none of the former.
+    admitted: Shelf,
     last: u64,
-    lost: u64,
 }
 
 impl DecisionQueue {
-    /// An empty queue for so many decisions; `run` tells this run of the process from every other.
+    /// An empty queue for so many decisions, a quarter of them such as are no more than a yes; `run` tells this run of the
+    /// process from every other.
     pub fn new(run: String, most: usize) -> Self {
-        DecisionQueue { run, most, state: Mutex::default(), news: Notify::new() }
+        let (grave, admitted) = (Shelf::new(most - most / 4), Shelf::new(most / 4));
+        DecisionQueue { run, state: Mutex::new(State { grave, admitted, last: 0 }), news: Notify::new() }
     }
 
-    /// Takes a decision in and gives it its number. Says whether another was pushed out for it.
-    ///
-    /// That of the address that has most, and of its decisions refusals before uses of break-glass: nobody can cover
-    /// one by being refused often, nor by inventing others at an address that is not the API server's.
+    /// Takes a decision in and gives it its number. Says whether another of its kind was pushed out for it.
     pub fn push(&self, mut decision: Decision) -> Pushed {
         let mut state = self.lock();
         state.last += 1;
         decision.number = state.last;
-        state.held.push_back(decision);
-        let full = state.held.len() > self.most;
-        if full {
-            state.push_out();
-        }
+        let admitted = decision.outcome.is_admitted();
+        let shelf = if admitted { &mut state.admitted } else { &mut state.grave };
+        let pushed = if shelf.put(decision) { Pushed::AnotherOut } else { Pushed::In };
+        // Nobody is woken for each of many.
+        let tell = !admitted || shelf.len() == 1 || shelf.is_half_full();
         drop(state);
-        self.news.notify_waiters();
-        if full { Pushed::AnotherOut } else { Pushed::In }
+        if tell {
+            self.news.notify_waiters();
+        }
+        pushed
     }
 
     /// Forgets what is confirmed, and gives what follows. A confirmation of another run confirms nothing.
     pub fn take(&self, run: &str, after: u64) -> Decisions {
-        let mut state = self.lock();
-        if run == self.run {
-            state.held.retain(|held| held.number > after);
-        }
-        let decisions: Vec<Decision> = state.held.iter().take(BATCH).cloned().collect();
+        self.confirm(run, after);
+        let state = self.lock();
         let confirmed = if run == self.run { after.min(state.last) } else { 0 };
+        let decisions = in_order(&state);
         let next = decisions.last().map_or(confirmed, |last| last.number);
-        Decisions { run: self.run.clone(), decisions, next, lost: state.lost, ending: false }
+        let lost_admitted = state.admitted.lost();
+        let lost = state.grave.lost() + lost_admitted;
+        Decisions { run: self.run.clone(), decisions, next, lost, lost_admitted, ending: false }
     }
 
-    /// The same, but waits for the first decision where there is none; the caller gives up when it likes.
+    /// The same, but waits for the first decision where there is none, and a moment longer where there are only such as
+    /// are no more than a yes, so that many go together; the caller gives up when it likes.
     pub async fn wait(&self, run: &str, after: u64) -> Decisions {
+        self.confirm(run, after);
+        let mut until: Option<Instant> = None;
         loop {
             // Listening begins before the look, so that nothing falls between the two.
             let mut news = std::pin::pin!(self.news.notified());
             news.as_mut().enable();
-            let taken = self.take(run, after);
-            if !taken.decisions.is_empty() {
-                return taken;
+            match (self.waiting(), until) {
+                (Waiting::Nothing, _) => news.await,
+                (Waiting::Few, None) => until = Some(Instant::now() + LINGER),
+                (Waiting::Few, Some(moment)) => match timeout_at(moment, news).await {
+                    Ok(()) => {}
+                    Err(_) => return self.take(run, after),
+                },
+                (Waiting::Enough, _) => return self.take(run, after),
             }
-            news.await;
+        }
+    }
+
+    fn confirm(&self, run: &str, after: u64) {
+        if run == self.run {
+            let mut state = self.lock();
+            state.grave.forget(after);
+            state.admitted.forget(after);
+        }
+    }
+
+    fn waiting(&self) -> Waiting {
+        let state = self.lock();
+        match (state.grave.len(), state.admitted.len()) {
+            (0, 0) => Waiting::Nothing,
+            (0, _) if !state.admitted.is_half_full() => Waiting::Few,
+            _ => Waiting::Enough,
         }
     }
 
@@ -77,19 +104,24 @@ impl DecisionQueue {
     }
 }
 
-impl State {
-    fn push_out(&mut self) {
-        let mut counts = BTreeMap::new();
-        for held in &self.held {
-            *counts.entry(held.from.as_str()).or_insert(0) += 1;
-        }
-        let most = counts.into_iter().max_by_key(|(_, count)| *count).map(|(from, _)| from.to_owned());
-        let of_most = |held: &Decision| Some(&held.from) == most.as_ref();
-        let refusal = self.held.iter().position(|held| of_most(held) && held.outcome == Outcome::Refused);
-        let oldest = refusal.or_else(|| self.held.iter().position(of_most)).unwrap_or_default();
-        self.held.remove(oldest);
-        self.lost += 1;
-    }
+/// The first of all by their numbers: a hole in them is a loss to whoever fetches them.
+fn in_order(state: &State) -> Vec<Decision> {
+    let (mut grave, mut admitted) = (state.grave.iter().peekable(), state.admitted.iter().peekable());
+    let next = std::iter::from_fn(|| match (grave.peek(), admitted.peek()) {
+        (Some(one), Some(other)) if one.number > other.number => admitted.next(),
+        (Some(_), _) => grave.next(),
+        (None, _) => admitted.next(),
+    });
+    next.take(BATCH).cloned().collect()
+}
+
+/// What there is to be fetched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Waiting {
+    Nothing,
+    /// A few for which nobody hurries.
+    Few,
+    Enough,
 }
 
 /// What a push did.
@@ -103,19 +135,36 @@ pub enum Pushed {
 
 /// Decisions in one answer: about a quarter of a megabyte.
 const BATCH: usize = 512;
+/// How long more of those are waited for that are no more than a yes.
+const LINGER: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
 mod tests {
     use jiff::Timestamp;
 
     use super::*;
+    use crate::model::Outcome;
 
     fn decision(outcome: Outcome) -> Decision {
         let text = String::new;
         let (operation, resource, namespace, name, user) = (text(), text(), text(), text(), text());
-        let (time, rules, about) = (Timestamp::UNIX_EPOCH, Vec::new(), None);
+        let (time, analysis, rules, about) = (Timestamp::UNIX_EPOCH, text(), Vec::new(), None);
         let (from, checked) = (text(), false);
-        Decision { number: 0, time, outcome, operation, resource, namespace, name, user, rules, from, checked, about }
+        Decision {
+            number: 0,
+            time,
+            outcome,
+            operation,
+            resource,
+            namespace,
+            name,
+            user,
+            analysis,
+            rules,
+            from,
+            checked,
+            about,
+        }
     }
 
     fn asked_from(from: &str, outcome: Outcome) -> Decision {
@@ -129,7 +178,7 @@ mod tests {
 
     #[test]
     fn what_is_not_confirmed_is_given_again_and_the_oldest_refusal_makes_room() {
-        let queue = DecisionQueue::new("run".to_owned(), 3);
+        let queue = DecisionQueue::new("run".to_owned(), 4);
         assert_eq!(told(&queue.take("", 0)), (vec![], 0, 0));
         for (outcome, pushed) in [
             (Outcome::BreakGlass, Pushed::In),
@@ -154,7 +203,7 @@ mod tests {
 
     #[test]
     fn nobody_pushes_out_what_others_asked_for() {
-        let queue = DecisionQueue::new("run".to_owned(), 4);
+        let queue = DecisionQueue::new("run".to_owned(), 5);
         for (from, outcome) in [
             ("api server", Outcome::BreakGlass),
             ("api server", Outcome::Refused),
@@ -180,7 +229,34 @@ mod tests {
             queue.push(decision(Outcome::Refused));
         }
         let taken = queue.take("", 0);
-        assert_eq!((taken.decisions.len(), taken.next, taken.lost), (512, 904 + 512, 904));
+        assert_eq!((taken.decisions.len(), taken.next, taken.lost), (512, 1928 + 512, 1928));
+    }
+
+    #[test]
+    fn what_is_admitted_pushes_out_nothing_else_and_is_given_in_its_order() {
+        let queue = DecisionQueue::new("run".to_owned(), 8);
+        queue.push(decision(Outcome::BreakGlass));
+        queue.push(decision(Outcome::Refused));
+        for (outcome, pushed) in [
+            (Outcome::Allowed, Pushed::In),
+            (Outcome::Patched, Pushed::In),
+            (Outcome::Warned, Pushed::AnotherOut),
+            (Outcome::Allowed, Pushed::AnotherOut),
+        ] {
+            assert_eq!(queue.push(decision(outcome)), pushed);
+        }
+        queue.push(decision(Outcome::Refused));
+        let taken = queue.take("", 0);
+        assert_eq!((told(&taken), taken.lost_admitted), ((vec![1, 2, 5, 6, 7], 7, 2), 2));
+        assert_eq!(told(&queue.take("run", 5)), (vec![6, 7], 7, 2));
+        for _ in 0..5 {
+            queue.push(decision(Outcome::Refused));
+        }
+        let taken = queue.take("", 0);
+        assert_eq!((told(&taken), taken.lost_admitted), ((vec![6, 7, 8, 9, 10, 11, 12], 12, 2), 2));
+        queue.push(decision(Outcome::Refused));
+        let taken = queue.take("", 0);
+        assert_eq!((told(&taken), taken.lost_admitted), ((vec![6, 8, 9, 10, 11, 12, 13], 13, 3), 2));
     }
 
     #[tokio::test(start_paused = true)]
@@ -192,5 +268,26 @@ mod tests {
             queue.push(decision(Outcome::Refused));
         });
         assert_eq!(heard, (vec![1], 1, 0));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_yes_is_told_a_moment_later_together_with_others_and_a_refusal_at_once() {
+        for (later, wait, numbers) in [
+            (vec![Outcome::Allowed], LINGER, vec![1, 2]),
+            (vec![Outcome::Allowed, Outcome::Refused], Duration::ZERO, vec![1, 2, 3]),
+            (vec![Outcome::Allowed; 4], Duration::ZERO, vec![1, 2, 3, 4, 5]),
+        ] {
+            let queue = DecisionQueue::new("run".to_owned(), 32);
+            let begun = Instant::now();
+            let (heard, ()) = tokio::join!(queue.wait("", 0), async {
+                queue.push(decision(Outcome::Allowed));
+                for outcome in &later {
+                    tokio::task::yield_now().await;
+                    queue.push(decision(*outcome));
+                }
+            });
+            let heard: Vec<u64> = heard.decisions.iter().map(|decision| decision.number).collect();
+            assert_eq!((heard, begun.elapsed()), (numbers, wait), "{later:?}");
+        }
     }
 }

@@ -1,4 +1,5 @@
-//! What is remembered of an answer: for metrics from tables only, for log and controller only if it refuses.
+//! What is remembered of an answer: for metrics from tables only, for the controller what was decided, for the log only
+//! what refuses.
 
 use std::collections::BTreeSet;
 
@@ -17,16 +18,16 @@ pub struct Record {
     pub resource: &'static str,
     /// What was answered.
     pub decision: Outcome,
-    /// What a log line says of a refusal, or of break-glass.
+    /// What is said of it; nothing where nothing was decided.
     pub notice: Option<Box<Notice>>,
 }
 
-/// An answer as it is logged: who, what and by which rules; no values, which could be secrets.
+/// An answer as it is told: who, what and by which rules; no values, which could be secrets.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Notice {
     /// Ids of the rules.
     pub rules: BTreeSet<String>,
-    /// Paths of the fields.
+    /// Paths of the fields; of refusals and break-glass alone, which are logged.
     pub paths: Vec<String>,
     /// The request's uid.
     pub uid: String,
@@ -36,6 +37,8 @@ pub struct Notice {
     pub name: String,
     /// Who asked.
     pub user: String,
+    /// The analysis that it concerns; empty where nobody knows.
+    pub analysis: String,
     /// Whether nothing would have been stored.
     pub dry_run: bool,
     /// What an Event would be about.
@@ -43,21 +46,33 @@ pub struct Notice {
 }
 
 impl Record {
-    /// The record of a request; `findings` are those that made the decision.
-    pub fn of(request: &Request<'_>, decision: Outcome, findings: &[Finding]) -> Self {
-        let notice = matches!(decision, Outcome::Refused | Outcome::BreakGlass).then(|| {
-            Box::new(Notice {
-                rules: findings.iter().map(|finding| finding.rule.to_string()).collect(),
-                paths: findings.iter().take(PATHS).map(|finding| finding.path.to_string()).collect(),
-                uid: request.uid.to_owned(),
-                namespace: request.namespace.to_owned(),
-                name: request.name.to_owned(),
-                user: request.user.name.to_owned(),
-                dry_run: request.dry_run,
-                about: about(request, decision),
-            })
-        });
-        Record { operation: request.operation.word(), resource: known_resource(request), decision, notice }
+    /// The record of a request and of the analysis that it concerns; `findings` are those that made the decision.
+    pub fn of<'f>(
+        request: &Request<'_>,
+        analysis: String,
+        decision: Outcome,
+        findings: impl IntoIterator<Item = &'f Finding, IntoIter: Clone>,
+    ) -> Self {
+        let findings = findings.into_iter();
+        let paths = if decision.is_admitted() { 0 } else { PATHS };
+        let notice = Notice {
+            rules: findings.clone().map(|finding| finding.rule.to_string()).collect(),
+            paths: findings.take(paths).map(|finding| finding.path.to_string()).collect(),
+            uid: request.uid.to_owned(),
+            namespace: request.namespace.to_owned(),
+            name: request.name.to_owned(),
+            user: request.user.name.to_owned(),
+            analysis,
+            dry_run: request.dry_run,
+            about: if decision.is_admitted() { None } else { about(request, decision) },
+        };
+        Record { decision, notice: Some(Box::new(notice)), ..Record::undecided(request) }
+    }
+
+    /// The record of a request that is left as it is, and about which another answer decides.
+    pub fn undecided(request: &Request<'_>) -> Self {
+        let (operation, resource) = (request.operation.word(), known_resource(request));
+        Record { operation, resource, decision: Outcome::Allowed, notice: None }
     }
 
     /// The record of what could not be read or judged; `rule` says which of our own limits refused.
@@ -66,7 +81,7 @@ impl Record {
         Record { operation: "unknown", resource: OTHER, decision: Outcome::Refused, notice: Some(Box::new(notice)) }
     }
 
-    /// What is kept of it for the controller: refusals and uses of break-glass, unless nothing would have been stored.
+    /// What is kept of it for the controller, unless nothing would have been stored.
     pub fn decision(&self, now: Timestamp) -> Option<Decision> {
         let notice = self.notice.as_ref().filter(|notice| !notice.dry_run)?;
         Some(Decision {
@@ -78,6 +93,7 @@ impl Record {
             namespace: printable(&notice.namespace).into_owned(),
             name: printable(&notice.name).into_owned(),
             user: printable(&notice.user).into_owned(),
+            analysis: printable(&notice.analysis).into_owned(),
             rules: notice.rules.iter().take(RULES).cloned().collect(),
             about: notice.about.clone(),
             // Only who has the connection knows.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use super::concerned::concerned;
 use super::{Answer, Record, Review, ReviewProblem, early_uid};
 use crate::model::{Json, Outcome, Request};
 use crate::policy::PolicySet;
@@ -70,20 +71,19 @@ pub fn answer_alone(side: Side, text: &[u8], policies: &PolicySet, now: Timestam
         Err(problem) => return unparsed(text, &problem),
     };
     match review.request() {
-        Ok(request) => composed(
-            side,
-            &request,
-            &judge(&request, &Case { policies, target: Target::Unread, scans: ScanKnowledge::OutOfReach, now }),
-        ),
+        Ok(request) => {
+            let case = Case { policies, target: Target::Unread, scans: ScanKnowledge::OutOfReach, now };
+            composed(side, &request, &judge(&request, &case), &case)
+        }
         Err(problem) => unreadable(review.uid().unwrap_or_default(), &problem),
     }
 }
 
-/// The answer that a judgement means on one of the sides.
-pub(super) fn composed(side: Side, request: &Request<'_>, judgement: &Judgement) -> Reply {
+/// The answer that a judgement of a case means on one of the sides.
+pub(super) fn composed(side: Side, request: &Request<'_>, judgement: &Judgement, case: &Case<'_>) -> Reply {
     match side {
-        Side::Mutate => mutated(request, judgement),
-        Side::Validate => validated(request, judgement),
+        Side::Mutate => mutated(request, judgement, case),
+        Side::Validate => validated(request, judgement, case),
     }
 }
 
@@ -100,13 +100,16 @@ pub(super) fn unreadable(uid: &str, problem: &ReviewProblem) -> Reply {
     }
 }
 
-fn mutated(request: &Request<'_>, judgement: &Judgement) -> Reply {
+fn mutated(request: &Request<'_>, judgement: &Judgement, case: &Case<'_>) -> Reply {
     let allowed = Answer::allow(request.uid);
     let Some(object) = request.object.filter(|_| !judgement.remedies.is_empty()) else {
-        return Reply { answer: allowed, record: Record::of(request, Outcome::Allowed, &[]) };
+        return Reply { answer: allowed, record: Record::undecided(request) };
     };
     match patched(allowed, object, judgement) {
-        Ok(answer) => Reply { answer, record: Record::of(request, Outcome::Patched, &[]) },
+        Ok(answer) => {
+            let mended = judgement.refusals.iter().filter(|finding| finding.has_remedy());
+            Reply { answer, record: Record::of(request, analysis(request, case), Outcome::Patched, mended) }
+        }
         Err(problem) => Reply {
             answer: Answer::refuse(request.uid, 400, format!("flamewarden {problem}")),
             record: Record::unreadable(request.uid, "unmendable"),
@@ -119,7 +122,7 @@ fn patched(answer: Answer, object: &Json<'_>, judgement: &Judgement) -> Result<A
     answer.patched(&patch).map_err(|problem| format!("cannot write its patch: {problem}"))
 }
 
-fn validated(request: &Request<'_>, judgement: &Judgement) -> Reply {
+fn validated(request: &Request<'_>, judgement: &Judgement, case: &Case<'_>) -> Reply {
     let (answer, decision, findings) = if !judgement.refusals.is_empty() {
         (Answer::refuse_for(request.uid, &judgement.refusals), Outcome::Refused, &judgement.refusals)
     } else if !judgement.broken_glass.is_empty() {
@@ -129,5 +132,14 @@ fn validated(request: &Request<'_>, judgement: &Judgement) -> Reply {
     } else {
         (Answer::allow(request.uid), Outcome::Allowed, &judgement.reported)
     };
-    Reply { answer: answer.warning_of(&judgement.warnings), record: Record::of(request, decision, findings) }
+    let record = Record::of(request, analysis(request, case), decision, findings);
+    Reply { answer: answer.warning_of(&judgement.warnings), record }
+}
+
+fn analysis(request: &Request<'_>, case: &Case<'_>) -> String {
+    let target = match case.target {
+        Target::Found(target) => Some(target),
+        Target::Unneeded | Target::Missing | Target::Unread => None,
+    };
+    concerned(request, target, case.policies)
 }

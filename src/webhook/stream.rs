@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use tokio::time::timeout;
 
 use super::queue::Pushed;
-use super::{DecisionQueue, Record, Side};
+use super::{DecisionQueue, Record};
 use crate::serve::{Drain, Peer, Peers};
 use crate::telemetry::Metrics;
 
@@ -29,15 +29,16 @@ pub struct DecisionStream {
 }
 
 impl DecisionStream {
-    /// Keeps what the validating side decided; what the mutating side did, the validating side sees again.
-    pub(super) fn keep(&self, side: Side, record: &Record, from: IpAddr) {
-        if side == Side::Mutate {
-            return;
-        }
+    /// Keeps what was decided: every answer of the validating side, and of the mutating one what it mended or refused;
+    /// what it leaves as it is the validating side decides alone.
+    pub(super) fn keep(&self, record: &Record, from: IpAddr) {
         let Some(mut decision) = record.decision(Timestamp::now()) else { return };
         (decision.from, decision.checked) = (from.to_string(), self.peers.checks_reviews());
-        if self.queue.push(decision) == Pushed::AnotherOut {
-            self.metrics.decisions_pushed_out.inc();
+        let admitted = decision.outcome.is_admitted();
+        match (self.queue.push(decision), admitted) {
+            (Pushed::In, _) => {}
+            (Pushed::AnotherOut, false) => drop(self.metrics.decisions_pushed_out.inc()),
+            (Pushed::AnotherOut, true) => drop(self.metrics.decisions_admitted_pushed_out.inc()),
         }
     }
 

@@ -11,7 +11,12 @@
 mod contents;
 mod crash;
 mod database;
+mod decisions;
+mod findings;
 mod forms;
+mod journal;
+mod journal_commands;
+mod journal_crash;
 mod log_bounds;
 mod outage;
 #[path = "../cluster/part.rs"]
@@ -22,6 +27,8 @@ mod pki;
 mod postgres_only;
 mod postgres_server;
 mod reports;
+mod seen;
+mod siem;
 
 /// Where the tests' archives are.
 pub(crate) use postgres_server::Server;

@@ -3,10 +3,11 @@
 use std::os::unix::fs::PermissionsExt as _;
 use std::{fs, io};
 
-use flamewarden::archive::{Archive, ArchiveProblem, LogSource, RunRecord};
+use flamewarden::archive::{Archive, ArchiveProblem, LogSource, Misfit, RunRecord, Verdict};
 use sqlx::Executor as _;
 
 use crate::database::{archive, beside, column, line, moment, record, run};
+use crate::journal::gap;
 
 #[tokio::test]
 async fn its_files_are_its_owners_alone() {
@@ -33,6 +34,35 @@ async fn a_file_of_any_name_is_that_file() {
     let mut names: Vec<_> = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     names.retain(|name| !name.to_string_lossy().ends_with("-wal") && !name.to_string_lossy().ends_with("-shm"));
     assert_eq!(names.len(), 5, "{names:?}");
+}
+
+/// To SQLite a text ends at its first NUL, wherever it looks into one; others show what stands behind.
+#[tokio::test]
+async fn what_somebody_hides_behind_a_nul_shows() {
+    let (server, archive) = archive().await;
+    for number in 1..=3 {
+        gap(&archive, "a", number).await;
+    }
+    let mut connection = beside(&server).await;
+    connection.execute("CREATE TABLE kept AS SELECT * FROM journal").await.unwrap();
+    for (act, misfit) in [
+        ("UPDATE journal SET body = body || CHAR(0) || ' and more' WHERE number = 2", Misfit::Changed),
+        ("UPDATE journal SET body = CAST(CAST(body AS BLOB) || X'00FF' AS TEXT) WHERE number = 2", Misfit::Changed),
+        ("UPDATE journal SET hash = hash || CHAR(0) || 'x' WHERE number = 2", Misfit::Changed),
+        ("UPDATE journal SET kind = kind || CHAR(0) || 'x' WHERE number = 2", Misfit::Unreadable),
+    ] {
+        connection.execute(act).await.unwrap();
+        let verdict = archive.verify_journal(None).await.unwrap().verdict;
+        assert_eq!(verdict, Verdict::Broken { number: 2, misfit }, "{act}");
+        connection.execute("DELETE FROM journal").await.unwrap();
+        connection.execute("INSERT INTO journal SELECT * FROM kept").await.unwrap();
+    }
+    // Nor is a text that is none of Unicode's the end of reading.
+    connection.execute("UPDATE journal SET body = CAST(X'7B22FF227D' AS TEXT) WHERE number = 2").await.unwrap();
+    for (after, most, want) in [(0, 10, vec!["gap", "unreadable", "gap"]), (0, 2, vec!["gap", "unreadable"])] {
+        let kinds = archive.journal_after(after, most).await.unwrap().into_iter().map(|entry| entry.kind);
+        assert_eq!(kinds.collect::<Vec<_>>(), want);
+    }
 }
 
 #[tokio::test]

@@ -1,8 +1,12 @@
-//! Bearer tokens of a Keycloak realm, and the realm's keys: without Keycloak, with keys made here and a stand-in.
+//! Bearer tokens of a Keycloak realm, the realm's keys, and people who log in: without Keycloak, with keys made here and
+//! a stand-in.
 #![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 mod clients;
 mod keys;
+mod login;
+mod login_lab;
+mod login_tokens;
 mod signer;
 mod stand_in;
 #[path = "../hub/tls.rs"]

@@ -133,7 +133,7 @@ fn what_cannot_be_made_is_told_at_once_and_whole() {
     );
     expect_refused(
         &[("policies/orchestrator.yaml", "kind: Orchestrator", "kind: Orchestrators")],
-        "policy file orchestrator.yaml: unknown variant `Orchestrators`, expected one of Profile, Installation, Orchestrator, Scanner, Rule \
+        "policy file orchestrator.yaml: unknown variant `Orchestrators`, expected one of Profile, Installation, Orchestrator, Scanner, Auditor, Rule \
          at line 2, column 7",
     );
 }

@@ -148,15 +148,19 @@ impl ByService {
 
     /// Starts a replica of the controller under a name of its own in the election.
     pub(crate) async fn add_controller(&self, identity: &str) {
-        let [probes, scans] = free_ports();
+        let [probes, scans, pages] = free_ports();
         let archive = self.folder.join("archive");
         fs::create_dir_all(&archive).unwrap();
+        let auditor = fs::read_to_string(self.folder.join(self.controller_policies).join("auditor.yaml"));
+        let has_pages = auditor.is_ok_and(|auditor| auditor.contains("pages:"));
+        let mut ports = vec![("probes", loopback(probes)), ("scans", loopback(scans))];
+        ports.extend(has_pages.then(|| ("pages", loopback(pages))));
         let beside = Beside {
             name: &format!("controller-{identity}"),
             pod: identity,
             kubeconfig: self.plane.kubeconfig(CONTROLLER, None),
             volumes: &[("policies", self.folder.join(self.controller_policies)), ("archive", archive)],
-            ports: &[("probes", loopback(probes)), ("scans", loopback(scans))],
+            ports: &ports,
             folder: &self.folder,
         };
         let recipe = self.as_installed("flamewarden-controller", &beside).await;

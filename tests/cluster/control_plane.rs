@@ -196,9 +196,19 @@ pub(crate) fn free_ports<const N: usize>() -> [u16; N] {
     [(); N].map(|()| std::iter::repeat_with(next).take(COUNT as usize).find(free).expect("no port is free"))
 }
 
+/// The API server's audit log has what admission never sees, as its operators would have it.
+const AUDIT_POLICY: &str = r#"{"apiVersion": "audit.k8s.io/v1", "kind": "Policy", "rules": [
+    {"level": "Metadata", "verbs": ["get", "list", "watch"], "resources": [{"group": "", "resources": ["secrets", "pods/log"]}]},
+    {"level": "Metadata", "resources": [{"group": "", "resources": ["nodes/proxy"]}]},
+    {"level": "None"}
+]}"#;
+/// In the control plane's folder.
+pub(crate) const AUDIT_LOG: &str = "audit.log";
+
 fn write_keys(folder: &Path, authority: &Authority) {
     let serving = authority.serving(&["127.0.0.1", "localhost", "kubernetes.default.svc"]);
     write_file(&folder.join("ca.crt"), &authority.certificate);
+    write_file(&folder.join("audit-policy.yaml"), AUDIT_POLICY);
     write_file(&folder.join("serving.crt"), &serving.certificate);
     write_file(&folder.join("serving.key"), &serving.key);
     // The API server takes the public half from a certificate.
@@ -248,6 +258,8 @@ fn api_arguments(folder: &Path, etcd: u16, port: u16) -> Vec<String> {
         ("default-not-ready-toleration-seconds", "5"),
         ("default-unreachable-toleration-seconds", "5"),
         ("profiling", "false"),
+        ("audit-policy-file", &file("audit-policy.yaml")),
+        ("audit-log-path", &file(AUDIT_LOG)),
     ])
 }
 

@@ -1,5 +1,6 @@
 //! Who is refused or enters in an emergency can be seen at the object that it is about.
 
+use flamewarden::archive::{Archive, JournalEntry, Verdict};
 use http::Method;
 use serde_json::{Value, json};
 
@@ -38,6 +39,7 @@ fn a_deployment_whose_pods_are_refused_has_an_event_at_its_replica_set() {
         let note = "Flamewarden refuses its pods by: resources. The refusal itself says which fields and what to do \
             about each; a dry run of the same object on the server shows it again.";
         assert_eq!(told, json!(["Warning", "Admission", "flamewarden.dev/controller", note]));
+        stands_in_the_journal(guarded, set["metadata"]["uid"].as_str().unwrap()).await;
         guarded.editor.delete(&format!("{path}/deployments/refused"), None).await.unwrap();
     });
 }
@@ -101,6 +103,22 @@ fn each_use_of_break_glass_is_an_event_at_the_pod_a_log_line_and_a_count_and_a_f
         let forged = events["items"].as_array().unwrap().iter().find(|event| event["regarding"]["name"] == "nobody");
         assert_eq!(forged, None);
     });
+}
+
+/// What is told by an Event was written down before.
+async fn stands_in_the_journal(guarded: &Guarded, owner: &str) {
+    let file = guarded.cluster.plane.folder().join("flamewarden/archive-controller/archive.db");
+    let archive = Archive::existing(&format!("sqlite:{}", file.display())).await.unwrap();
+    assert_eq!(archive.verify_journal(None).await.unwrap().verdict, Verdict::Whole);
+    let entries = archive.journal_after(0, 100_000).await.unwrap();
+    let body = |entry: &JournalEntry| serde_json::from_str::<Value>(&entry.body).unwrap();
+    let about = entries.iter().find(|entry| body(entry)["about"]["uid"] == owner).unwrap();
+    let told = body(about);
+    assert_eq!((about.kind.as_str(), about.is_unchecked()), ("decision", true));
+    assert_eq!(
+        [&told["outcome"], &told["namespace"], &told["rules"]],
+        [&json!("refused"), &json!(NAMESPACE), &json!(["resources"])]
+    );
 }
 
 /// What the group may do to a running pod in an emergency, and what keeps everybody else from it.

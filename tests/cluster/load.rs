@@ -19,6 +19,7 @@ mod installed;
 mod interleaved;
 mod kubelet;
 mod mounted_secret;
+mod open_reports;
 mod part;
 mod pki;
 mod recording;

@@ -36,12 +36,7 @@ pub(crate) fn run(test: impl Future<Output = ()>) {
 pub(crate) async fn cluster() -> &'static Cluster {
     static CLUSTER: OnceCell<Result<Cluster, String>> = OnceCell::const_new();
     let start = async || {
-        let starting = AssertUnwindSafe(async {
-            let plane = ControlPlane::start().await;
-            let admin = plane.admin().await;
-            let kubelet = Kubelet::start(&plane, "node-1").await;
-            Cluster { plane, admin, kubelet }
-        });
+        let starting = AssertUnwindSafe(Cluster::start());
         starting.catch_unwind().await.map_err(|panic| {
             panic.downcast::<String>().map_or_else(|_| "see the first failure".to_owned(), |text| *text)
         })
@@ -53,6 +48,14 @@ pub(crate) async fn cluster() -> &'static Cluster {
 }
 
 impl Cluster {
+    /// One that no other test has, and no controller of Flamewarden.
+    pub(crate) async fn start() -> Cluster {
+        let plane = ControlPlane::start().await;
+        let admin = plane.admin().await;
+        let kubelet = Kubelet::start(&plane, "node-1").await;
+        Cluster { plane, admin, kubelet }
+    }
+
     /// A namespace for one test, with its default service account, so that pods are accepted in it.
     pub(crate) async fn namespace(&self, purpose: &str) -> String {
         static NUMBER: AtomicUsize = AtomicUsize::new(1);

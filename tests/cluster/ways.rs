@@ -634,6 +634,12 @@ pub(crate) const WAYS: &[Way] = &[
         "at-work",
         Merge(system!("/apis/discovery.k8s.io/v1", "endpointslices/webhook-1"), r#"{"endpoints": []}"#),
     ),
+    way(
+        "the network lets pods out",
+        "ConfigMap flamewarden-system/flamewarden-canary",
+        "network-enforcement",
+        Merge(system!("/api/v1", "configmaps/flamewarden-canary"), r#"{"data": {"result": "notEnforced"}}"#),
+    ),
     // What makes pods, and what leads to them.
     way(
         "a template",

@@ -9,6 +9,7 @@ use flamewarden::telemetry::Metrics;
 use serde_json::{Value, json};
 use tokio::sync::{OnceCell, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
+use crate::people::people_realm;
 use crate::server::{HUB_ADAPTER_SECRET, Server, client, flame_realm, remote};
 
 /// While it is held, nobody stops Keycloak.
@@ -23,7 +24,9 @@ pub(crate) async fn alone() -> RwLockWriteGuard<'static, Server> {
 
 async fn server() -> &'static RwLock<Server> {
     static SERVER: OnceCell<RwLock<Server>> = OnceCell::const_new();
-    SERVER.get_or_init(|| async { RwLock::new(Server::start(&[flame(), other()]).await) }).await
+    SERVER
+        .get_or_init(|| async { RwLock::new(Server::start(&[flame(), other(), people_realm(PAGES_ARE_AT)]).await) })
+        .await
 }
 
 fn flame() -> Value {
@@ -54,3 +57,6 @@ pub(crate) fn issuer_of(keycloak: &Address, realm: &str) -> String {
 pub(crate) fn keycloak(server: &Server) -> Keycloak {
     Keycloak::new(remote(), server.settings())
 }
+
+/// Where people who log in are sent; nobody goes there.
+pub(crate) const PAGES_ARE_AT: &str = "https://pages.example.org";

@@ -1,4 +1,4 @@
-//! The edge towards Keycloak, and the check of its tokens, on a real Keycloak. Run it with
+//! The edge towards Keycloak, the check of its tokens, and logging in by it, on a real Keycloak. Run it with
 //! `cargo test --features cluster --test keycloak`.
 #![expect(
     clippy::unwrap_used,
@@ -9,11 +9,14 @@
     reason = "this whole target is a test: what goes wrong ends the test that asked for it"
 )]
 
+mod browser;
 mod clients_test;
 mod killed_test;
 mod lab;
+mod login_test;
 #[path = "../cluster/part.rs"]
 mod part;
+mod people;
 mod rotation_test;
 mod server;
 mod stopped_test;

@@ -3,9 +3,11 @@
 use std::fs;
 use std::path::Path;
 
+use base64::{Engine, engine::general_purpose::STANDARD};
 use flamewarden::app::{Running, start};
 use flamewarden::serve::{Authority, client_certificate};
 use jiff::Timestamp;
+use json_patch::Patch;
 use serde_json::{Value, json};
 
 use crate::client::{Caller, Response};
@@ -39,6 +41,63 @@ async fn refuse(running: &Running, caller: &Caller, text: String) {
     }
 }
 
+/// The review with its pod as it is let in, and its answer.
+async fn admit(running: &Running, caller: &Caller, text: &str) -> Value {
+    let mut connection = caller.connect(running.webhook.unwrap()).await.unwrap();
+    let patch = connection.post("/mutate", text.to_owned()).await.unwrap().json();
+    let patch = STANDARD.decode(patch["response"]["patch"].as_str().unwrap()).unwrap();
+    let mut review: Value = serde_json::from_str(text).unwrap();
+    json_patch::patch(&mut review["request"]["object"], &serde_json::from_slice::<Patch>(&patch).unwrap()).unwrap();
+    connection.post("/validate", review.to_string()).await.unwrap().json()
+}
+
+/// Number, outcome, analysis and object of each.
+fn words(answer: &Value) -> Vec<String> {
+    let told = answer["decisions"].as_array().unwrap().iter().map(|decision| {
+        let text = |member: &str| decision[member].as_str().unwrap().to_owned();
+        format!("{} {} {} of {}", decision["number"], text("outcome"), text("resource"), text("analysis"))
+    });
+    told.collect()
+}
+
+#[tokio::test]
+async fn what_is_mended_and_what_is_let_in_is_told_as_well_and_what_is_left_alone_is_told_once() {
+    let place = place();
+    let running = place.start().await;
+    let anybody = Caller::trusting(&place.generation("first"));
+    let controller = named(&place, &place.generation("first"), CONTROLLER);
+    let dry = review().replace(r#""dryRun":false"#, r#""dryRun":true"#);
+    for text in [dry, review()] {
+        assert_eq!(admit(&running, &anybody, &text).await["response"]["allowed"], true);
+    }
+    // Nothing to mend and nothing to refuse.
+    let other = json!({"kind": "AdmissionReview", "apiVersion": "admission.k8s.io/v1", "request": {
+        "uid": "u-2", "resource": {"group": "", "version": "v1", "resource": "pods"}, "operation": "DELETE",
+        "name": "web", "namespace": "flame", "userInfo": {"username": "jane"},
+        "oldObject": {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "web", "labels": {"app": "web"}}},
+    }});
+    let mut connection = anybody.connect(running.webhook.unwrap()).await.unwrap();
+    for path in ["/mutate", "/validate"] {
+        assert_eq!(connection.post(path, other.to_string()).await.unwrap().json()["response"]["allowed"], true);
+    }
+    // What cannot be read is refused by both, and nobody knows what it is.
+    for path in ["/mutate", "/validate"] {
+        connection.post(path, other.to_string().replace("DELETE", "REMOVE")).await.unwrap();
+    }
+    let told = fetch(&controller, &running, "/decisions").await.unwrap().json();
+    let want = [
+        "1 patched pods of analysis-a",
+        "2 allowed pods of analysis-a",
+        "3 allowed pods of ",
+        "4 refused other of ",
+        "5 refused other of ",
+    ];
+    assert_eq!(words(&told), want, "{told}");
+    let [mended, allowed] = [0, 1].map(|place| &told["decisions"][place]);
+    assert!(mended["rules"].as_array().unwrap().contains(&json!("seccomp")), "{mended}");
+    assert_eq!((&allowed["rules"], &allowed["about"], &allowed["user"]), (&json!([]), &Value::Null, &json!("jane")));
+}
+
 /// A review of a pod that a ReplicaSet makes.
 fn owned() -> String {
     let owner = r#""metadata":{"ownerReferences":[{"apiVersion":"apps/v1","kind":"ReplicaSet","name":"r","uid":"u-r","controller":true}],"#;
@@ -56,7 +115,8 @@ async fn the_controller_gets_what_was_refused_and_confirms_it() {
     let asked = fetch(&controller, &running, "/decisions?run=&after=0");
     let ((), first) = tokio::join!(refuse(&running, &anybody, owned()), asked);
     let first = first.unwrap().json();
-    let decision = &first["decisions"][0];
+    assert_eq!(words(&first), ["1 patched pods of analysis-a", "2 refused pods of analysis-a"]);
+    let decision = &first["decisions"][1];
     let shown = json!({"number": decision["number"], "outcome": decision["outcome"], "resource": decision["resource"],
         "operation": decision["operation"], "namespace": decision["namespace"], "name": decision["name"],
         "user": decision["user"], "about": decision["about"],
@@ -64,15 +124,15 @@ async fn the_controller_gets_what_was_refused_and_confirms_it() {
     let owner = json!({"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "r", "uid": "u-r"});
     assert_eq!(
         shown,
-        json!({"number": 1, "outcome": "refused", "resource": "pods", "operation": "CREATE", "namespace": "flame",
-            "name": "p", "user": "jane", "about": owner, "from": "127.0.0.1", "checked": false, "next": 1, "lost": 0})
+        json!({"number": 2, "outcome": "refused", "resource": "pods", "operation": "CREATE", "namespace": "flame",
+            "name": "p", "user": "jane", "about": owner, "from": "127.0.0.1", "checked": false, "next": 2, "lost": 0})
     );
     assert!(decision["rules"].as_array().unwrap().contains(&json!("pull-secret")), "{decision}");
     refuse(&running, &anybody, review()).await;
-    let path = format!("/decisions?run={}&after=1", first["run"].as_str().unwrap());
+    let path = format!("/decisions?run={}&after=2", first["run"].as_str().unwrap());
     let second = fetch(&controller, &running, &path).await.unwrap().json();
-    assert_eq!((&second["decisions"][0]["number"], &second["decisions"][0]["about"]), (&json!(2), &Value::Null));
-    assert_eq!(second["decisions"].as_array().unwrap().len(), 1, "the dry run left nothing");
+    assert_eq!((&second["decisions"][1]["number"], &second["decisions"][1]["about"]), (&json!(4), &Value::Null));
+    assert_eq!(second["decisions"].as_array().unwrap().len(), 2, "the dry run left nothing");
     // A new leader gets what nobody confirmed.
     let again = fetch(&controller, &running, "/decisions").await.unwrap().json();
     assert_eq!(again, second);

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use flamewarden::app::{
-    ArchivePlace, CertificateSource, ControllerSettings, Part, Running, ScanTools, Settings, start,
+    ArchivePlace, CertificateSource, ControllerSettings, Installed, Part, Running, ScanTools, Settings, start,
 };
 use flamewarden::cluster::LeaseTiming;
 use flamewarden::orchestrator::OutsideFiles;
@@ -78,6 +78,7 @@ impl Place {
             listen: ([127, 0, 0, 1], 0).into(),
             probes: ([127, 0, 0, 1], 0).into(),
             api: ([127, 0, 0, 1], 0).into(),
+            pages: ([127, 0, 0, 1], 0).into(),
             client_authorities: None,
             client_name: None,
             look: Duration::from_millis(5),
@@ -94,6 +95,8 @@ impl Place {
                 kubeconfig: None,
                 namespace: "flamewarden-system".to_owned(),
                 identity: "test".to_owned(),
+                policies: self.folder.path().to_owned(),
+                installed: Installed::default(),
                 timing: LeaseTiming::default(),
                 webhook_addresses: Vec::new(),
                 certificates: CertificateSource::Other,

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::grant::{Grant, WAYS, Way, rules_of};
 use crate::auditor::rules::WAY_ROUND;
@@ -81,6 +81,23 @@ impl Trusted<'_> {
     }
 }
 
+impl Trusted<'_> {
+    /// Whether a namespace is guarded, or Flamewarden's own.
+    pub(crate) fn guards(&self, namespace: &str) -> bool {
+        namespace == self.system || self.policies.tenancy(namespace).is_some()
+    }
+
+    /// Whether somebody may have gone this way. Membership in `system:masters` is no reason: it is what admins have, and
+    /// what they do is what a log is read for.
+    pub(crate) fn may_have(&self, user: &str, groups: &[&str], way: &Way) -> bool {
+        let subject = match user.strip_prefix("system:serviceaccount:").and_then(|rest| rest.split_once(':')) {
+            Some((namespace, name)) => json!({"kind": "ServiceAccount", "namespace": namespace, "name": name}),
+            None => json!({"kind": "User", "name": user}),
+        };
+        self.may(&subject, way) || way.by_creators && groups.contains(&labels::BREAK_GLASS)
+    }
+}
+
 /// Users of the control plane, by name, and kubelets: no signer gives others a certificate of such a name.
 fn is_kubernetes(user: &str) -> bool {
     CONTROL_PLANE.contains(&user) || user.starts_with("system:node:")
@@ -109,8 +126,6 @@ const CONTROL_PLANE: &[&str] = &[
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     fn policies() -> PolicySet {

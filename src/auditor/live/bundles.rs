@@ -38,25 +38,29 @@ struct Known {
     services: Services,
     /// The objects that bear the label of an analysis.
     stored: BTreeMap<(Kind, String), Value>,
+    /// Kinds of objects that cannot be read, each as often as there are such.
+    unread: Vec<Kind>,
 }
 
 async fn read(cluster: &Cluster, settings: &Orchestrator) -> Result<Known, ClusterProblem> {
     let namespace = settings.namespace.as_str();
     let mut known = Known::default();
-    let mut values = |text: &[u8]| known.analyses.extend(parse(text).ok().map(|object| object.to_value()));
+    let mut values = |text: &[u8]| match parse(text) {
+        Ok(object) => known.analyses.push(object.to_value()),
+        Err(_) => known.unread.push(Kind::Analysis),
+    };
     cluster.each_paged(List { kind: Kind::Analysis, namespace, labels: "" }, &[&[]], &mut values).await?;
     let upstreams = settings.upstreams.each().into_values().filter_map(|upstream| upstream.namespace.as_deref());
     for namespace in upstreams.chain([namespace]).collect::<BTreeSet<&str>>() {
-        let learn = |text: &[u8]| {
-            if let Ok(service) = parse(text) {
-                known.services.learn(&service.to_value());
-            }
+        let learn = |text: &[u8]| match parse(text) {
+            Ok(service) => drop(known.services.learn(&service.to_value())),
+            Err(_) => known.unread.push(Kind::Service),
         };
         cluster.each_paged(List { kind: Kind::Service, namespace, labels: "" }, &[&[]], learn).await?;
     }
     for kind in PARTS {
         let keep = |text: &[u8]| {
-            let Ok(object) = parse(text) else { return };
+            let Ok(object) = parse(text) else { return known.unread.push(*kind) };
             let name = object.text_at(&["metadata", "name"]).unwrap_or_default().to_owned();
             known.stored.insert((*kind, name), object.to_value());
         };
@@ -66,6 +70,8 @@ async fn read(cluster: &Cluster, settings: &Orchestrator) -> Result<Known, Clust
 }
 
 async fn judge(cluster: &Cluster, policies: &PolicySet, settings: &Orchestrator, known: &Known, found: &mut Bundles) {
+    let unread = known.unread.iter().map(|kind| format!("a {kind:?} of {} cannot be read", settings.namespace));
+    found.problems.extend(unread.map(Problem::of_cluster));
     let mut seen = BTreeSet::new();
     for analysis in &known.analyses {
         let analysis = match AnalysisObject::read(analysis) {

@@ -7,27 +7,40 @@ use x509_parser::pem::Pem;
 use crate::auditor::rules::CERTIFICATE;
 use crate::cluster::{Cluster, ClusterProblem, Kind};
 use crate::facts::Place;
-use crate::install::SERVING_SECRET;
+use crate::install::{Certificates, SERVING_SECRET, Settings, WEBHOOK};
 use crate::model::{FieldPath, Finding, Keep, Severity, parse};
 use crate::report::Object;
 
-/// The Secret with the webhook's certificate, and what is wrong with it.
+/// What holds the webhook's certificate, and what is wrong with it. Where cert-manager makes it, it tells its end in its own
+/// object, and nobody needs to read a Secret that also holds the key.
 pub(super) async fn look(
     cluster: &Cluster,
-    namespace: &str,
+    installed: &Settings,
     now: Timestamp,
 ) -> Result<(Object, Vec<Finding>), ClusterProblem> {
-    let place = Place { namespace: namespace.to_owned(), name: SERVING_SECRET.to_owned() };
-    let text = cluster.read_part(Kind::Secret, &place, KEEP, MOST).await?;
-    let object = Object {
-        api_version: "v1".to_owned(),
-        kind: "Secret".to_owned(),
-        namespace: place.namespace.clone(),
-        name: place.name.clone(),
+    let namespace = &installed.namespace;
+    let object = |api_version: &str, kind: &str, name: &str| Object {
+        api_version: api_version.to_owned(),
+        kind: kind.to_owned(),
+        namespace: namespace.clone(),
+        name: name.to_owned(),
         uid: String::new(),
     };
-    let ends = text.as_deref().map(ends);
-    Ok((object, judge(ends, now).into_iter().collect()))
+    if installed.certificates == Certificates::CertManager {
+        let path = format!("/apis/{CERT_MANAGER}/namespaces/{namespace}/certificates/{WEBHOOK}");
+        let text = cluster.read_path(&path).await?;
+        let (ends, path) = (text.as_deref().map(told), FieldPath::of(&["status", "notAfter"]));
+        return Ok((object(CERT_MANAGER, "Certificate", WEBHOOK), judge(ends, path, now).into_iter().collect()));
+    }
+    let place = Place { namespace: namespace.clone(), name: SERVING_SECRET.to_owned() };
+    let text = cluster.read_part(Kind::Secret, &place, KEEP, MOST).await?;
+    let (ends, path) = (text.as_deref().map(ends), FieldPath::of(&["data", "tls.crt"]));
+    Ok((object("v1", "Secret", SERVING_SECRET), judge(ends, path, now).into_iter().collect()))
+}
+
+/// When the certificate of a Certificate ends; none where none was made yet.
+fn told(certificate: &str) -> Option<Timestamp> {
+    parse(certificate.as_bytes()).ok()?.text_at(&["status", "notAfter"])?.parse().ok()
 }
 
 /// When the certificate of a Secret ends; none where it has none that can be read.
@@ -39,17 +52,18 @@ fn ends(secret: &str) -> Option<Timestamp> {
     Timestamp::from_second(certificate.validity().not_after.timestamp()).ok()
 }
 
-/// What is wrong with a certificate that ends then; with a Secret that holds none; or with none at all.
-fn judge(ends: Option<Option<Timestamp>>, now: Timestamp) -> Option<Finding> {
-    let path = FieldPath::of(&["data", "tls.crt"]);
+/// What is wrong with a certificate that ends then; with an object that has none; or with none at all.
+fn judge(ends: Option<Option<Timestamp>>, path: FieldPath, now: Timestamp) -> Option<Finding> {
     let (value, why, severity) = match ends {
-        None => ("absent".to_owned(), "there is no such Secret; the controller makes it", Severity::Critical),
-        Some(None) => ("unreadable".to_owned(), "it holds no certificate that can be read", Severity::Critical),
+        None => {
+            ("absent".to_owned(), "there is no such object; whoever makes the certificate has not", Severity::Critical)
+        }
+        Some(None) => ("unreadable".to_owned(), "it has no certificate that can be read", Severity::Critical),
         Some(Some(end)) if end <= now => {
             (end.to_string(), "it has ended; nothing that is guarded is admitted", Severity::Critical)
         }
         Some(Some(end)) if end.duration_since(now) < SOON => {
-            (end.to_string(), "it ends soon and was not renewed; look at the controller's log", Severity::High)
+            (end.to_string(), "it ends soon and was not renewed; look at the log of who makes it", Severity::High)
         }
         Some(Some(_)) => return None,
     };
@@ -60,6 +74,7 @@ fn judge(ends: Option<Option<Timestamp>>, now: Timestamp) -> Option<Finding> {
 const SOON: SignedDuration = SignedDuration::from_hours(14 * 24);
 const KEEP: Keep = &[&["data", "tls.crt"]];
 const MOST: usize = 1 << 20;
+const CERT_MANAGER: &str = "cert-manager.io/v1";
 
 #[cfg(test)]
 mod tests {
@@ -76,7 +91,15 @@ mod tests {
             (Some(None), Some(Severity::Critical)),
             (None, Some(Severity::Critical)),
         ] {
-            assert_eq!(judge(ends, now).map(|finding| finding.severity), want, "{ends:?}");
+            let path = FieldPath::of(&["data", "tls.crt"]);
+            assert_eq!(judge(ends, path, now).map(|finding| finding.severity), want, "{ends:?}");
+        }
+        for (certificate, want) in [
+            (r#"{"status": {"notAfter": "2026-11-23T00:00:00Z"}}"#, at(1)),
+            (r#"{"status": {"notAfter": "tomorrow"}}"#, Some(None)),
+            (r#"{"spec": {}}"#, Some(None)),
+        ] {
+            assert_eq!(Some(told(certificate)), want, "{certificate}");
         }
     }
 }

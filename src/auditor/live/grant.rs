@@ -46,6 +46,17 @@ enum Where {
     SystemOrGuarded,
 }
 
+/// What somebody has done.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Call<'c> {
+    pub(crate) group: &'c str,
+    /// With subresource.
+    pub(crate) resource: &'c str,
+    pub(crate) verb: &'c str,
+    /// Empty where it was of the whole cluster.
+    pub(crate) namespace: &'c str,
+}
+
 /// One rule of a role.
 pub(crate) struct Grant<'r> {
     groups: Vec<&'r str>,
@@ -96,6 +107,18 @@ impl Way {
     /// Whether rules open it somewhere.
     pub(crate) fn is_in(&self, grants: &[Grant<'_>]) -> bool {
         self.needs.iter().any(|need| grants.iter().any(|grant| grant.gives(need)))
+    }
+
+    /// Whether a call is one that it stands for; without a namespace, in the whole cluster.
+    pub(crate) fn is_gone_by(&self, call: &Call<'_>, trusted: &Trusted<'_>) -> bool {
+        let fits = |need: &Need| {
+            need.group == call.group && need.resources.contains(&call.resource) && need.verbs.contains(&call.verb)
+        };
+        let here = match self.place {
+            Where::Cluster => true,
+            Where::System | Where::Guarded | Where::SystemOrGuarded => self.opens(call.namespace, trusted),
+        };
+        here && self.needs.iter().any(fits)
     }
 
     /// Whether a binding in that namespace, or in none, opens it.
@@ -271,8 +294,8 @@ pub(crate) const WAYS: &[Way] = &[
         Where::System,
         way(
             "own-policies",
-            "write the policies of Flamewarden, or take its lead",
-            "they say what is refused",
+            "write the policies of Flamewarden, or what its canary has told, or take its lead",
+            "they say what is refused, and whether the network holds",
             &[need("", &["configmaps"], WRITE), need("coordination.k8s.io", &["leases"], WRITE)],
         ),
     )),

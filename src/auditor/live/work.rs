@@ -54,10 +54,11 @@ fn leads(lease: Option<&Value>, now: Timestamp) -> Option<Finding> {
 /// What is wrong with where the webhook is. A configuration by URL needs no Service, and then nobody need be behind it;
 /// what is installed by URL is tried by its operator alone.
 fn answers(slices: Option<&Value>) -> Option<Finding> {
-    let items = slices.and_then(|list| list.get("items")).and_then(Value::as_array)?;
+    // A list that cannot be read has nobody ready in it.
+    let items = slices.and_then(|list| list.get("items")).and_then(Value::as_array).into_iter().flatten();
     let ready = |endpoint: &Value| endpoint.pointer("/conditions/ready").and_then(Value::as_bool).unwrap_or(true);
-    let endpoints = items.iter().filter_map(|slice| slice.get("endpoints")?.as_array()).flatten();
-    if endpoints.into_iter().any(ready) {
+    let mut endpoints = items.filter_map(|slice| slice.get("endpoints")?.as_array()).flatten();
+    if endpoints.any(ready) {
         return None;
     }
     let why = "no replica of the webhook is ready; whatever it judges is refused meanwhile";
@@ -104,8 +105,10 @@ mod tests {
             (slices(json!([{"conditions": {"ready": false}}])), true),
             (slices(Value::Null), true),
             (json!({"items": []}), true),
+            (json!({"items": "?"}), true),
         ] {
             assert_eq!(answers(Some(&slices)).is_some(), told, "{slices}");
         }
+        assert!(answers(None).is_some(), "what cannot be read is not well");
     }
 }

@@ -9,6 +9,7 @@ use crate::model::{Control, Finding, Json, PodView, Severity};
 pub(super) const RULE: PodRule = PodRule {
     id: "annotations",
     title: "guarded pods carry only known annotations",
+    why: "annotations turn on features of networks, meshes and runtimes that change what a pod may reach",
     severity: Severity::High,
     controls: &[Control::Baseline("AppArmor"), Control::Baseline("Seccomp")],
     roles: BOTH,

@@ -8,6 +8,7 @@ use crate::model::{Control, FieldPath, Finding, Json, PodView, Severity};
 pub(super) const RULE: PodRule = PodRule {
     id: "apparmor",
     title: "no container leaves the runtime's AppArmor profile",
+    why: "without the runtime's profile a process may mount, and write below /proc and /sys",
     severity: Severity::High,
     controls: &[Control::Baseline("AppArmor")],
     roles: BOTH,

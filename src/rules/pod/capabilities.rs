@@ -10,6 +10,7 @@ use crate::model::{ContainerView, Control, Edit, Finding, Json, PodView, Severit
 pub(super) const RULE: PodRule = PodRule {
     id: "capabilities",
     title: "every container drops ALL capabilities and adds none",
+    why: "each capability is a part of root's power: raw sockets forge addresses, others read every file",
     severity: Severity::High,
     controls: &[Control::Restricted("Capabilities"), Control::Cis("5.2.9")],
     roles: BOTH,

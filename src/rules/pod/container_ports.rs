@@ -9,6 +9,7 @@ use crate::policy::{Profile, Role};
 pub(super) const RULE: PodRule = PodRule {
     id: "container-ports",
     title: "containers list only the ports that the network policy opens, TCP",
+    why: "a port that is listed and not open promises what the network policy refuses",
     severity: Severity::Low,
     controls: &[Control::Nsa("Network separation and hardening")],
     roles: BOTH,

@@ -8,6 +8,7 @@ use crate::model::{ContainerKind, Control, Finding, Hold, PodView, Severity};
 pub(super) const RULE: PodRule = PodRule {
     id: "containers",
     title: "a guarded pod holds the container that bears its name, and known sidecars",
+    why: "a further container shares the pod's network and volumes, and nobody has asked for it",
     severity: Severity::High,
     controls: &[Control::Nsa("Kubernetes Pod security")],
     roles: BOTH,

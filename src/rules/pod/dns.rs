@@ -12,6 +12,7 @@ use crate::policy::Role;
 pub(super) const RULE: PodRule = PodRule {
     id: "dns",
     title: "names are resolved by the cluster's DNS, and pods bear their own name",
+    why: "a resolver of the analysis' own choice is a way out: each name that is asked for carries data",
     severity: Severity::High,
     controls: &[Control::Nsa("Network separation and hardening")],
     roles: BOTH,

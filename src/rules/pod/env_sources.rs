@@ -10,6 +10,7 @@ use crate::model::{ContainerView, Control, FieldPath, Finding, Json, PodView, Se
 pub(super) const RULE: PodRule = PodRule {
     id: "env-sources",
     title: "environment variables come only from what the profile names",
+    why: "a variable from a Secret hands over what the Secret protects",
     severity: Severity::High,
     controls: &[Control::Cis("5.4.1"), Control::Nsa("Authentication and authorization: secrets")],
     roles: BOTH,

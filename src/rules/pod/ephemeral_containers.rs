@@ -8,6 +8,7 @@ use crate::model::{Control, Finding, PodView, Severity};
 pub(super) const RULE: PodRule = PodRule {
     id: "ephemeral-containers",
     title: "guarded pods have no ephemeral containers",
+    why: "a container that is added later runs inside the pod's network and beside its data, with an image of its own",
     severity: Severity::Critical,
     controls: &[Control::Nsa("Kubernetes Pod security")],
     roles: BOTH,

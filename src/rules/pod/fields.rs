@@ -10,6 +10,7 @@ use crate::model::{Control, FieldPath, Finding, Json, PodView, Severity};
 pub(super) const RULE: PodRule = PodRule {
     id: "fields",
     title: "a pod has only known fields, written exactly and of the right shape",
+    why: "a field that nobody knows may do what no rule judges",
     severity: Severity::Critical,
     controls: &[Control::Restricted("Volume Types"), Control::Baseline("SELinux"), Control::Baseline("Sysctls")],
     roles: BOTH,

@@ -8,6 +8,7 @@ use crate::model::{Control, Finding, Json, PodView, Severity};
 pub(super) const RULE: PodRule = PodRule {
     id: "finalizers",
     title: "guarded pods carry only the finalizers that the profile names",
+    why: "a finalizer that nobody takes away keeps the pod, and whatever waits for its end, for ever",
     severity: Severity::Medium,
     controls: &[Control::Nsa("Kubernetes Pod security")],
     roles: BOTH,

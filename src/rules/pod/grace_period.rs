@@ -11,6 +11,7 @@ use crate::model::{Control, Edit, FieldPath, Finding, Json, PodView, Severity};
 pub(super) const RULE: PodRule = PodRule {
     id: "grace-period",
     title: "a pod that is told to end has ended soon",
+    why: "until it has ended, a pod that is told to end goes on reading and sending",
     severity: Severity::Medium,
     controls: &[Control::Nsa("Kubernetes Pod security")],
     roles: BOTH,

@@ -9,6 +9,7 @@ use crate::model::{Control, Finding, PodView, Severity};
 pub(super) const RULE: PodRule = PodRule {
     id: "host-namespaces",
     title: "no namespace of the node, and none shared between containers",
+    why: "in a namespace of the node a process sees its network, processes or memory, past every policy",
     severity: Severity::Critical,
     controls: &[Control::Baseline("Host Namespaces"), Control::Cis("5.2.3"), Control::Cis("5.2.5")],
     roles: BOTH,

@@ -9,6 +9,7 @@ use crate::model::{Control, Finding, PodView, Severity};
 pub(super) const RULE: PodRule = PodRule {
     id: "host-ports",
     title: "no container listens on a port of the node",
+    why: "a port of the node is reached past every network policy, by whoever reaches the node",
     severity: Severity::High,
     controls: &[Control::Baseline("Host Ports"), Control::Cis("5.2.12")],
     roles: BOTH,

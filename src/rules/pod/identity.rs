@@ -9,6 +9,7 @@ use crate::policy::Role;
 pub(super) const RULE: PodRule = PodRule {
     id: "identity",
     title: "a guarded pod says what it is, and which analysis it belongs to",
+    why: "network policies select by these labels: a pod with another's label has what that one may reach",
     severity: Severity::Critical,
     controls: &[Control::Nsa("Network separation and hardening: network policies")],
     roles: BOTH,

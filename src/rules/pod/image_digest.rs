@@ -10,6 +10,7 @@ use crate::policy::Want;
 pub(super) const RULE: PodRule = PodRule {
     id: "image-digest",
     title: "images are pinned by digest where the profile asks for it",
+    why: "a tag can lead to other bytes tomorrow than those that were looked at today",
     severity: Severity::High,
     controls: &[Control::Cis("5.5.1")],
     roles: BOTH,

@@ -11,6 +11,7 @@ use crate::model::{Control, Edit, Finding, Json, PodView, Severity};
 pub(super) const RULE: PodRule = PodRule {
     id: "image-pull-policy",
     title: "images are pulled each time",
+    why: "an image that is already on the node runs without anybody asking whether its user may have it",
     severity: Severity::Medium,
     controls: &[Control::Cis("1.2.11")],
     roles: BOTH,

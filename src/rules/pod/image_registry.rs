@@ -9,6 +9,7 @@ use crate::policy::Role;
 pub(super) const RULE: PodRule = PodRule {
     id: "image-registry",
     title: "images come from where the profile says",
+    why: "what comes from elsewhere was built, approved and scanned by nobody that the node knows",
     severity: Severity::Critical,
     controls: &[Control::Cis("5.5.1"), Control::Nsa("Kubernetes Pod security: building secure container images")],
     roles: BOTH,

@@ -19,6 +19,7 @@ use crate::rules::ScanKnowledge;
 pub(super) const RULE: PodRule = PodRule {
     id: "image-scan",
     title: "images have a passing scan of exactly the bytes that run",
+    why: "a known vulnerability in an image is how an analysis, or whoever sends it data, takes over its container",
     severity: Severity::Critical,
     controls: &[Control::Nsa("Kubernetes Pod security: scanning container images")],
     roles: BOTH,

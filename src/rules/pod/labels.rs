@@ -10,6 +10,7 @@ use crate::model::{Control, Finding, Json, PodView, Severity, labels};
 pub(super) const RULE: PodRule = PodRule {
     id: "labels",
     title: "guarded pods carry only known label keys",
+    why: "a label that a network policy or a Service selects makes the pod a part of something else",
     severity: Severity::High,
     controls: &[Control::Nsa("Network separation and hardening")],
     roles: BOTH,

@@ -10,6 +10,7 @@ use crate::model::{Control, Edit, Finding, PodView, Severity, labels};
 pub(super) const RULE: PodRule = PodRule {
     id: "network-gate",
     title: "a new analysis waits at the gate until its network policy is made",
+    why: "a pod that starts before its network policy is in force reaches everything until then",
     severity: Severity::Critical,
     controls: &[Control::Nsa("Network separation and hardening: network policies"), Control::Cis("5.3.2")],
     roles: ANALYSIS,

@@ -8,6 +8,7 @@ use crate::model::{Control, Finding, PodView, Severity};
 pub(super) const RULE: PodRule = PodRule {
     id: "node-name",
     title: "the scheduler binds pods, nobody else",
+    why: "a pod that names its node passes the scheduler, and with it every gate",
     severity: Severity::High,
     controls: &[Control::Nsa("Kubernetes Pod security")],
     roles: BOTH,

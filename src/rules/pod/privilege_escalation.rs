@@ -12,6 +12,7 @@ use crate::model::{ContainerView, Control, Edit, Finding, Json, PodView, Severit
 pub(super) const RULE: PodRule = PodRule {
     id: "privilege-escalation",
     title: "no process gains more rights than its parent",
+    why: "a setuid program in the image makes its caller root again",
     severity: Severity::High,
     controls: &[Control::Restricted("Privilege Escalation"), Control::Cis("5.2.6")],
     roles: BOTH,

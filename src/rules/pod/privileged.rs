@@ -8,6 +8,7 @@ use crate::model::{Control, Finding, PodView, Severity};
 pub(super) const RULE: PodRule = PodRule {
     id: "privileged",
     title: "no container is privileged",
+    why: "a privileged container is root on the node",
     severity: Severity::Critical,
     controls: &[Control::Baseline("Privileged Containers"), Control::Cis("5.2.2")],
     roles: BOTH,

@@ -9,6 +9,7 @@ use crate::model::{Control, Finding, PodView, Severity};
 pub(super) const RULE: PodRule = PodRule {
     id: "probes",
     title: "probes and hooks call the pod itself and no other host",
+    why: "the kubelet calls from the node's network, which no network policy holds: a probe of another host is a request there",
     severity: Severity::High,
     controls: &[Control::Baseline("Host Probes / Lifecycle Hooks")],
     roles: BOTH,

@@ -8,6 +8,7 @@ use crate::model::{Control, Finding, PodView, Severity};
 pub(super) const RULE: PodRule = PodRule {
     id: "proc-mount",
     title: "/proc is masked as usual",
+    why: "an unmasked /proc shows and sets what belongs to the node's kernel",
     severity: Severity::High,
     controls: &[Control::Baseline("/proc Mount Type")],
     roles: BOTH,

@@ -11,6 +11,7 @@ use crate::model::{Control, Edit, Finding, PodView, Severity};
 pub(super) const RULE: PodRule = PodRule {
     id: "pull-secret",
     title: "images are pulled with the profile's pull secret and no other",
+    why: "another pull secret brings images from where nobody has looked, or is shown to whom it is not for",
     severity: Severity::Medium,
     controls: &[Control::Nsa("Kubernetes Pod security: hardened images")],
     roles: ANALYSIS,

@@ -11,6 +11,7 @@ use crate::policy::Want;
 pub(super) const RULE: PodRule = PodRule {
     id: "read-only-root",
     title: "root file systems are read-only where the profile asks for it",
+    why: "what cannot be written to cannot be made to run something else",
     severity: Severity::Low,
     controls: &[Control::Nsa("Kubernetes Pod security: immutable container file systems")],
     roles: BOTH,

@@ -13,6 +13,7 @@ use crate::policy::{Quantity, Resources};
 pub(super) const RULE: PodRule = PodRule {
     id: "resources",
     title: "every container asks for, and is limited in, cpu, memory and ephemeral storage",
+    why: "without limits one analysis takes the node's memory, processors and disk from everybody else",
     severity: Severity::Medium,
     controls: &[Control::Nsa("Kubernetes Pod security: resource policies")],
     roles: BOTH,

@@ -12,6 +12,7 @@ use crate::model::{ContainerKind, ContainerView, Control, Edit, Finding, Json, P
 pub(super) const RULE: PodRule = PodRule {
     id: "run-as-non-root",
     title: "every process has a numeric user and group that are not root's",
+    why: "a flaw in kernel or runtime gives a root process the node, and most others nothing",
     severity: Severity::High,
     controls: &[
         Control::Restricted("Running as Non-root"),

@@ -10,6 +10,7 @@ use crate::model::{Control, Edit, Finding, Json, PodView, Severity};
 pub(super) const RULE: PodRule = PodRule {
     id: "runtime-class",
     title: "pods run by the profile's runtime class, or by the cluster's usual runtime",
+    why: "a runtime class chooses how strongly a container is separated from the node",
     severity: Severity::High,
     controls: &[Control::Nsa("Kubernetes Pod security: hardening container engines")],
     roles: BOTH,

@@ -11,6 +11,7 @@ use crate::policy::Scheduling;
 pub(super) const RULE: PodRule = PodRule {
     id: "scheduling",
     title: "pods go where the cluster puts them, and drive nobody out",
+    why: "priority drives others out, and a chosen node may be one that is less protected",
     severity: Severity::Medium,
     controls: &[Control::Nsa("Kubernetes Pod security"), Control::Cis("5.7.3")],
     roles: BOTH,

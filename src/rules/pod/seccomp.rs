@@ -11,6 +11,7 @@ use crate::model::{Control, Edit, FieldPath, Finding, Json, PodView, Severity};
 pub(super) const RULE: PodRule = PodRule {
     id: "seccomp",
     title: "the runtime's seccomp profile filters system calls",
+    why: "without the filter a process may make every system call, and so reach every flaw in the kernel",
     severity: Severity::High,
     controls: &[Control::Restricted("Seccomp"), Control::Cis("5.7.2")],
     roles: BOTH,

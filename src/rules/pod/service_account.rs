@@ -9,6 +9,7 @@ use crate::model::{Control, Finding, PodView, Severity};
 pub(super) const RULE: PodRule = PodRule {
     id: "service-account",
     title: "pods run as one of the profile's service accounts",
+    why: "a service account is what the pod may do at the API server, and which secrets its images are pulled with",
     severity: Severity::High,
     controls: &[Control::Cis("5.1.5"), Control::Nsa("Authentication and authorization")],
     roles: BOTH,

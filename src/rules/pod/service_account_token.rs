@@ -12,6 +12,7 @@ use crate::model::{Control, Edit, Finding, Json, PodView, Severity};
 pub(super) const RULE: PodRule = PodRule {
     id: "service-account-token",
     title: "no pod gets a token for the API server",
+    why: "with a token an analysis speaks to the API server as the node's software does",
     severity: Severity::High,
     controls: &[Control::Cis("5.1.6"), Control::Nsa("Kubernetes Pod security: protecting Pod service account tokens")],
     roles: BOTH,

@@ -10,6 +10,7 @@ use crate::model::{Control, Edit, Finding, Json, PodView, Severity};
 pub(super) const RULE: PodRule = PodRule {
     id: "service-links",
     title: "the names and addresses of other Services are not put into the environment",
+    why: "the environment tells an analysis which other Services there are, and where",
     severity: Severity::Low,
     controls: &[Control::Nsa("Network separation and hardening")],
     roles: BOTH,

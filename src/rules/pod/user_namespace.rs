@@ -11,6 +11,7 @@ use crate::policy::Want;
 pub(super) const RULE: PodRule = PodRule {
     id: "user-namespace",
     title: "pods have a user namespace of their own where the profile asks for it",
+    why: "root in the container is a user of the node without one",
     severity: Severity::Medium,
     controls: &[Control::Nsa("Kubernetes Pod security: hardening container engines")],
     roles: BOTH,

@@ -14,6 +14,7 @@ use crate::policy::{Quantity, Role};
 pub(super) const RULE: PodRule = PodRule {
     id: "volumes",
     title: "only sized emptyDirs, and the ConfigMaps that the profile names, are mounted",
+    why: "a volume from elsewhere brings in what others keep there, or carries results out",
     severity: Severity::Critical,
     controls: &[Control::Baseline("HostPath Volumes"), Control::Restricted("Volume Types"), Control::Cis("5.2.11")],
     roles: BOTH,

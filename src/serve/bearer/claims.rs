@@ -32,14 +32,14 @@ pub(super) struct Header {
 #[derive(Debug, Deserialize)]
 pub(super) struct Claims {
     iss: Option<String>,
-    aud: Option<OneOrMany>,
+    pub(super) aud: Option<OneOrMany>,
     exp: Option<i64>,
     nbf: Option<i64>,
-    iat: Option<i64>,
+    pub(super) iat: Option<i64>,
     typ: Option<String>,
-    azp: Option<String>,
+    pub(super) azp: Option<String>,
     client_id: Option<String>,
-    sub: Option<String>,
+    pub(super) sub: Option<String>,
     realm_access: Option<Access>,
     resource_access: Option<BTreeMap<String, Access>>,
     #[serde(default, deserialize_with = "present")]
@@ -54,7 +54,7 @@ struct Access {
 
 #[derive(Debug, Deserialize)]
 #[serde(untagged)]
-enum OneOrMany {
+pub(super) enum OneOrMany {
     One(String),
     Many(Vec<String>),
 }
@@ -71,14 +71,14 @@ impl<'a> Parts<'a> {
 }
 
 impl Header {
-    /// Reads it, and refuses what says that more must be understood than is.
-    pub(super) fn read(text: &[u8]) -> Result<Self, Refusal> {
+    /// Reads it, and refuses other types, and what says that more must be understood than is.
+    pub(super) fn read(text: &[u8], types: &[&str]) -> Result<Self, Refusal> {
         let header: Header = serde_json::from_slice(text).map_err(|_| Refusal::Header)?;
         if header.crit {
             return Err(Refusal::Critical);
         }
         match &header.typ {
-            Some(typ) if !TYPES.iter().any(|known| typ.eq_ignore_ascii_case(known)) => Err(Refusal::Type(typ.clone())),
+            Some(typ) if !types.iter().any(|known| typ.eq_ignore_ascii_case(known)) => Err(Refusal::Type(typ.clone())),
             _ => Ok(header),
         }
     }
@@ -94,10 +94,17 @@ impl Claims {
         serde_json::from_slice(text).map_err(|_| Refusal::Claims)
     }
 
-    /// Compares them with what is expected, once it is known that the realm made them.
+    /// Compares those of an access token with what is expected, once it is known that the realm made them.
     pub(super) fn judge(self, expected: &Expected, now: Timestamp) -> Result<Bearer, Refusal> {
+        let expires = self.holds(expected, BEARER, now)?;
+        let client = self.azp.or(self.client_id).filter(|client| !client.is_empty()).ok_or(Refusal::NoClient)?;
+        Ok(Bearer { client, roles: roles(self.realm_access, self.resource_access), subject: self.sub, expires })
+    }
+
+    /// When the token ends, if it is by whom and for whom it should be, of that kind, and good now.
+    pub(super) fn holds(&self, expected: &Expected, kind: &str, now: Timestamp) -> Result<Timestamp, Refusal> {
         if !self.iss.as_ref().is_some_and(|issuer| expected.issuers.contains(issuer)) {
-            return Err(Refusal::Issuer(self.iss.unwrap_or_default()));
+            return Err(Refusal::Issuer(self.iss.clone().unwrap_or_default()));
         }
         if let Some(audience) = &expected.audience
             && !self.aud.as_ref().is_some_and(|aud| aud.holds(audience))
@@ -105,15 +112,10 @@ impl Claims {
             return Err(Refusal::Audience);
         }
         let expires = self.term(now)?;
-        match self.typ.as_deref() {
-            None | Some(BEARER) => {}
-            Some(other) => return Err(Refusal::Kind(other.to_owned())),
+        if let Some(other) = self.typ.as_ref().filter(|typ| *typ != kind) {
+            return Err(Refusal::Kind(other.clone()));
         }
-        if self.cnf {
-            return Err(Refusal::Bound);
-        }
-        let client = self.azp.or(self.client_id).filter(|client| !client.is_empty()).ok_or(Refusal::NoClient)?;
-        Ok(Bearer { client, roles: roles(self.realm_access, self.resource_access), subject: self.sub, expires })
+        if self.cnf { Err(Refusal::Bound) } else { Ok(expires) }
     }
 
     /// When the token ends, if it has begun and not ended.
@@ -139,6 +141,14 @@ impl OneOrMany {
             OneOrMany::Many(many) => many.iter().any(|one| one == name),
         }
     }
+
+    /// Whether it names others than this one.
+    pub(super) fn names_others(&self, name: &str) -> bool {
+        match self {
+            OneOrMany::One(one) => one != name,
+            OneOrMany::Many(many) => many.iter().any(|one| one != name),
+        }
+    }
 }
 
 fn roles(realm: Option<Access>, clients: Option<BTreeMap<String, Access>>) -> BTreeSet<Role> {
@@ -158,5 +168,3 @@ fn present<'de, D: Deserializer<'de>>(from: D) -> Result<bool, D::Error> {
 const LEEWAY: SignedDuration = SignedDuration::from_secs(30);
 /// What Keycloak calls an access token in `typ`; the others are `Refresh`, `ID`, `Offline`, `Logout` and so on.
 const BEARER: &str = "Bearer";
-/// Header types of access tokens.
-const TYPES: [&str; 3] = ["JWT", "at+jwt", "application/at+jwt"];

@@ -37,7 +37,9 @@ pub(crate) fn as_printed(deployment: &Value, beside: &Beside<'_>) -> Recipe {
     let arguments = container["args"].as_array().unwrap().iter().map(|argument| argument.as_str().unwrap().to_owned());
     let mut arguments: Vec<String> = arguments.collect();
     // Room that nobody tells the program of.
-    let mounted: Vec<&str> = names(&container["volumeMounts"]).into_iter().filter(|name| *name != "received").collect();
+    let rooms = ["received", "temporary"];
+    let mounted: Vec<&str> =
+        names(&container["volumeMounts"]).into_iter().filter(|name| !rooms.contains(name)).collect();
     assert_eq!(mounted, beside.volumes.iter().map(|(name, _)| *name).collect::<Vec<_>>(), "of {}", beside.name);
     for (name, folder) in beside.volumes {
         let path = named(&container["volumeMounts"], name)["mountPath"].as_str().unwrap();
