@@ -37,7 +37,7 @@ impl Browser {
         let profile = tempfile::tempdir().unwrap();
         // The protocol is spoken on descriptors 3 and 4, and a browser that hangs is ended.
         let mut command = Command::new("timeout");
-        command.args(["--kill-after=2", "110", "sh", "-c", r#"exec "$@" 3<&0 4>&1 </dev/null >&2"#, "sh"]);
+        command.args(["--kill-after=2", "300", "sh", "-c", r#"exec "$@" 3<&0 4>&1 </dev/null >&2"#, "sh"]);
         command.arg("chromium-headless-shell").args(FLAGS);
         command.arg(format!("--user-data-dir={}", profile.path().display()));
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
