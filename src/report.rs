@@ -21,7 +21,7 @@ mod whole;
 
 pub use about::RuleAbout;
 pub use baseline::{Baseline, BaselineProblem, Comparison, Since};
-pub use entry::{Entry, Fingerprint, Object, Outcome, Place};
+pub use entry::{Entry, Fingerprint, Object, Outcome, Place, Told};
 pub use exceptions::{ExceptionState, ExceptionUse};
 pub use form::{Form, FormProblem};
 pub use interner::Interner;

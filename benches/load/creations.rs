@@ -8,7 +8,6 @@ use flamewarden::isolation;
 use flamewarden::policy::PolicySet;
 use serde_json::{Value, json};
 
-use crate::caller::Caller;
 use crate::child::Child;
 use crate::control_plane::ControlPlane;
 use crate::flamewarden::{apply, controller_recipe, policy_files, prepare, settled, webhook_recipe, write_policies};
@@ -18,6 +17,7 @@ use crate::part::Recipe;
 use crate::reviews;
 use crate::scanned::{pinned, scanned};
 use crate::shared::{Cluster, wait_until};
+use crate::stored::{callers, store};
 
 /// Where pods are created: not guarded, and guarded without a controller, whose own calls would count too.
 const PLACES: [&str; 2] = ["elsewhere", "flame-attacks"];
@@ -79,45 +79,24 @@ async fn store_pods(cluster: &Cluster, pods: usize) {
         let path = format!("/apis/networking.k8s.io/v1/namespaces/{WATCHED}/networkpolicies");
         cluster.admin.create(&path, &policy).await.unwrap();
     }
-    let callers = callers(cluster).await;
+    let callers = callers(&cluster.plane, CALLERS).await;
     let bound: Vec<Value> = (0..ANALYSES).map(|number| bound(complete(&app(number)))).collect();
-    create(&callers, WATCHED, pods, |number| named(bound[number % ANALYSES].clone(), number)).await;
+    store(&callers, &pods_of(WATCHED), pods, |number| named(bound[number % ANALYSES].clone(), number)).await;
 }
 
 /// The median rate of each place, in turns.
 async fn rates(cluster: &Cluster, share: usize) -> [f64; 2] {
-    let callers = callers(cluster).await;
+    let callers = callers(&cluster.plane, CALLERS).await;
     let mut rates = [(); 2].map(|()| Vec::new());
     for round in 0..ROUNDS {
         for (namespace, rates) in PLACES.iter().zip(&mut rates) {
             let pod = complete(&app(ANALYSES + round));
             let (count, begun) = (CREATED / share, Instant::now());
-            create(&callers, namespace, count, |number| named(pod.clone(), number)).await;
+            store(&callers, &pods_of(namespace), count, |number| named(pod.clone(), number)).await;
             rates.push(count as f64 / begun.elapsed().as_secs_f64());
         }
     }
     rates.map(median)
-}
-
-/// Creates pods, each caller one after the other.
-async fn create(callers: &[Caller], namespace: &str, count: usize, pod: impl Fn(usize) -> Value) {
-    let path = format!("/api/v1/namespaces/{namespace}/pods");
-    let (path, pod) = (&path, &pod);
-    let each = callers.iter().enumerate().map(|(first, caller)| async move {
-        for number in (first..count).step_by(callers.len()) {
-            let stored = caller.create(path, &pod(number)).await;
-            stored.unwrap_or_else(|refusal| panic!("{path}: {}", refusal.message));
-        }
-    });
-    futures::future::join_all(each).await;
-}
-
-async fn callers(cluster: &Cluster) -> Vec<Caller> {
-    let mut callers = Vec::new();
-    for number in 0..CALLERS {
-        callers.push(cluster.plane.caller(&format!("creator-{number}"), Some("system:masters")).await);
-    }
-    callers
 }
 
 /// A program of the installation as a child whose memory can be told.
@@ -125,6 +104,10 @@ fn child(recipe: Recipe) -> Child {
     let mut command = Command::new(recipe.program);
     command.args(recipe.arguments).envs(recipe.environment).arg("--log-format=json");
     Child::start(command)
+}
+
+fn pods_of(namespace: &str) -> String {
+    format!("/api/v1/namespaces/{namespace}/pods")
 }
 
 fn app(number: usize) -> String {

@@ -57,6 +57,9 @@ mod scanned;
 #[cfg(feature = "cluster")]
 #[path = "../../tests/cluster/shared.rs"]
 mod shared;
+#[cfg(feature = "cluster")]
+#[path = "../../tests/cluster/stored.rs"]
+mod stored;
 
 /// The same allocator as the program's, so that the servers differ only in what they do.
 #[global_allocator]

@@ -1,7 +1,7 @@
 //! Collects what the judge says of one object after the other, and makes a report of it.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -9,9 +9,11 @@ use jiff::Timestamp;
 use super::about::about;
 use super::examine::{Auditor, Standing};
 use super::subject::Subject;
-use crate::model::{Digest, Edit, Excepted, Finding, one_line};
+use crate::model::{Digest, Edit, Excepted, Finding, one_line, parse};
 use crate::policy::{AuditException, PolicySet, ScanException};
-use crate::report::{self, Entry, ExceptionUse, Found, Interner, Object, Outcome, Place, Problem, Report, Summary};
+use crate::report::{
+    self, Entry, ExceptionUse, Found, Interner, Object, Outcome, Place, Problem, Report, Summary, Told,
+};
 
 /// What was found so far. It grows by what is found, not by what is looked at.
 #[derive(Debug)]
@@ -21,8 +23,7 @@ pub struct Collection {
     looked_at: usize,
     findings: Vec<Entry>,
     problems: Vec<Problem>,
-    texts: Interner,
-    remedies: BTreeMap<Vec<String>, Arc<[String]>>,
+    told: Interner,
     judged: Option<HashSet<Object>>,
 }
 
@@ -35,8 +36,7 @@ impl Collection {
             looked_at: 0,
             findings: Vec::new(),
             problems: Vec::new(),
-            texts: Interner::default(),
-            remedies: BTreeMap::new(),
+            told: Interner::default(),
             judged: None,
         }
     }
@@ -53,14 +53,17 @@ impl Collection {
             Ok(subject) => subject,
             Err(problem) => return self.problems.push(problem),
         };
-        match auditor.standing(&subject.json) {
+        let object = match parse(subject.json.as_bytes()) {
+            Ok(object) => object,
+            Err(problem) => return self.problems.push(unknown(&subject, auditor, &problem.to_string())),
+        };
+        match auditor.standing_of(&object) {
             Standing::Judged(verdict) => {
                 self.counts.judged += 1;
                 if verdict.findings.is_empty() && self.judged.is_none() {
                     return;
                 }
-                let object = auditor.object(&subject.json);
-                self.add(object, subject.place, verdict.findings);
+                self.add(auditor.object_of(&object), subject.place, verdict.findings);
             }
             Standing::Unguarded => self.counts.unguarded += 1,
             Standing::NotJudged => self.counts.not_judged += 1,
@@ -123,8 +126,7 @@ impl Collection {
         self.looked_at += other.looked_at;
         self.findings.reserve(other.findings.len());
         for entry in other.findings {
-            let entry = self.shared(entry);
-            self.findings.push(entry);
+            self.findings.push(Entry { told: self.told.one(entry.told), ..entry });
         }
         self.problems.extend(other.problems);
         if let (Some(these), Some(those)) = (&mut self.judged, other.judged) {
@@ -146,39 +148,20 @@ impl Collection {
         (Report::new(found, |rule| about(rule, policies), now), judged.unwrap_or_default())
     }
 
-    /// The same entry in texts that this collection has already.
-    fn shared(&mut self, entry: Entry) -> Entry {
-        Entry {
-            rule: self.texts.one(&entry.rule),
-            path: self.texts.one(&entry.path),
-            value: self.texts.one(&entry.value),
-            message: self.texts.one(&entry.message),
-            remedy: self.remedy(entry.remedy.to_vec()),
-            ..entry
-        }
-    }
-
-    fn remedy(&mut self, steps: Vec<String>) -> Arc<[String]> {
-        if let Some(known) = self.remedies.get(&steps) {
-            return Arc::clone(known);
-        }
-        let new: Arc<[String]> = steps.as_slice().into();
-        self.remedies.insert(steps, Arc::clone(&new));
-        new
-    }
-
     fn entry(&mut self, object: &Arc<Object>, place: Option<Place>, (outcome, finding): (Outcome, Finding)) -> Entry {
-        let remedy = self.remedy(finding.remedy.iter().map(Edit::to_string).collect());
+        let told = Told {
+            rule: finding.rule.as_ref().into(),
+            severity: finding.severity,
+            path: finding.path.to_string().into(),
+            value: value(&finding.value).into(),
+            message: one_line(&finding.message, LONGEST).into(),
+            remedy: finding.remedy.iter().map(Edit::to_string).collect(),
+        };
         Entry {
             place,
             object: Arc::clone(object),
-            rule: self.texts.one(&finding.rule),
-            severity: finding.severity,
-            path: self.texts.one(&finding.path.to_string()),
-            value: self.texts.one(&value(&finding.value)),
-            message: self.texts.one(&one_line(&finding.message, LONGEST)),
+            told: self.told.one(told.into()),
             outcome,
-            remedy,
             excepted: finding.excepted,
             since: None,
         }

@@ -17,7 +17,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 use tracing::{info, warn};
 
-use super::publish::publish;
+use super::publish::{Publishing, publish};
 use super::{Asker, Auditor, Collection, Live, audit_cluster};
 use crate::archive::{Archive, RecordedRun};
 use crate::cluster::{Cluster, Leadership, Recorder};
@@ -187,11 +187,15 @@ impl Auditing {
         };
         let dialects: Vec<Dialect> = policies.auditor.audit.publish.iter().map(dialect).collect();
         match publish(&self.settings.cluster, report, &dialects).await {
-            Ok(Some(done)) if !done.refused.is_empty() => {
-                let (count, first) = (done.refused.len(), done.refused.first());
-                warn!(count, first, "some of the report's objects are not published");
+            Ok(Some(done)) => {
+                let Publishing { created, changed, deleted, unchanged, refused, .. } = done;
+                info!(created, changed, deleted, unchanged, "the report is published");
+                if let Some(first) = refused.first() {
+                    warn!(count = refused.len(), first, "some of the report's objects are not published");
+                }
             }
-            Ok(_) => {}
+            // The cluster has no such API.
+            Ok(None) => {}
             Err(problem) => warn!(problem = %whole(&problem), "the report is not published; the next one is"),
         }
     }
@@ -229,7 +233,7 @@ const EXPIRES_SOON: jiff::SignedDuration = jiff::SignedDuration::from_hours(14 *
 mod tests {
     use super::*;
     use crate::model::Severity;
-    use crate::report::{Found, Outcome, Problem, RuleAbout, Summary};
+    use crate::report::{Found, Outcome, Problem, RuleAbout, Summary, Told};
 
     pub(super) fn object(name: &str) -> Object {
         Object {
@@ -246,15 +250,18 @@ mod tests {
         let entry = |name: &&str| Entry {
             place: None,
             object: object(name).into(),
-            rule: "privileged".into(),
-            severity: Severity::High,
-            path: "spec".into(),
-            value: "secret".into(),
-            message: "leave it out".into(),
             outcome: Outcome::Violated,
-            remedy: [].into(),
             excepted: None,
             since: None,
+            told: Told {
+                rule: "privileged".into(),
+                severity: Severity::High,
+                path: "spec".into(),
+                value: "secret".into(),
+                message: "leave it out".into(),
+                remedy: [].into(),
+            }
+            .into(),
         };
         let found = Found {
             subject: Subject::Cluster,

@@ -108,25 +108,29 @@ impl<'a> Auditor<'a> {
 
     /// What becomes of an object that is created.
     pub(super) fn standing(&self, text: &str) -> Standing {
-        let object = match parse(text.as_bytes()) {
-            Ok(object) => object,
-            Err(problem) => return Standing::Unknown(problem.to_string()),
-        };
-        let (group, resource) = kind_of(&object);
+        match parse(text.as_bytes()) {
+            Ok(object) => self.standing_of(&object),
+            Err(problem) => Standing::Unknown(problem.to_string()),
+        }
+    }
+
+    /// The same of one that is read already.
+    pub(super) fn standing_of(&self, object: &Json<'_>) -> Standing {
+        let (group, resource) = kind_of(object);
         if let Some(kind) = Foreign::of(&group, &resource).filter(|kind| kind.scope == Scope::Cluster) {
-            return Standing::Judged(self.cluster_wide(kind, &object));
+            return Standing::Judged(self.cluster_wide(kind, object));
         }
         if !is_sent(self.policies, &group, &resource) {
             return Standing::NotJudged;
         }
-        let Some(namespace) = self.namespace(&object).map(str::to_owned) else {
+        let Some(namespace) = self.namespace(object).map(str::to_owned) else {
             return Standing::Unknown("it names no namespace; say which with --namespace".to_owned());
         };
         if self.policies.tenancy(&namespace).is_none() {
             return Standing::Unguarded;
         }
         let place = Place { group, resource, namespace };
-        Standing::Judged(self.verdict(&self.request(&object, &place), Target::Unneeded))
+        Standing::Judged(self.verdict(&self.request(object, &place), Target::Unneeded))
     }
 
     /// What both sides of the webhook would make of a request.
@@ -139,13 +143,9 @@ impl<'a> Auditor<'a> {
         // Where nothing can be mended the webhook refuses, and the first judgement says for what.
         let mended = mend(object, &first.remedies).ok().and_then(|patch| applied(object, &patch));
         let Some(mended) = mended else { return self.sorted(Some(object), &[], first) };
-        match parse(mended.as_bytes()) {
-            Ok(after) => {
-                let again = self.judgement(&Request { object: Some(&after), ..request.clone() }, target);
-                self.sorted(Some(object), &first.refusals, again)
-            }
-            Err(_) => self.sorted(Some(object), &[], first),
-        }
+        let after = Json::of(&mended);
+        let again = self.judgement(&Request { object: Some(&after), ..request.clone() }, target);
+        self.sorted(Some(object), &first.refusals, again)
     }
 
     fn judgement(&self, request: &Request<'_>, target: Target<'_>) -> Judgement {
@@ -224,16 +224,22 @@ impl<'a> Auditor<'a> {
     /// What names an object.
     pub(super) fn object(&self, text: &str) -> Object {
         let unknown = || "unknown".to_owned();
-        let Ok(object) = parse(text.as_bytes()) else {
-            return Object { kind: unknown(), name: unknown(), ..Object::default() };
-        };
+        match parse(text.as_bytes()) {
+            Ok(object) => self.object_of(&object),
+            Err(_) => Object { kind: unknown(), name: unknown(), ..Object::default() },
+        }
+    }
+
+    /// The same of one that is read already.
+    pub(super) fn object_of(&self, object: &Json<'_>) -> Object {
+        let unknown = || "unknown".to_owned();
         let said = |path: &[&str]| object.text_at(path).map(str::to_owned);
         let name = said(&["metadata", "name"]);
         let name = name.or_else(|| Some(format!("{}*", object.text_at(&["metadata", "generateName"])?)));
         Object {
             api_version: said(&["apiVersion"]).unwrap_or_default(),
             kind: said(&["kind"]).unwrap_or_else(unknown),
-            namespace: self.namespace(&object).unwrap_or_default().to_owned(),
+            namespace: self.namespace(object).unwrap_or_default().to_owned(),
             name: name.unwrap_or_else(|| "(no name)".to_owned()),
             uid: String::new(),
         }
@@ -247,10 +253,10 @@ pub(super) fn kind_of(object: &Json<'_>) -> (String, String) {
     (group.to_owned(), plural(object.text_at(&["kind"]).unwrap_or_default()))
 }
 
-fn applied(object: &Json<'_>, patch: &Patch) -> Option<String> {
+fn applied(object: &Json<'_>, patch: &Patch) -> Option<Value> {
     let mut value: Value = object.to_value();
     json_patch::patch(&mut value, patch).ok()?;
-    Some(value.to_string())
+    Some(value)
 }
 
 /// Whether a profile guards the pod that a request brings; users' rules may be for such pods only.

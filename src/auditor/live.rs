@@ -115,7 +115,7 @@ impl Run<'_, '_> {
         let mut reaches = Reaches::of(name, policies);
         let mut found = Vec::new();
         let read = self
-            .list(List { kind: Kind::NetworkPolicy, namespace: name, labels: "" }, WHOLE, |text| {
+            .list(List { kind: Kind::NetworkPolicy, namespace: name, labels: "", fields: "" }, WHOLE, |text| {
                 let judged =
                     parse(text).map(|policy| (object(Kind::NetworkPolicy, &policy), reaches.take(text, &policy)));
                 found.push(judged.map_err(|problem| problem.to_string()));
@@ -151,7 +151,7 @@ impl Run<'_, '_> {
             },
             Err(problem) => collection.miss(Problem::of_cluster(format!("a pod in {namespace}: {problem}"))),
         };
-        let list = List { kind: Kind::Pod, namespace, labels: "" };
+        let list = List { kind: Kind::Pod, namespace, labels: "", fields: "" };
         let read = cluster.each_paged(list, POD, judge).await;
         self.note(read.map(drop));
     }
@@ -165,7 +165,7 @@ impl Run<'_, '_> {
             Ok(object) => take_created(collection, auditor, kind, &object),
             Err(problem) => collection.miss(Problem::of_cluster(format!("{kind:?} in {namespace}: {problem}"))),
         };
-        let read = cluster.each_paged(List { kind, namespace, labels: "" }, WHOLE, judge).await;
+        let read = cluster.each_paged(List { kind, namespace, labels: "", fields: "" }, WHOLE, judge).await;
         self.note(read.map(drop));
     }
 
@@ -218,7 +218,10 @@ impl Run<'_, '_> {
                 collection.add_stored(object(Kind::Pod, &pod), findings);
             }
         };
-        let list = List { kind: Kind::Pod, namespace: "", labels: &selector };
+        // Those of guarded namespaces were read there.
+        let elsewhere: Vec<String> =
+            policies.installation.namespaces.iter().map(|one| format!("metadata.namespace!={}", one.name)).collect();
+        let list = List { kind: Kind::Pod, namespace: "", labels: &selector, fields: &elsewhere.join(",") };
         let read = self.live.cluster.each_paged(list, POD, judge).await;
         self.note(read.map(drop));
     }
@@ -308,7 +311,7 @@ impl Run<'_, '_> {
 }
 
 fn everywhere(kind: Kind) -> List<'static> {
-    List { kind, namespace: "", labels: "" }
+    List { kind, namespace: "", labels: "", fields: "" }
 }
 
 fn violated(findings: Vec<Finding>) -> Vec<(Outcome, Finding)> {

@@ -33,6 +33,14 @@ struct Document {
     is_json: bool,
 }
 
+/// One item of a list, as JSON.
+enum Item {
+    /// It is an object that is no list.
+    Read(String),
+    /// It may be anything.
+    Unread(String),
+}
+
 /// What takes what a source has, object by object.
 type Take<'t> = &'t mut dyn FnMut(Result<Subject, Problem>);
 
@@ -83,7 +91,10 @@ fn objects(document: &Document, json: String, take: Take<'_>) {
             if let Some(items) = items(&object) {
                 // What is made of an item has lines of its own.
                 let document = Document { is_json: false, ..document.clone() };
-                return items.for_each(|item| objects(&document, item, take));
+                return items.for_each(|item| match item {
+                    Item::Read(json) => take(Ok(Subject { place: Some(document.place.clone()), json })),
+                    Item::Unread(json) => objects(&document, json, take),
+                });
             }
         }
         Err(problem) => {
@@ -96,18 +107,25 @@ fn objects(document: &Document, json: String, take: Take<'_>) {
 }
 
 /// The items of a `List` or of a typed list such as `PodList`; none of an object that is no list.
-fn items<'o>(object: &'o Json<'_>) -> Option<impl Iterator<Item = String> + 'o> {
+fn items<'o>(object: &'o Json<'_>) -> Option<impl Iterator<Item = Item> + 'o> {
     let kind = object.text_at(&["kind"])?;
     let element = kind.strip_suffix("List")?;
     let Some(Json::Array(items)) = object.get("items") else { return None };
     let typed = move |item: &Json<'_>| {
+        // Most are an object each, whose text is as good as the list's.
+        if item.text_at(&["kind"]).is_some_and(|kind| !kind.ends_with("List"))
+            && item.text_at(&["apiVersion"]).is_some()
+            && let Ok(json) = serde_json::to_string(item)
+        {
+            return Item::Read(json);
+        }
         let mut value = item.to_value();
         // The items of a typed list bear neither kind nor version of their own.
         if let (Value::Object(members), false) = (&mut value, element.is_empty()) {
             members.entry("kind").or_insert_with(|| element.into());
             members.entry("apiVersion").or_insert_with(|| object.text_at(&["apiVersion"]).unwrap_or_default().into());
         }
-        value.to_string()
+        Item::Unread(value.to_string())
     };
     Some(items.iter().map(typed))
 }

@@ -18,6 +18,8 @@ pub struct List<'a> {
     pub namespace: &'a str,
     /// A label selector, or empty.
     pub labels: &'a str,
+    /// A field selector, or empty.
+    pub fields: &'a str,
 }
 
 impl Cluster {
@@ -34,7 +36,7 @@ impl Cluster {
         labels: &str,
         judge: impl FnMut(&[u8]) + Send,
     ) -> Result<String, ClusterProblem> {
-        self.each_part(List { kind, namespace, labels }, &[&[]], judge).await
+        self.each_part(List { kind, namespace, labels, fields: "" }, &[&[]], judge).await
     }
 
     /// The same with the text of these members of every object.
@@ -47,9 +49,9 @@ impl Cluster {
         keep: Keep,
         judge: impl FnMut(&[u8]) + Send,
     ) -> Result<String, ClusterProblem> {
-        let List { kind, namespace, labels } = list;
+        let List { kind, namespace, labels, fields } = list;
         let path = kind.url(namespace);
-        let list = Request::new(path.as_str()).list(&ListParams::default().labels(labels));
+        let list = Request::new(path.as_str()).list(&ListParams::default().labels(labels).fields(fields));
         let path = list.map_err(|cause| problem(&path, Error::BuildRequest(cause)))?.uri().to_string();
         let version = self.each_at(&path, keep, judge).await?;
         version.ok_or_else(|| problem(&path, Error::Service("there is no such list".into())))
@@ -66,7 +68,7 @@ impl Cluster {
         mut judge: impl FnMut(&[u8]) + Send,
     ) -> Result<usize, ClusterProblem> {
         let base = list.kind.url(list.namespace);
-        let mut parameters = ListParams::default().labels(list.labels).limit(PAGE);
+        let mut parameters = ListParams::default().labels(list.labels).fields(list.fields).limit(PAGE);
         for page in 1.. {
             let request = Request::new(base.as_str()).list(&parameters);
             let path = request.map_err(|cause| problem(&base, Error::BuildRequest(cause)))?.uri().to_string();

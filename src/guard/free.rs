@@ -41,7 +41,7 @@ pub(super) async fn may_go(
 async fn nobody_is_left(cluster: &Cluster, identity: &Identity, policies: &PolicySet) -> Result<bool, ClusterProblem> {
     let selector = format!("component={},app={}", policies.analysis.guards.component, identity.app);
     let mut left = false;
-    let list = List { kind: Kind::Pod, namespace: &identity.namespace, labels: &selector };
+    let list = List { kind: Kind::Pod, namespace: &identity.namespace, labels: &selector, fields: "" };
     match cluster.each_part(list, &[], |_| left = true).await {
         Ok(_) => Ok(!left),
         // As where the namespace ends and has lost its Role.
@@ -139,7 +139,9 @@ impl Endings {
         }
         let mut ending = Vec::new();
         let keep = |text: &[u8]| ending.extend(parse(text).ok().and_then(|policy| name_of_ending(&policy, policies)));
-        self.cluster.each_part(List { kind: Kind::NetworkPolicy, namespace, labels: "" }, ENDING, keep).await?;
+        self.cluster
+            .each_part(List { kind: Kind::NetworkPolicy, namespace, labels: "", fields: "" }, ENDING, keep)
+            .await?;
         for name in ending {
             free(&self.cluster, &Place { namespace: namespace.to_owned(), name }).await?;
         }

@@ -27,7 +27,7 @@ pub(super) async fn owned(
         (Err(_), Some(metadata)) => keep(&Json::Object(vec![("metadata".into(), metadata)])),
         (Err(_), None) => unreadable = true,
     };
-    cluster.each_part(List { kind: Kind::Pod, namespace, labels: selector }, OWNED, read).await?;
+    cluster.each_part(List { kind: Kind::Pod, namespace, labels: selector, fields: "" }, OWNED, read).await?;
     if unreadable {
         return Ok(Err(Unreadable));
     }

@@ -58,7 +58,7 @@ pub(super) async fn judge(
     let mut union = Union::of(&view, policies);
     // Last, since nothing binds the lift to what it says: a policy that is stored after it is not seen.
     let judge = |policy: &[u8]| union.add_text(policy);
-    let list = List { kind: Kind::NetworkPolicy, namespace: &place.namespace, labels: "" };
+    let list = List { kind: Kind::NetworkPolicy, namespace: &place.namespace, labels: "", fields: "" };
     let version = cluster.each_part(list, POLICY, judge).await?;
     // By the analysis profile whatever the pod says it is by now.
     let mut findings = {

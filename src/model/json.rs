@@ -13,6 +13,7 @@ use std::collections::HashSet;
 use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::{Serialize, Serializer};
 
 pub use part::part;
 use quick::is_twice;
@@ -164,6 +165,21 @@ impl<'a> Json<'a> {
         }
     }
 
+    /// A value that is no text of anybody's, such as one that a patch was applied to; it borrows its strings.
+    pub fn of(value: &'a serde_json::Value) -> Self {
+        use serde_json::Value;
+        match value {
+            Value::Null => Json::Null,
+            Value::Bool(value) => Json::Bool(*value),
+            Value::Number(number) => Json::Number(number.clone()),
+            Value::String(text) => Json::String(Cow::Borrowed(text)),
+            Value::Array(items) => Json::Array(items.iter().map(Json::of).collect()),
+            Value::Object(members) => Json::Object(
+                members.iter().map(|(key, value)| (Cow::Borrowed(key.as_str()), Json::of(value))).collect(),
+            ),
+        }
+    }
+
     /// The same value for json-patch. Only where a patch is made; rules read the tree.
     pub fn to_value(&self) -> serde_json::Value {
         use serde_json::Value;
@@ -176,9 +192,25 @@ impl<'a> Json<'a> {
             Json::Object(entries) => Value::Object(
                 entries
                     .iter()
-                    .filter(|(_, value)| *value != Json::Skipped)
+                    .filter(|(_, value)| !matches!(value, Json::Skipped))
                     .map(|(key, value)| (key.to_string(), value.to_value()))
                     .collect(),
+            ),
+        }
+    }
+}
+
+/// Writes it as it was read, without what was left out.
+impl Serialize for Json<'_> {
+    fn serialize<S: Serializer>(&self, writer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Json::Null | Json::Skipped => writer.serialize_unit(),
+            Json::Bool(value) => writer.serialize_bool(*value),
+            Json::Number(number) => number.serialize(writer),
+            Json::String(text) => writer.serialize_str(text),
+            Json::Array(items) => writer.collect_seq(items),
+            Json::Object(entries) => writer.collect_map(
+                entries.iter().filter(|(_, value)| !matches!(value, Json::Skipped)).map(|(key, value)| (key, value)),
             ),
         }
     }

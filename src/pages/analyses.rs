@@ -59,7 +59,7 @@ pub(super) async fn page(parts: &PageParts, look: &Look) -> Result<Answer, PageP
         if !look.access.sees(namespace) {
             continue;
         }
-        let list = List { kind: Kind::Pod, namespace, labels: labels::APP };
+        let list = List { kind: Kind::Pod, namespace, labels: labels::APP, fields: "" };
         let scans = &parts.scans;
         let take = |pod: &[u8]| {
             let Ok(pod) = parse(pod) else {

@@ -104,7 +104,7 @@ async fn pods(parts: &PageParts, (namespace, app): (&str, &str), problems: &mut 
     let (mut texts, mut more) = (Vec::new(), 0_usize);
     let take = |text: &[u8]| if texts.len() < PODS { texts.push(text.to_vec()) } else { more += 1 };
     if let Err(problem) =
-        parts.cluster.each_paged(List { kind: Kind::Pod, namespace, labels: &labels }, POD, take).await
+        parts.cluster.each_paged(List { kind: Kind::Pod, namespace, labels: &labels, fields: "" }, POD, take).await
     {
         warn!(problem = %whole(&problem), namespace, "a page cannot list pods");
         problems.push(NO_PODS.to_owned());
@@ -142,7 +142,7 @@ async fn reaches(
             known.openings.extend(openings);
         }
     };
-    let list = List { kind: Kind::NetworkPolicy, namespace, labels: "" };
+    let list = List { kind: Kind::NetworkPolicy, namespace, labels: "", fields: "" };
     let read = parts.cluster.each_paged(list, POLICY, take).await;
     if let Err(problem) = &read {
         warn!(problem = %whole(problem), namespace, "a page cannot list network policies");

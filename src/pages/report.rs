@@ -9,7 +9,7 @@ use super::look::Look;
 use super::problem::PageProblem;
 use super::query::finding_filter;
 use crate::archive::{FindingFilter, FoundPage, KnownFinding, LastReport};
-use crate::report::{Colours, Entry, Form, Found, Problem, Report, RuleAbout, Subject, Summary};
+use crate::report::{Colours, Entry, Form, Found, Problem, Report, RuleAbout, Subject, Summary, Told};
 
 pub(super) async fn file(parts: &PageParts, look: &Look, form: Form) -> Result<Answer, PageProblem> {
     let filter = finding_filter(&look.query, &look.access);
@@ -60,15 +60,18 @@ fn entry(known: KnownFinding) -> Entry {
     Entry {
         place: None,
         object: Arc::new(known.object),
-        rule: known.rule.into(),
-        severity: known.severity,
-        path: known.path.into(),
-        value: known.value.into(),
-        message: known.message.into(),
         outcome: known.outcome,
-        remedy: remedy.into(),
         excepted: None,
         since: None,
+        told: Told {
+            rule: known.rule.into(),
+            severity: known.severity,
+            path: known.path.into(),
+            value: known.value.into(),
+            message: known.message.into(),
+            remedy: remedy.into(),
+        }
+        .into(),
     }
 }
 

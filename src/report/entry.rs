@@ -1,6 +1,7 @@
 //! One finding in a report: on which object, where, by which rule, and what becomes of it.
 
 use std::fmt;
+use std::ops::Deref;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize, Serializer};
@@ -9,7 +10,7 @@ use sha2::{Digest, Sha256};
 use super::Since;
 use crate::model::{Excepted, Severity};
 
-/// One finding and what becomes of it. Texts are shared: reports have many that are the same.
+/// One finding and what becomes of it.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Entry {
@@ -18,6 +19,23 @@ pub struct Entry {
     pub place: Option<Place>,
     /// The object.
     pub object: Arc<Object>,
+    /// What was found, which is the same on many objects; read as the entry's own.
+    #[serde(flatten)]
+    pub told: Arc<Told>,
+    /// What becomes of it.
+    pub outcome: Outcome,
+    /// The exception that lets it pass.
+    #[serde(default)]
+    pub excepted: Option<Arc<Excepted>>,
+    /// Whether it is new; none without a baseline.
+    #[serde(default)]
+    pub since: Option<Since>,
+}
+
+/// What was found on an object, apart from which one that is.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Told {
     /// The rule.
     pub rule: Arc<str>,
     /// How bad it is.
@@ -28,17 +46,9 @@ pub struct Entry {
     pub value: Arc<str>,
     /// What is wrong and what to do.
     pub message: Arc<str>,
-    /// What becomes of it.
-    pub outcome: Outcome,
     /// What mends it, step by step; empty where nothing does so safely.
     #[serde(default)]
     pub remedy: Arc<[String]>,
-    /// The exception that lets it pass.
-    #[serde(default)]
-    pub excepted: Option<Arc<Excepted>>,
-    /// Whether it is new; none without a baseline.
-    #[serde(default)]
-    pub since: Option<Since>,
 }
 
 /// Where in the files an object stands.
@@ -127,6 +137,14 @@ impl fmt::Display for Object {
             "" => write!(f, "{} {}", self.kind, self.name),
             namespace => write!(f, "{} {namespace}/{}", self.kind, self.name),
         }
+    }
+}
+
+impl Deref for Entry {
+    type Target = Told;
+
+    fn deref(&self) -> &Told {
+        &self.told
     }
 }
 

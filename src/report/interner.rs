@@ -1,20 +1,21 @@
-//! Keeps one copy of texts that come again and again: a thousand pods lack the same field in the same words.
+//! Keeps one copy of what comes again and again: a thousand pods lack the same field in the same words.
 
 use std::collections::HashSet;
 use std::sync::Arc;
 
-/// The texts that were seen.
+use super::Told;
+
+/// What was seen.
 #[derive(Debug, Default)]
-pub struct Interner(HashSet<Arc<str>>);
+pub struct Interner(HashSet<Arc<Told>>);
 
 impl Interner {
-    /// The one copy of a text.
-    pub fn one(&mut self, text: &str) -> Arc<str> {
-        if let Some(known) = self.0.get(text) {
+    /// The one copy of it.
+    pub fn one(&mut self, told: Arc<Told>) -> Arc<Told> {
+        if let Some(known) = self.0.get(&told) {
             return Arc::clone(known);
         }
-        let new: Arc<str> = text.into();
-        self.0.insert(Arc::clone(&new));
-        new
+        self.0.insert(Arc::clone(&told));
+        told
     }
 }

@@ -278,7 +278,7 @@ mod tests {
     use jiff::Timestamp;
 
     use super::*;
-    use crate::report::{Found, RuleAbout, Summary};
+    use crate::report::{Found, RuleAbout, Summary, Told};
 
     /// A report of a cluster with these findings on one pod.
     fn report(findings: Vec<(Outcome, Severity, String)>, uid: &str) -> Report {
@@ -289,15 +289,18 @@ mod tests {
         let entry = |(outcome, severity, message): (Outcome, Severity, String)| Entry {
             place: None,
             object: std::sync::Arc::clone(&object),
-            rule: "privileged".into(),
-            severity,
-            path: "spec".into(),
-            value: "true".into(),
-            message: message.into(),
             outcome,
-            remedy: [].into(),
             excepted: None,
             since: None,
+            told: Told {
+                rule: "privileged".into(),
+                severity,
+                path: "spec".into(),
+                value: "true".into(),
+                message: message.into(),
+                remedy: [].into(),
+            }
+            .into(),
         };
         let found = Found {
             subject: Subject::Cluster,

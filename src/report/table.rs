@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::{Comparison, Entry, ExceptionState, Outcome, Problem, Report, Since, Subject};
+use super::{Comparison, Entry, ExceptionState, Outcome, Problem, Report, Since, Subject, Told};
 use crate::model::{Excepted, one_line};
 
 /// Whether the text may carry colours; off where it does not go to a terminal.
@@ -82,7 +82,7 @@ fn word(outcome: Outcome) -> (&'static str, Colour) {
 }
 
 fn line(entry: &Entry, width: usize) -> String {
-    let Entry { rule, path, value, message, .. } = entry;
+    let Told { rule, path, value, message, .. } = &*entry.told;
     let severity = entry.severity.word();
     let new = if entry.since == Some(Since::New) { "new: " } else { "" };
     let excepted = entry.excepted.as_ref().map(|one| format!(" [excepted by {} until {}]", one.owner, one.expires));

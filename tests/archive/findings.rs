@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use flamewarden::archive::{Archive, ArchiveProblem, FindingFilter, Keep, RecordedRun, Verdict, Which};
 use flamewarden::model::Severity;
-use flamewarden::report::{Entry, Found, Object, Outcome, Problem, Report, RuleAbout, Subject, Summary};
+use flamewarden::report::{Entry, Found, Object, Outcome, Problem, Report, RuleAbout, Subject, Summary, Told};
 use jiff::{SignedDuration, Timestamp};
 use sqlx::Executor as _;
 
@@ -130,9 +130,10 @@ async fn findings_are_filtered_and_told_in_pages_the_worst_first() {
         let kind = if number % 5 == 0 { "Service" } else { "Pod" };
         one.object =
             Arc::new(Object { kind: kind.to_owned(), namespace: format!("n-{}", number % 3), ..object(&name) });
-        one.severity = [Severity::Low, Severity::Medium, Severity::High, Severity::Critical][number % 4];
-        one.rule = ["labels", "volumes"][number % 2].into();
-        one.message = if number == 7 { "it is 100% WRONG_".into() } else { "m".into() };
+        let told = Arc::make_mut(&mut one.told);
+        told.severity = [Severity::Low, Severity::Medium, Severity::High, Severity::Critical][number % 4];
+        told.rule = ["labels", "volumes"][number % 2].into();
+        told.message = if number == 7 { "it is 100% WRONG_".into() } else { "m".into() };
         report.findings.push(one);
     }
     report.findings.push(Entry { outcome: REPORTED, ..entry("calm", REPORTED) });
@@ -311,15 +312,18 @@ fn entry(name: &str, outcome: Outcome) -> Entry {
     Entry {
         place: None,
         object: Arc::new(object(name)),
-        rule: "labels".into(),
-        severity: Severity::High,
-        path: "metadata.labels".into(),
-        value: "absent".into(),
-        message: "labels are missing".into(),
         outcome,
-        remedy: Arc::new(["add it".to_owned()]),
         excepted: None,
         since: None,
+        told: Told {
+            rule: "labels".into(),
+            severity: Severity::High,
+            path: "metadata.labels".into(),
+            value: "absent".into(),
+            message: "labels are missing".into(),
+            remedy: Arc::new(["add it".to_owned()]),
+        }
+        .into(),
     }
 }
 

@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use flamewarden::archive::{FindingFilter, LastReport, Session, Which};
 use flamewarden::model::{Excepted, Severity};
-use flamewarden::report::{Entry, ExceptionUse, Found, Object, Outcome, Problem, Report, RuleAbout, Subject, Summary};
+use flamewarden::report::{
+    Entry, ExceptionUse, Found, Object, Outcome, Problem, Report, RuleAbout, Subject, Summary, Told,
+};
 
 use crate::database::{archive, moment};
 
@@ -111,15 +113,18 @@ fn report() -> (Report, HashSet<Object>) {
     let entry = |namespace: &str| Entry {
         place: None,
         object: Arc::new(object(namespace)),
-        rule: "labels".into(),
-        severity: Severity::High,
-        path: "spec".into(),
-        value: "".into(),
-        message: "m".into(),
         outcome: Outcome::Violated,
-        remedy: Arc::new([]),
         excepted: None,
         since: None,
+        told: Told {
+            rule: "labels".into(),
+            severity: Severity::High,
+            path: "spec".into(),
+            value: "".into(),
+            message: "m".into(),
+            remedy: Arc::new([]),
+        }
+        .into(),
     };
     let namespaces = ["", "a", "b", "c"];
     let text = str::to_owned;

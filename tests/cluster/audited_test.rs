@@ -14,7 +14,7 @@ use crate::by_service::{ByService, NAMESPACE, image};
 use crate::caller::Caller;
 use crate::control_plane::AUDIT_LOG;
 use crate::flamewarden::{binding, good_analysis, program};
-use crate::open_reports::definitions;
+use crate::open_reports::{define, definitions};
 use crate::shared::{PATIENCE, run, wait_until};
 use crate::ways::{WAYS, Way, prepare};
 
@@ -23,7 +23,7 @@ fn a_clean_cluster_has_no_finding_and_every_change_behind_its_back_is_found() {
     run(async {
         let cluster = ByService::prepare(&[], "policies").await;
         let mut receiver = Told::start(&cluster.folder).await;
-        define(&cluster.admin).await;
+        define(&cluster.admin, &definitions()).await;
         cluster.apply(&image('0'));
         cluster.start().await;
         went_round(&cluster).await;
@@ -234,13 +234,6 @@ impl Told {
                 return message;
             }
         }
-    }
-}
-
-/// Has the API server know OpenReports.
-async fn define(admin: &Caller) {
-    for definition in definitions() {
-        admin.create("/apis/apiextensions.k8s.io/v1/customresourcedefinitions", &definition).await.unwrap();
     }
 }
 

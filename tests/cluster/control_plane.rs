@@ -196,10 +196,13 @@ pub(crate) fn free_ports<const N: usize>() -> [u16; N] {
     [(); N].map(|()| std::iter::repeat_with(next).take(COUNT as usize).find(free).expect("no port is free"))
 }
 
-/// The API server's audit log has what admission never sees, as its operators would have it.
+/// The API server's audit log has what admission never sees, as its operators would have it, and for the tests what audits
+/// do.
 const AUDIT_POLICY: &str = r#"{"apiVersion": "audit.k8s.io/v1", "kind": "Policy", "rules": [
     {"level": "Metadata", "verbs": ["get", "list", "watch"], "resources": [{"group": "", "resources": ["secrets", "pods/log"]}]},
     {"level": "Metadata", "resources": [{"group": "", "resources": ["nodes/proxy"]}]},
+    {"level": "Metadata", "users": ["auditor"]},
+    {"level": "Request", "verbs": ["create", "update", "patch", "delete"], "resources": [{"group": "openreports.io"}]},
     {"level": "None"}
 ]}"#;
 /// In the control plane's folder.

@@ -74,14 +74,25 @@ const UNATTENDED: &[&str] = &["flame-attacks", "analyses-attacks"];
 /// The shared cluster with Flamewarden, installed by the first test that asks.
 pub(crate) async fn guarded() -> &'static Guarded {
     static GUARDED: OnceCell<Guarded> = OnceCell::const_new();
-    GUARDED.get_or_init(async || install(cluster().await, &Realm::of_tests()).await).await
+    GUARDED.get_or_init(async || install(cluster().await, &Realm::of_tests(), &More::default()).await).await
+}
+
+/// What the controller has besides.
+#[derive(Default)]
+pub(crate) struct More {
+    /// Policy files with their names.
+    pub(crate) policies: Vec<(String, String)>,
+    pub(crate) arguments: Vec<String>,
 }
 
 /// Installs Flamewarden with a REST API that accepts the tokens of that realm.
-pub(crate) async fn install(cluster: &'static Cluster, realm: &RealmSettings) -> Guarded {
+pub(crate) async fn install(cluster: &'static Cluster, realm: &RealmSettings, more: &More) -> Guarded {
     let folder = cluster.plane.folder().join("flamewarden");
     let prepared = prepare_for(cluster, &folder, &[], Some(realm)).await;
-    write_policies(&folder.join("controller-policies"), &with_api(policy_files(UNATTENDED), realm));
+    write_policies(
+        &folder.join("controller-policies"),
+        &[with_api(policy_files(UNATTENDED), realm), more.policies.clone()].concat(),
+    );
     for namespace in SHARED.iter().chain(DEDICATED) {
         let bindings = format!("/apis/rbac.authorization.k8s.io/v1/namespaces/{namespace}/rolebindings");
         for role in ["edit", ATTACKER] {
@@ -106,6 +117,7 @@ pub(crate) async fn install(cluster: &'static Cluster, realm: &RealmSettings) ->
     recipe.arguments.push(format!("--webhook-address=127.0.0.1:{}", prepared.ports[0]));
     let [api] = free_ports();
     recipe.arguments.push(format!("--api=127.0.0.1:{api}"));
+    recipe.arguments.extend_from_slice(&more.arguments);
     recipe.arguments.extend(realm.secret.iter().map(|file| format!("--keycloak-secret={}", file.display())));
     let controller = Part::start(recipe);
     let editor = cluster.plane.caller("editor", None).await;

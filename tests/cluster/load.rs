@@ -17,6 +17,7 @@ mod control_plane;
 mod flamewarden;
 mod installed;
 mod interleaved;
+mod judged_test;
 mod kubelet;
 mod mounted_secret;
 mod open_reports;
@@ -28,6 +29,7 @@ mod repair;
 mod scanned;
 mod shared;
 mod steady;
+mod stored;
 mod ways;
 
 use std::path::PathBuf;

@@ -5,13 +5,13 @@ use flamewarden::auditor::{Publishing, publish};
 use flamewarden::cluster::Cluster as Client;
 use flamewarden::model::Severity;
 use flamewarden::report::{
-    Dialect, Entry, Found, Object, Outcome, Problem, Report, RuleAbout, Subject, Summary, publications,
+    Dialect, Entry, Found, Object, Outcome, Problem, Report, RuleAbout, Subject, Summary, Told, publications,
 };
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::caller::PatchKind;
-use crate::open_reports::definitions;
+use crate::open_reports::{self, definitions};
 use crate::shared::{Cluster, run};
 
 #[test]
@@ -120,15 +120,18 @@ fn report(objects: &[Object], second: i64, unread: &[&str]) -> Report {
     let entry = |object: &Object| Entry {
         place: None,
         object: object.clone().into(),
-        rule: "privileged".into(),
-        severity: Severity::High,
-        path: "data".into(),
-        value: "absent".into(),
-        message: "say why".into(),
         outcome: Outcome::Violated,
-        remedy: ["set data".to_owned()].into(),
         excepted: None,
         since: None,
+        told: Told {
+            rule: "privileged".into(),
+            severity: Severity::High,
+            path: "data".into(),
+            value: "absent".into(),
+            message: "say why".into(),
+            remedy: ["set data".to_owned()].into(),
+        }
+        .into(),
     };
     let found = Found {
         subject: Subject::Cluster,
@@ -155,11 +158,9 @@ fn collection(dialect: Dialect, namespace: &str) -> String {
 
 /// Lets the cluster know the kinds, as OpenReports publishes them.
 async fn define(cluster: &Cluster, dialect: Dialect) {
-    for mut definition in definitions() {
-        if dialect == Dialect::PolicyReports {
-            definition = before(&definition);
-        }
-        cluster.admin.create("/apis/apiextensions.k8s.io/v1/customresourcedefinitions", &definition).await.unwrap();
+    match dialect {
+        Dialect::OpenReports => open_reports::define(&cluster.admin, &definitions()).await,
+        Dialect::PolicyReports => open_reports::define(&cluster.admin, &definitions().map(|one| before(&one))).await,
     }
     for namespace in ["", "default"] {
         cluster.read(&collection(dialect, namespace), |_| Some(())).await;

@@ -15,9 +15,11 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use crate::caller::Outcome;
-use crate::flamewarden::{Guarded, MADE, good_analysis, guarded};
+use crate::control_plane::free_ports;
+use crate::flamewarden::realm::Realm;
+use crate::flamewarden::{Guarded, MADE, More, good_analysis, install};
 use crate::node::Node;
-use crate::shared::run;
+use crate::shared::{cluster, run};
 
 mod caller;
 mod control_plane;
@@ -36,7 +38,13 @@ mod try_by_hand;
 fn main() {
     println!("starting a cluster with Flamewarden in it; its parts are built already");
     run(async {
-        let guarded = guarded().await;
+        let [port] = free_ports();
+        let pages = format!("127.0.0.1:{port}");
+        let more = More {
+            policies: vec![("auditor.yaml".to_owned(), AUDITOR.to_owned())],
+            arguments: vec![format!("--pages={pages}")],
+        };
+        let guarded: &'static Guarded = Box::leak(Box::new(install(cluster().await, &Realm::of_tests(), &more).await));
         let plane = &guarded.cluster.plane;
         let folder = plane.folder().join("try");
         fs::create_dir_all(&folder).unwrap();
@@ -54,6 +62,9 @@ fn main() {
         );
         try_api::show(guarded, &folder).await;
         try_by_hand::show(guarded, &folder);
+        println!(
+            "\nPages for security teams show what is refused, and every minute how the cluster stands: http://{pages}/"
+        );
         println!("\nNow type them yourself, or pods of your own. Ctrl-C ends everything and leaves nothing behind.");
         let node = Node::of(guarded, MADE).await;
         tokio::select! {
@@ -62,6 +73,10 @@ fn main() {
         }
     });
 }
+
+/// Everything is shown to whoever is on this machine.
+const AUDITOR: &str = "apiVersion: flamewarden.dev/v1alpha1\nkind: Auditor\nspec:\n  audit: {everyMinutes: 1}\n  \
+    pages: {url: 'http://localhost:8001', login: none}\n";
 
 /// Writes a pod's manifest, and prints how to create it and what that is told.
 async fn show(guarded: &Guarded, folder: &Path, name: &str, what: &str, pod: &Value) {

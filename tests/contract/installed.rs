@@ -5,7 +5,7 @@ use flamewarden::remote::{Address, Content, Question};
 use serde_json::Value;
 use tokio::sync::{Mutex, MutexGuard, OnceCell};
 
-use crate::flamewarden::{Guarded, MADE, RealmSettings, install};
+use crate::flamewarden::{Guarded, MADE, More, RealmSettings, install};
 use crate::keycloak::{HUB_ADAPTER_SECRET, Server, flame_realm, remote};
 use crate::node::services;
 use crate::part::write_file;
@@ -28,7 +28,7 @@ pub(crate) async fn installed() -> (&'static Installed, MutexGuard<'static, ()>)
         let secret = cluster.plane.folder().join("keycloak-secret");
         write_file(&secret, keycloak.settings().secret.reveal());
         let realm = RealmSettings { keycloak: keycloak.address().as_str().to_owned(), secret: Some(secret) };
-        let guarded = install(cluster, &realm).await;
+        let guarded = install(cluster, &realm, &More::default()).await;
         services(guarded.cluster, MADE).await;
         Installed { guarded, keycloak }
     };

@@ -10,6 +10,7 @@ use std::sync::{Arc, LazyLock};
 use flamewarden::model::{Excepted, Severity};
 use flamewarden::report::{
     Baseline, Colours, Entry, ExceptionUse, Form, Found, Object, Outcome, Problem, Report, RuleAbout, Subject, Summary,
+    Told,
 };
 use serde_json::Value;
 
@@ -151,16 +152,23 @@ fn findings(object: &Arc<Object>) -> Vec<Entry> {
     let entry = |(outcome, severity): (Outcome, Severity)| Entry {
         place: None,
         object: Arc::clone(object),
-        rule: if severity == Severity::Low { "network" } else { "privileged" }.into(),
-        severity,
-        path: format!("spec.containers[0].{}{TEXT}", severity.word()).into(),
-        value: TEXT.into(),
-        message: TEXT.into(),
         outcome,
-        remedy: if severity == Severity::Low { Arc::default() } else { vec![TEXT.to_owned(), TEXT.to_owned()].into() },
         excepted: (outcome == Outcome::Reported && severity != Severity::Low)
             .then(|| Arc::new(excepted("2999-01-01T00:00:00Z"))),
         since: None,
+        told: Told {
+            rule: if severity == Severity::Low { "network" } else { "privileged" }.into(),
+            severity,
+            path: format!("spec.containers[0].{}{TEXT}", severity.word()).into(),
+            value: TEXT.into(),
+            message: TEXT.into(),
+            remedy: if severity == Severity::Low {
+                Arc::default()
+            } else {
+                vec![TEXT.to_owned(), TEXT.to_owned()].into()
+            },
+        }
+        .into(),
     };
     pairs.map(entry).collect()
 }

@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use flamewarden::archive::{Archive, Fetched};
 use flamewarden::model::{Decision, Excepted, Outcome as Decided, Severity};
-use flamewarden::report::{Entry, ExceptionUse, Found, Object, Outcome, Problem, Report, RuleAbout, Subject, Summary};
+use flamewarden::report::{
+    Entry, ExceptionUse, Found, Object, Outcome, Problem, Report, RuleAbout, Subject, Summary, Told,
+};
 use jiff::{SignedDuration, Timestamp};
 
 /// A text that becomes elements, runs, and asks for something, wherever a page takes it for markup.
@@ -65,18 +67,22 @@ fn object(kind: &str, namespace: &str, name: String) -> Object {
 
 fn finding(object: Object, severity: Severity, outcome: Outcome) -> Entry {
     let rule = if severity == Severity::Critical { format!("rule{MARK}") } else { "host-namespaces".to_owned() };
+    let value = format!("value of {}{MARK}", object.namespace);
     Entry {
         place: None,
-        rule: rule.into(),
-        severity,
-        path: format!("spec.path{MARK}").into(),
-        value: format!("value of {}{MARK}", object.namespace).into(),
         object: Arc::new(object),
-        message: format!("message{MARK}").into(),
         outcome,
-        remedy: Arc::new([format!("remedy{MARK}")]),
         excepted: None,
         since: None,
+        told: Told {
+            rule: rule.into(),
+            severity,
+            path: format!("spec.path{MARK}").into(),
+            value: value.into(),
+            message: format!("message{MARK}").into(),
+            remedy: Arc::new([format!("remedy{MARK}")]),
+        }
+        .into(),
     }
 }
 

@@ -153,22 +153,25 @@ mod tests {
 
     use super::*;
     use crate::model::Severity;
-    use crate::report::Outcome;
+    use crate::report::{Outcome, Told};
 
     fn entry(name: &str, outcome: Outcome, message: &str) -> Entry {
         let object = Object { kind: "Pod".to_owned(), name: name.to_owned(), ..Object::default() };
         Entry {
             place: None,
             object: Arc::new(object),
-            rule: "labels".into(),
-            severity: Severity::High,
-            path: "metadata.labels".into(),
-            value: "absent".into(),
-            message: message.into(),
             outcome,
-            remedy: Arc::new([]),
             excepted: None,
             since: None,
+            told: Told {
+                rule: "labels".into(),
+                severity: Severity::High,
+                path: "metadata.labels".into(),
+                value: "absent".into(),
+                message: message.into(),
+                remedy: Arc::new([]),
+            }
+            .into(),
         }
     }
 

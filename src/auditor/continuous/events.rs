@@ -62,6 +62,8 @@ const MOST: usize = 50;
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
     use crate::auditor::continuous::tests::report;
     use crate::model::Severity;
@@ -76,9 +78,11 @@ mod tests {
         .unwrap();
         let all = report(&["a", "b", "c"], 0);
         let mut entries: Vec<Entry> = all.failing().cloned().collect();
-        entries[1].severity = Severity::Critical;
-        let more = Entry { rule: "host-network".into(), severity: Severity::Critical, ..entries[1].clone() };
-        entries.push(Entry { severity: Severity::Low, ..more });
+        Arc::make_mut(&mut entries[1].told).severity = Severity::Critical;
+        let mut more = entries[1].clone();
+        let told = Arc::make_mut(&mut more.told);
+        (told.rule, told.severity) = ("host-network".into(), Severity::Low);
+        entries.push(more);
         entries[2].object = Object { namespace: "elsewhere".to_owned(), ..(*entries[2].object).clone() }.into();
         let opened: Vec<&Entry> = entries.iter().collect();
         let told = events(&policies, &opened);

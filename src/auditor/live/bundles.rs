@@ -49,14 +49,14 @@ async fn read(cluster: &Cluster, settings: &Orchestrator) -> Result<Known, Clust
         Ok(object) => known.analyses.push(object.to_value()),
         Err(_) => known.unread.push(Kind::Analysis),
     };
-    cluster.each_paged(List { kind: Kind::Analysis, namespace, labels: "" }, &[&[]], &mut values).await?;
+    cluster.each_paged(List { kind: Kind::Analysis, namespace, labels: "", fields: "" }, &[&[]], &mut values).await?;
     let upstreams = settings.upstreams.each().into_values().filter_map(|upstream| upstream.namespace.as_deref());
     for namespace in upstreams.chain([namespace]).collect::<BTreeSet<&str>>() {
         let learn = |text: &[u8]| match parse(text) {
             Ok(service) => drop(known.services.learn(&service.to_value())),
             Err(_) => known.unread.push(Kind::Service),
         };
-        cluster.each_paged(List { kind: Kind::Service, namespace, labels: "" }, &[&[]], learn).await?;
+        cluster.each_paged(List { kind: Kind::Service, namespace, labels: "", fields: "" }, &[&[]], learn).await?;
     }
     for kind in PARTS {
         let keep = |text: &[u8]| {
@@ -64,7 +64,7 @@ async fn read(cluster: &Cluster, settings: &Orchestrator) -> Result<Known, Clust
             let name = object.text_at(&["metadata", "name"]).unwrap_or_default().to_owned();
             known.stored.insert((*kind, name), object.to_value());
         };
-        cluster.each_paged(List { kind: *kind, namespace, labels: labels::ANALYSIS }, &[&[]], keep).await?;
+        cluster.each_paged(List { kind: *kind, namespace, labels: labels::ANALYSIS, fields: "" }, &[&[]], keep).await?;
     }
     Ok(known)
 }

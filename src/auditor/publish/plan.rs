@@ -141,7 +141,9 @@ mod tests {
 
     use super::*;
     use crate::model::Severity;
-    use crate::report::{Dialect, Entry, Found, Object, Outcome, Report, RuleAbout, Subject, Summary, publications};
+    use crate::report::{
+        Dialect, Entry, Found, Object, Outcome, Report, RuleAbout, Subject, Summary, Told, publications,
+    };
 
     /// What a report of these pods is published as, at a time of its own.
     fn wanted(pods: &[&str], second: i64) -> Wanted {
@@ -155,15 +157,18 @@ mod tests {
                 uid: format!("uid-{name}"),
             }
             .into(),
-            rule: "privileged".into(),
-            severity: Severity::High,
-            path: "spec".into(),
-            value: "true".into(),
-            message: "leave it out".into(),
             outcome: Outcome::Violated,
-            remedy: [].into(),
             excepted: None,
             since: None,
+            told: Told {
+                rule: "privileged".into(),
+                severity: Severity::High,
+                path: "spec".into(),
+                value: "true".into(),
+                message: "leave it out".into(),
+                remedy: [].into(),
+            }
+            .into(),
         };
         let found = Found {
             subject: Subject::Cluster,

@@ -90,7 +90,7 @@ impl Cleaning<'_> {
             return Ok(format!("Service {namespace}/{} is not there, or selects nothing", upstream.service));
         };
         let mut pods = Vec::new();
-        let list = List { kind: Kind::Pod, namespace, labels: &selector };
+        let list = List { kind: Kind::Pod, namespace, labels: &selector, fields: "" };
         let guarded: Vec<&str> =
             self.policies.profiles().into_iter().map(|profile| profile.guards.component.as_str()).collect();
         let take = |text: &[u8]| {
@@ -112,7 +112,7 @@ impl Cleaning<'_> {
     /// read for the gateways' sake anyway.
     async fn selector(&self, namespace: &str, service: &str) -> Result<Option<String>, ClusterProblem> {
         let mut found = None;
-        let list = List { kind: Kind::Service, namespace, labels: "" };
+        let list = List { kind: Kind::Service, namespace, labels: "", fields: "" };
         let take = |text: &[u8]| {
             let object: Value = serde_json::from_slice(text).unwrap_or_default();
             if object.pointer("/metadata/name").and_then(Value::as_str) == Some(service) {
@@ -146,7 +146,7 @@ impl Cleaning<'_> {
     async fn zombies(&self) -> Result<String, ClusterProblem> {
         let mut found = Vec::new();
         for kind in KINDS {
-            let list = List { kind, namespace: self.operations.namespace, labels: labels::ANALYSIS };
+            let list = List { kind, namespace: self.operations.namespace, labels: labels::ANALYSIS, fields: "" };
             let read = |text: &[u8]| Labelled::read(kind, &serde_json::from_slice(text).ok()?);
             self.operations.cluster.each_part(list, &[&["metadata"]], |text| found.extend(read(text))).await?;
         }

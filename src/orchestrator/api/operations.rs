@@ -276,7 +276,7 @@ impl Operations<'_> {
             Which::All => labels::ANALYSIS.to_owned(),
             Which::One(id) => format!("{}={id}", labels::ANALYSIS),
         };
-        let list = List { kind: Kind::Pod, namespace: self.namespace, labels: &selector };
+        let list = List { kind: Kind::Pod, namespace: self.namespace, labels: &selector, fields: "" };
         let mut names = Names::new();
         let take = |text: &[u8]| {
             let pod: Value = serde_json::from_slice(text).unwrap_or_default();
