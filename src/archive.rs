@@ -61,9 +61,12 @@ impl Archive {
     /// # Errors
     /// The URL names no archive.
     pub fn at(url: &str) -> Result<Self, ArchiveProblem> {
-        let place = Place::parse(url)?;
+        Ok(Archive::of(Place::parse(url)?))
+    }
+
+    fn of(place: Place) -> Self {
         let (writing, reading) = (Connections::new(&place, WRITERS), Connections::new(&place, READERS));
-        Ok(Archive { place, writing, reading, migrated: OnceCell::new(), head: Mutex::default() })
+        Archive { place, writing, reading, migrated: OnceCell::new(), head: Mutex::default() }
     }
 
     /// The archive that is there at a URL, to be read: nothing is made and nothing brought up to date.
@@ -71,7 +74,8 @@ impl Archive {
     /// # Errors
     /// The URL names no archive, there is none, or it is of a form that has no journal or that is not known here.
     pub async fn existing(url: &str) -> Result<Self, ArchiveProblem> {
-        let archive = Archive { migrated: OnceCell::new_with(Some(())), ..Archive::at(url)? };
+        let place = Place::parse(url)?.read_only()?;
+        let archive = Archive { migrated: OnceCell::new_with(Some(())), ..Archive::of(place) };
         check_form(&archive).await?;
         Ok(archive)
     }

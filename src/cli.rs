@@ -3,6 +3,7 @@
 mod archived;
 mod audit;
 mod audit_export;
+mod audit_told;
 mod audit_verify;
 mod audits;
 mod bundle;

@@ -171,9 +171,9 @@ impl Chore {
     fn done(&mut self, done: &Result<(), ArchiveProblem>, says: &'static str) {
         match done {
             Ok(()) => *self = Chore { last: Some(Instant::now()), failing: false },
-            Err(problem) if self.failing => tracing::debug!(problem = %whole(problem), says),
+            Err(problem) if self.failing => tracing::debug!(problem = %whole(problem), "{says}"),
             Err(problem) => {
-                warn!(problem = %whole(problem), says);
+                warn!(problem = %whole(problem), "{says}");
                 self.failing = true;
             }
         }

@@ -9,7 +9,7 @@
 //! [`keycloak`] (clients of analyses), [`hub`] (how analyses are doing), [`registry`] (Grype on images); [`remote`] is how
 //! edges ask other systems.
 //! Services, which never import each other: [`webhook`], [`guard`], [`scanner`], [`orchestrator`], [`registration`],
-//! [`decisions`], [`history`], [`canary`], [`auditor`]. On top: [`app`], [`cli`]; at the side: [`telemetry`].
+//! [`decisions`], [`history`], [`canary`], [`auditor`], [`pages`]. On top: [`app`], [`cli`]; at the side: [`telemetry`].
 //! `tests/layout.rs` holds the imports to this order. `ARCHITECTURE.md` follows a request and a pod through the parts.
 //!
 //! # Invariants
@@ -68,9 +68,10 @@
 //!   - `tests/mend_property.rs`: `mending_an_analysis_leaves_exactly_what_has_no_remedy`,
 //!     `mending_a_gateway_leaves_exactly_what_has_no_remedy`
 //! - I9 Drift of any object we own or rely on (bundle, webhook configuration, RBAC that goes round us) is repaired or
-//!   reported within one resync. Held for isolation policies and for `caBundle`; no test yet for the rest:
+//!   reported within one resync:
 //!   - `tests/cluster/guard_test.rs`: `a_changed_policy_is_put_right`
 //!   - `src/registration.rs`: `only_what_is_reached_by_service_and_trusts_otherwise_is_changed`
+//!   - `tests/cluster/audited_test.rs`: `a_clean_cluster_has_no_finding_and_every_change_behind_its_back_is_found`
 //! - I10 A network that does not enforce from the first packet is detected by a canary, not assumed away. The canary's
 //!   pods are played in these tests; no test has a network that enforces:
 //!   - `src/canary/verdict.rs`: `only_a_sealed_pod_that_never_connects_where_an_open_one_does_shows_that_the_network_enforces`

@@ -54,4 +54,4 @@ pub use secret::Secret;
 pub use sieve::{Keep, Sieve};
 pub use verdict::{PolicyHash, ScanOutcome, Verdict};
 pub use vulnerability::{FixState, VulnerabilitySeverity};
-pub use yaml::{YamlDocument, cut_yaml, yaml_documents, yaml_problem, yaml_problem_in};
+pub use yaml::{YamlDocument, cut_yaml, is_read_in_two_ways, yaml_documents, yaml_problem, yaml_problem_in};

@@ -20,7 +20,7 @@ pub use cel::{Limits, RuleProblem, UserFinding, UserRule, UserRules, Workers};
 pub use judge::judge;
 pub use judgement::Judgement;
 pub use mend::{MendProblem, mend};
-pub use object::OBJECT_RULES;
+pub use object::{OBJECT_RULES, template_keys};
 pub use pod::{FIRM_RULES, HOME, POD_RULES, PodCase, PodRule, Stage, pod_findings, scan_findings, unclassified_fields};
 pub use request::{REQUEST_RULES, TargetRef, target_of};
 pub use rule::RequestRule;

@@ -463,6 +463,25 @@ fn an_installation_in_which_nothing_would_be_scanned_is_not_printed() {
     }
 }
 
+/// The controller would show none.
+#[test]
+fn pages_without_an_archive_are_not_printed() {
+    let image = format!("registry.example/flamewarden@sha256:{}", "0".repeat(64));
+    let auditor = |more: &str| {
+        format!(
+            "apiVersion: flamewarden.dev/v1alpha1\nkind: Auditor\nspec:\n  pages: {{url: 'https://f.example', login: none}}\n{more}"
+        )
+    };
+    let says = "there is no archive that they could show";
+    for (auditor, says) in [(auditor(""), says), (auditor("  archive: {}\n"), "")] {
+        let scanner = by_jobs("");
+        let more = [("auditor.yaml", auditor.as_str()), ("scanner.yaml", scanner.as_str())];
+        let folder = folder_of(&[FILES.as_slice(), &more].concat());
+        let (done, said) = run_manifests(folder.path(), &image, None);
+        assert!(said.contains(says) && done == says.is_empty(), "{said}");
+    }
+}
+
 /// A tag can be moved afterwards.
 #[test]
 fn an_image_is_named_by_its_digest_unless_it_is_to_be_tried_and_the_controller_as_the_policies_do() {

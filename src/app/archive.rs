@@ -4,7 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 
 use crate::archive::Archive;
 
@@ -31,6 +31,9 @@ pub(super) fn archive(place: &ArchivePlace) -> anyhow::Result<Option<Arc<Archive
 /// # Errors
 /// There is none, or it cannot be read.
 pub async fn existing_archive(place: &ArchivePlace) -> anyhow::Result<Archive> {
+    if let ArchivePlace::Folder(folder) = place {
+        ensure!(folder.join("archive.db").is_file(), "{}: there is no archive.db in this folder", named(place));
+    }
     let url = url(place)?.context("no archive is named")?;
     Archive::existing(&url).await.with_context(|| named(place))
 }

@@ -16,6 +16,7 @@ pub(super) struct Place {
     database: Database,
     options: AnyConnectOptions,
     name: String,
+    is_read_only: bool,
 }
 
 /// Which database it is.
@@ -57,7 +58,17 @@ impl Place {
 
     fn new(database: Database, url: &str, name: String) -> Result<Self, ArchiveProblem> {
         let options = AnyConnectOptions::from_str(url).map_err(|cause| ArchiveProblem::Url(cause.to_string()))?;
-        Ok(Place { database, options: options.disable_statement_logging(), name })
+        Ok(Place { database, options: options.disable_statement_logging(), name, is_read_only: false })
+    }
+
+    /// The same, to be read alone: a file stays as it is, byte by byte, and one that nobody has open is read without the
+    /// files that go with it, so that a copy may lie where nothing can be written.
+    pub(super) fn read_only(self) -> Result<Self, ArchiveProblem> {
+        let Database::Sqlite(path) = &self.database else { return Ok(self) };
+        let beside = PathBuf::from(format!("{}-wal", path.display()));
+        let how = if beside.exists() { "?mode=ro" } else { "?mode=ro&immutable=1" };
+        let url = encoded(&path.display().to_string()) + how;
+        Ok(Place { is_read_only: true, ..Place::new(self.database, &url, self.name)? })
     }
 
     /// Its name for messages, without user and password.
@@ -80,6 +91,7 @@ impl Place {
     /// What a new connection is told first.
     pub(super) fn greeting(&self) -> &'static str {
         match self.database {
+            Database::Sqlite(_) if self.is_read_only => "PRAGMA busy_timeout = 4000; PRAGMA foreign_keys = ON",
             // A writer that waits gives up before the deadline, so that the caller learns what held it up.
             Database::Sqlite(_) => {
                 "PRAGMA busy_timeout = 4000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; \

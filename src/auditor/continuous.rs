@@ -74,7 +74,7 @@ impl Auditing {
 
     async fn go_on(&mut self) {
         let (mut changes, mut changed) = (None::<(Arc<PolicySet>, Changes)>, false);
-        let mut last: Option<Instant> = None;
+        let (mut last, mut rest) = (None::<Instant>, Duration::ZERO);
         loop {
             if self.settings.leadership.holds() {
                 let policies = self.settings.policies.load_full();
@@ -82,10 +82,12 @@ impl Auditing {
                     changes = Some((policies.clone(), Changes::of(&self.settings.cluster, &policies)));
                 }
                 let every = Duration::from_mins(policies.auditor.audit.every_minutes.into());
-                let between = if changed { AFTER_CHANGE } else { every };
+                // Others decide how often roles change: as long as an audit takes, nothing is looked at again.
+                let between = if changed { AFTER_CHANGE.max(rest) } else { every };
                 if last.is_none_or(|last| last.elapsed() >= between) {
-                    last = Some(Instant::now());
+                    let begun = Instant::now();
                     changed &= !self.audit(&policies).await;
+                    (last, rest) = (Some(Instant::now()), begun.elapsed());
                 }
                 // It may have taken long.
                 if self.settings.leadership.holds() {

@@ -7,15 +7,17 @@ use json_patch::Patch;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::rules::OUTSIDE;
 use crate::install::is_sent;
 use crate::isolation::{Foreign, Scope, foreign_refusal};
 use crate::model::{
     Edit, FieldPath, Finding, Json, Operation, PodView, Request, Resource, Segment, User, parse, plural,
 };
-use crate::policy::{Mode, PolicySet};
+use crate::policy::{Mode, PolicySet, Role};
 use crate::report::{Object, Outcome};
 use crate::rules::{
-    Case, Judgement, RuleProblem, ScanKnowledge, Target, UserRules, judge, mend, take_users_findings, users_rules_for,
+    Case, Judgement, RuleProblem, ScanKnowledge, Target, UserRules, judge, mend, take_users_findings, template_keys,
+    users_rules_for,
 };
 
 /// Policies, and on whose behalf objects are judged.
@@ -127,10 +129,33 @@ impl<'a> Auditor<'a> {
             return Standing::Unknown("it names no namespace; say which with --namespace".to_owned());
         };
         if self.policies.tenancy(&namespace).is_none() {
-            return Standing::Unguarded;
+            return self.outside(object, &group, &resource);
         }
         let place = Place { group, resource, namespace };
         Standing::Judged(self.verdict(&self.request(object, &place), Target::Unneeded))
+    }
+
+    /// What is labelled like an analysis where nothing is guarded: a pod is refused by a policy of the API server's own, so
+    /// that a template there makes none.
+    fn outside(&self, object: &Json<'_>, group: &str, resource: &str) -> Standing {
+        let (keys, pod, outcome): (&[&str], _, _) = match (group, resource, template_keys(group, resource)) {
+            ("", "pods", _) => (&[], Some(object), Outcome::Refused),
+            (.., Some(keys)) => (keys, object.at(keys), Outcome::Warning),
+            _ => return Standing::Unguarded,
+        };
+        let path = FieldPath::of(keys);
+        let is_analysis = |pod: &Json<'_>| {
+            let profile = self.policies.profile_of(&PodView::new(pod, path.clone()));
+            profile.is_some_and(|profile| profile.role == Role::Analysis)
+        };
+        if !pod.is_some_and(is_analysis) {
+            return Standing::Unguarded;
+        }
+        let why = "it is labelled as an analysis in a namespace that is not guarded, where no such pod may be; name a guarded \
+            namespace, or guard this one";
+        let namespace = object.at(&["metadata", "namespace"]);
+        let finding = OUTSIDE.finds(FieldPath::of(&["metadata", "namespace"]), namespace, why);
+        Standing::Judged(Verdict { findings: vec![(outcome, finding)] })
     }
 
     /// What both sides of the webhook would make of a request.

@@ -13,7 +13,7 @@ enum Named {
     Unreadable(PathBuf, io::Error),
 }
 
-/// Everything that was named, folders with all that is below them, in a fixed order; without names, standard input.
+/// Everything that was named, folders with all manifests (`*.yaml`, `*.yml`, `*.json`) below them, in a fixed order; without names, standard input.
 /// What is larger than [`LARGEST`] is named and not read.
 pub fn gather(named: &[PathBuf]) -> impl Iterator<Item = Source> + use<> {
     let mut files = Vec::new();
@@ -45,10 +45,13 @@ fn folder(path: &Path, files: &mut Vec<Named>) {
         let path = entry.path();
         // A linked folder could lead back here; a linked file is read.
         let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
-        let is_manifest = path.extension().is_some_and(|end| ["yaml", "yml", "json"].iter().any(|known| end == *known));
+        let is_manifest = path
+            .extension()
+            .is_some_and(|end| ["yaml", "yml", "json"].iter().any(|known| end.eq_ignore_ascii_case(known)));
         match (is_folder, is_manifest) {
             (true, _) => folder(&path, files),
             (false, true) => files.push(Named::File(path)),
+            (false, false) if path.is_dir() => files.push(Named::Unreadable(path, io::Error::other(LINKED))),
             (false, false) => {}
         }
     }
@@ -89,5 +92,7 @@ fn source(path: &Path, text: Result<String, String>) -> Source {
     Source { file: path.display().to_string(), text }
 }
 
+/// Why a folder is left out.
+const LINKED: &str = "it is a link to a folder, which are not followed; name the folder itself";
 /// Of one file, in bytes.
 const LARGEST: u64 = 64 << 20;

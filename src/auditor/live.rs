@@ -5,6 +5,7 @@ mod bundles;
 mod calls;
 mod certificate;
 mod created;
+mod elsewhere;
 mod extras;
 mod grant;
 mod installed;
@@ -12,6 +13,7 @@ mod log;
 mod network;
 mod pod;
 mod reach;
+mod ways;
 mod work;
 
 use jiff::Timestamp;
@@ -23,7 +25,7 @@ use crate::cluster::{Cluster, ClusterProblem, Kind, List, SCAN_TOLD};
 use crate::facts::{Place, Scan, Scans};
 use crate::install::Settings;
 use crate::isolation::{FOREIGN, Scope, foreign_refusal};
-use crate::model::{Finding, ImageScanObject, Json, Keep, labels, parse};
+use crate::model::{Finding, ImageScanObject, Json, Keep, parse};
 use crate::policy::PolicySet;
 use crate::report::{Object, Outcome, Problem};
 use crate::rules::ScanKnowledge;
@@ -132,8 +134,11 @@ impl Run<'_, '_> {
         reaches.missing().into_iter().for_each(|problem| self.collection.miss(Problem::of_cluster(problem)));
         self.foreign(Scope::Namespaced, Some(name)).await;
         // Of pods nobody can say what they may reach without having seen every policy.
-        if read {
-            self.pods(name, &reaches, measure).await;
+        match read {
+            true => self.pods(name, &reaches, measure).await,
+            false => self.collection.miss(Problem::of_cluster(format!(
+                "pods of {name}: not judged, since it is not known what they may reach"
+            ))),
         }
         for kind in MAKERS {
             self.makers(*kind, name).await;
@@ -200,32 +205,6 @@ impl Run<'_, '_> {
         problems.into_iter().for_each(|problem| self.collection.miss(problem));
     }
 
-    /// Labelled pods of namespaces that are not guarded.
-    async fn elsewhere(&mut self) {
-        let policies = self.live.policies;
-        let components: Vec<&str> =
-            policies.profiles().into_iter().map(|profile| profile.guards.component.as_str()).collect();
-        let selector = format!("{} in ({})", labels::COMPONENT, components.join(","));
-        let collection = &mut *self.collection;
-        let judge = |text: &[u8]| {
-            let Ok(pod) = parse(text) else {
-                return collection.miss(Problem::of_cluster("a labelled pod cannot be read".to_owned()));
-            };
-            let namespace = pod.text_at(&["metadata", "namespace"]).unwrap_or_default();
-            if policies.tenancy(namespace).is_none()
-                && let Some(findings) = pod::outside(&pod, policies)
-            {
-                collection.add_stored(object(Kind::Pod, &pod), findings);
-            }
-        };
-        // Those of guarded namespaces were read there.
-        let elsewhere: Vec<String> =
-            policies.installation.namespaces.iter().map(|one| format!("metadata.namespace!={}", one.name)).collect();
-        let list = List { kind: Kind::Pod, namespace: "", labels: &selector, fields: &elsewhere.join(",") };
-        let read = self.live.cluster.each_paged(list, POD, judge).await;
-        self.note(read.map(drop));
-    }
-
     /// Who may go round admission.
     async fn access(&mut self) {
         let mut roles = Roles::default();
@@ -242,7 +221,8 @@ impl Run<'_, '_> {
             }
         }
         if !whole {
-            return;
+            let message = "bindings of roles: not judged, since it is not known what they allow".to_owned();
+            return self.collection.miss(Problem::of_cluster(message));
         }
         let system = self.live.installation.namespace.as_str();
         let trusted = Trusted { policies: self.live.policies, system };
@@ -277,7 +257,7 @@ impl Run<'_, '_> {
 
     async fn at_work(&mut self) {
         let Live { cluster, installation, now, .. } = self.live;
-        for judged in work::look(cluster, &installation.namespace, *now).await {
+        for judged in work::look(cluster, installation, *now).await {
             match judged {
                 Ok((object, findings)) => self.collection.add_stored(object, violated(findings)),
                 Err(problem) => self.collection.miss(Problem::of_cluster(whole(&problem))),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use crate::model::{Json, cut_yaml, parse, yaml_problem_in};
+use crate::model::{Json, cut_yaml, is_read_in_two_ways, parse, yaml_problem_in};
 use crate::report::{Place, Problem};
 
 /// A file's name and text, or why it could not be read.
@@ -31,6 +31,8 @@ struct Document {
     place: Place,
     /// Whether the object's text is the file's own, so that lines in it are lines of the file.
     is_json: bool,
+    /// How many lists it stands in.
+    depth: u8,
 }
 
 /// One item of a list, as JSON.
@@ -56,16 +58,22 @@ pub fn each_subject(source: &Source, take: Take<'_>) {
     };
     let place = |number, line| Place { file: Arc::clone(&file), document: number, line };
     if source.file.ends_with(".json") {
-        return objects(&Document { place: place(1, 1), is_json: true }, text.to_owned(), take);
+        return objects(&Document { place: place(1, 1), is_json: true, depth: 0 }, text.to_owned(), take);
     }
     for (document, number) in cut_yaml(text).zip(1..) {
+        if is_read_in_two_ways(&document) {
+            let line = Some(document.lines_before.saturating_add(1));
+            let message = TWO_WAYS.to_owned();
+            take(Err(Problem { file: source.file.clone(), document: Some(number), line, message }));
+            continue;
+        }
         match serde_saphyr::from_str::<Value>(&document.text) {
             // An empty document, as templates leave them behind.
             Ok(Value::Null) => {}
             Ok(value) => {
                 let blank = document.text.lines().take_while(|line| line.trim().is_empty()).count() as u64;
                 let place = place(number, document.lines_before.saturating_add(blank).saturating_add(1));
-                objects(&Document { place, is_json: false }, value.to_string(), take);
+                objects(&Document { place, is_json: false, depth: 0 }, value.to_string(), take);
             }
             Err(problem) => {
                 let line = problem.location().map(|place| place.line().saturating_add(document.lines_before));
@@ -84,13 +92,16 @@ fn objects(document: &Document, json: String, take: Take<'_>) {
     };
     let line = document.place.line;
     match parse(json.as_bytes()) {
-        Ok(object) if object.text_at(&["kind"]).is_none() => {
+        Ok(object) if said(&object, "kind").is_none() => {
             return take(broken(line, "no Kubernetes object: it has no `kind`".to_owned()));
         }
         Ok(object) => {
             if let Some(items) = items(&object) {
+                if document.depth >= DEEPEST {
+                    return take(broken(line, format!("lists stand in each other more than {DEEPEST} deep")));
+                }
                 // What is made of an item has lines of its own.
-                let document = Document { is_json: false, ..document.clone() };
+                let document = Document { is_json: false, depth: document.depth + 1, ..document.clone() };
                 return items.for_each(|item| match item {
                     Item::Read(json) => take(Ok(Subject { place: Some(document.place.clone()), json })),
                     Item::Unread(json) => objects(&document, json, take),
@@ -106,15 +117,16 @@ fn objects(document: &Document, json: String, take: Take<'_>) {
     take(Ok(Subject { place: Some(document.place.clone()), json }));
 }
 
-/// The items of a `List` or of a typed list such as `PodList`; none of an object that is no list.
+/// The items of a `List`, of a typed list such as `PodList`, or of whatever else has some: kubectl takes each of these for
+/// a list. None of an object that is no list.
 fn items<'o>(object: &'o Json<'_>) -> Option<impl Iterator<Item = Item> + 'o> {
-    let kind = object.text_at(&["kind"])?;
-    let element = kind.strip_suffix("List")?;
+    let element = said(object, "kind")?.strip_suffix("List").unwrap_or_default();
     let Some(Json::Array(items)) = object.get("items") else { return None };
     let typed = move |item: &Json<'_>| {
         // Most are an object each, whose text is as good as the list's.
-        if item.text_at(&["kind"]).is_some_and(|kind| !kind.ends_with("List"))
-            && item.text_at(&["apiVersion"]).is_some()
+        if said(item, "kind").is_some()
+            && said(item, "apiVersion").is_some()
+            && item.get("items").is_none()
             && let Ok(json) = serde_json::to_string(item)
         {
             return Item::Read(json);
@@ -122,13 +134,28 @@ fn items<'o>(object: &'o Json<'_>) -> Option<impl Iterator<Item = Item> + 'o> {
         let mut value = item.to_value();
         // The items of a typed list bear neither kind nor version of their own.
         if let (Value::Object(members), false) = (&mut value, element.is_empty()) {
-            members.entry("kind").or_insert_with(|| element.into());
-            members.entry("apiVersion").or_insert_with(|| object.text_at(&["apiVersion"]).unwrap_or_default().into());
+            for (key, inherited) in [("kind", element), ("apiVersion", said(object, "apiVersion").unwrap_or_default())]
+            {
+                if said(item, key).is_none() {
+                    members.insert(key.to_owned(), inherited.into());
+                }
+            }
         }
         Item::Unread(value.to_string())
     };
     Some(items.iter().map(typed))
 }
+
+/// A member that says something; an empty one is as none.
+fn said<'o>(object: &'o Json<'_>, key: &str) -> Option<&'o str> {
+    object.text_at(&[key]).filter(|text| !text.is_empty())
+}
+
+/// Why a document is not read.
+const TWO_WAYS: &str = "has a carriage return alone, U+0085, U+2028 or U+2029, which some readers of YAML take for the end \
+    of a line and others do not; write it as an escape between double quotes, or leave it out";
+/// How many lists an object may stand in: nobody writes two.
+const DEEPEST: u8 = 3;
 
 /// serde_json says the line only in its message.
 fn line_of(message: &str) -> Option<u64> {

@@ -73,6 +73,7 @@ impl Manifests {
         let policies = parse(&files)?;
         check_namespace(&self.namespace, &policies)?;
         check_scanner(&policies)?;
+        check_pages(&policies)?;
         let endpoint = match (self.url, self.ca) {
             (Some(base), Some(ca)) => {
                 let authority = fs::read(&ca).with_context(|| format!("cannot read {}", ca.display()))?;
@@ -94,6 +95,15 @@ fn check_namespace(namespace: &str, policies: &PolicySet) -> anyhow::Result<()> 
         "--namespace {namespace} makes the controller `{controller}`, and the Installation names `{}`: set `controller` \
          there, or print for the namespace that it names",
         policies.installation.controller
+    );
+    Ok(())
+}
+
+/// Without an archive there is nothing to show, and the controller shows no pages.
+fn check_pages(policies: &PolicySet) -> anyhow::Result<()> {
+    ensure!(
+        policies.auditor.pages.is_none() || policies.archive().is_some(),
+        "the Auditor has `pages`, and there is no archive that they could show: write `archive: {{}}` beside `pages`"
     );
     Ok(())
 }

@@ -76,14 +76,16 @@ impl Keeping {
     pub(super) async fn keep(&self, told: &Decisions) {
         let Some(archive) = &self.archive else { return };
         let decisions = self.within_budget(&told.decisions);
+        let left_out = told.decisions.len().saturating_sub(decisions.len());
+        self.metrics.journal_decisions_lost.inc_by(u64::try_from(left_out).unwrap_or(u64::MAX));
         let fetched =
             || Fetched { run: told.run.clone(), decisions: decisions.clone(), through: told.next, lost: told.lost };
         if self.is_written(self.patience(), || archive.keep_decisions(fetched())).await {
             self.state().behind.remove(&told.run);
             return self.settle().await;
         }
+        self.metrics.journal_decisions_lost.inc_by(u64::try_from(decisions.len()).unwrap_or(u64::MAX));
         let count = u64::try_from(told.decisions.len()).unwrap_or(u64::MAX);
-        self.metrics.journal_decisions_lost.inc_by(count);
         let mut state = self.state();
         let behind = state.behind.entry(told.run.clone()).or_default();
         *behind = Behind { through: told.next, lost: told.lost, count: behind.count.saturating_add(count) };
@@ -94,10 +96,7 @@ impl Keeping {
     fn within_budget(&self, decisions: &[Decision]) -> Vec<Decision> {
         let (mut state, now) = (self.state(), Instant::now().into_std());
         let mut takes = |one: &&Decision| !one.outcome.is_admitted() || state.budgets.takes(&one.namespace, now);
-        let kept: Vec<Decision> = decisions.iter().filter(|one| takes(one)).cloned().collect();
-        let left_out = u64::try_from(decisions.len().saturating_sub(kept.len())).unwrap_or(u64::MAX);
-        self.metrics.journal_decisions_lost.inc_by(left_out);
-        kept
+        decisions.iter().filter(|one| takes(one)).cloned().collect()
     }
 
     /// Something is lost that was never fetched; under the same name it is told once.

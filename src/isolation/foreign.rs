@@ -121,7 +121,9 @@ pub fn foreign_refusal(kind: &Foreign, object: &Json<'_>, policies: &PolicySet) 
          it select others, or name it in the profile's network.trusted with sha256 {hash}",
         kind.resource, kind.group
     );
-    Some(critical(&FieldPath::of(&[kind.resource, name]), None, why))
+    let finding = critical(&FieldPath::of(&[kind.resource, name]), None, why);
+    // Another content is another finding.
+    Some(Finding { value: format!("sha256 {hash}"), ..finding })
 }
 
 /// The SHA-256, in hex, of everything but an object's metadata and status, with its keys in order.

@@ -157,11 +157,19 @@ fn opening(policy: &str, direction: Direction, rule: &Rule<'_>) -> Opening {
         policy: policy.to_owned(),
         rule: rule.path.clone(),
         direction,
-        peers: rule.peers.iter().flatten().map(|(_, json, _)| json.to_string()).collect(),
-        ports: rule.ports.iter().flatten().map(|(_, json, _)| json.to_string()).collect(),
+        peers: rule.peers.iter().flatten().map(|(_, json, _)| written(json)).collect(),
+        ports: rule.ports.iter().flatten().map(|(_, json, _)| written(json)).collect(),
     }
 }
 
+/// As it stands there, and of what is longer than anybody would write the beginning.
+fn written(json: &Json<'_>) -> String {
+    let whole = serde_json::to_string(json).ok().filter(|text| text.len() <= WRITTEN);
+    whole.unwrap_or_else(|| json.to_string())
+}
+
+/// Of one peer, in bytes.
+const WRITTEN: usize = 4096;
 /// How many values of a policy are judged; twice what admission takes of one that could select an analysis.
 const JUDGED: usize = 100_000;
 /// How many labels of a selector are read where all that it asks for is too much: no object that is stored has more.

@@ -18,6 +18,8 @@ use serde::{Serialize, Serializer};
 pub use part::part;
 use quick::is_twice;
 
+use super::Digest;
+
 /// One JSON value, borrowing its strings from the text where no escape stands in them.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Json<'a> {
@@ -216,12 +218,16 @@ impl Serialize for Json<'_> {
     }
 }
 
-/// Shows a value in a message, on one line and never longer than [`SHOWN`] characters.
+/// Shows a value in a message, on one line. What is longer than [`SHOWN`] characters keeps its beginning, and a hash by which
+/// it is told from every other that begins so.
 impl fmt::Display for Json<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let text = self.to_value().to_string();
         match text.char_indices().nth(SHOWN) {
-            Some((end, _)) => write!(f, "{}…", text.get(..end).unwrap_or_default()),
+            Some((end, _)) => {
+                let (begin, digest) = (text.get(..end).unwrap_or_default(), Digest::of(text.as_bytes()).to_string());
+                write!(f, "{begin}… ({} bytes, {})", text.len(), digest.get(..HASHED).unwrap_or_default())
+            }
             None => f.write_str(&text),
         }
     }
@@ -232,6 +238,8 @@ pub(super) const DEPTH: usize = 64;
 /// A value takes dozens of bytes in memory and two in a hostile text. No object that the API server stores has as many.
 const VALUES: usize = 1_000_000;
 const SHOWN: usize = 120;
+/// `sha256:` and 64 bits of the hash, in hexadecimal digits.
+const HASHED: usize = 23;
 const LINEAR: usize = 16;
 const SKIPPED_KEY: &str = "managedFields";
 
@@ -353,6 +361,27 @@ impl<'de> serde::Deserialize<'de> for Key<'de> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_shown_shortened_is_told_apart_by_its_end() {
+        let shown = |text: String| Json::String(Cow::Owned(text)).to_string();
+        let (one, other) = (shown("x".repeat(200) + "a"), shown("x".repeat(200) + "b"));
+        assert_ne!(one, other);
+        assert!(one.starts_with("\"xxx") && one.contains("… (203 bytes, sha256:") && one.len() < 180, "{one}");
+        assert_eq!(shown("y".repeat(100)), format!("{:?}", "y".repeat(100)));
+    }
+
+    #[test]
+    fn a_value_written_and_read_again_is_the_same() {
+        let text = br#"{"b":[1,-2.5,null,true,"a\"\u0007"],"a":{"metadata":{"name":"x"}},"c":{}}"#;
+        let read = parse(text).unwrap();
+        let written = serde_json::to_string(&read).unwrap();
+        assert_eq!(parse(written.as_bytes()).unwrap(), read);
+        let value = read.to_value();
+        assert_eq!(Json::of(&value).to_value(), value);
+        let fields = parse(br#"{"metadata":{"managedFields":[{"a":1}],"name":"x"}}"#).unwrap();
+        assert_eq!(serde_json::to_string(&fields).unwrap(), r#"{"metadata":{"name":"x"}}"#);
+    }
 
     #[test]
     fn keeps_keys_as_written_and_leaves_managed_fields_out() {

@@ -25,8 +25,17 @@ pub fn cut_yaml(text: &str) -> impl Iterator<Item = YamlDocument<'_>> {
         Some(cut)
     });
     let says_something = |line: &str| !line.trim().is_empty() && !line.trim_start().starts_with('#');
-    all.filter(move |document| document.text.lines().any(says_something))
+    all.filter(move |document| document.text.split(BREAKS).any(says_something))
 }
+
+/// Whether a document has a character that some readers of YAML take for the end of a line and others do not: what is
+/// a comment to one is a field to the other.
+pub fn is_read_in_two_ways(document: &YamlDocument<'_>) -> bool {
+    document.text.contains(|letter| letter != '\n' && BREAKS.contains(&letter))
+}
+
+/// What ends a line in YAML 1.1; in 1.2 it is the first two.
+const BREAKS: &[char] = &['\n', '\r', '\u{85}', '\u{2028}', '\u{2029}'];
 
 /// The same, each document behind as many empty lines as stand before it, so that a problem's line is the file's.
 pub fn yaml_documents(text: &str) -> Vec<String> {
@@ -82,6 +91,17 @@ mod tests {
         let text = "# only a comment\n---\na: 1\n--- {b: 2}\n---\n\n---c\n";
         assert_eq!(yaml_documents(text), ["\n\na: 1\n", "\n\n\n {b: 2}\n", "\n\n\n\n\n\n---c\n"]);
         assert_eq!(yaml_documents("a: 1\r\n---\r\nb: 2"), ["a: 1\n", "\n\nb: 2"]);
+    }
+
+    #[test]
+    fn what_only_some_readers_take_for_the_end_of_a_line_is_seen() {
+        for letter in ['\r', '\u{85}', '\u{2028}', '\u{2029}'] {
+            let text = format!("# note{letter}kind: Pod");
+            let documents: Vec<_> = cut_yaml(&text).collect();
+            assert!(matches!(documents.as_slice(), [one] if is_read_in_two_ways(one)), "{text:?}");
+        }
+        assert!(cut_yaml("# note\r\n# and more\r\n").next().is_none());
+        assert!(cut_yaml("a: 1\r\nb: 2\r\n").all(|document| !is_read_in_two_ways(&document)));
     }
 
     #[test]

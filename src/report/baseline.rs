@@ -48,7 +48,7 @@ pub struct Comparison {
 #[derive(Debug, thiserror::Error)]
 pub enum BaselineProblem {
     /// It cannot be read as a report.
-    #[error("it is no report in JSON as `audit --output json` writes it: {0}")]
+    #[error("it is no report in JSON as `audit --output json` writes it")]
     Form(#[source] serde_json::Error),
     /// It is a report of something else.
     #[error("it is a {kind} of {version}; a baseline is an {KIND} of {API_VERSION}")]

@@ -1,10 +1,10 @@
-//! The report as comma-separated values: a line per finding, for spreadsheets.
+//! The report as comma-separated values, for spreadsheets: a line for each finding, and for what could not be looked at.
 
 use std::error::Error;
 
 use ::csv::Writer;
 
-use super::{Entry, Report, Since};
+use super::{Entry, Problem, Report, Since};
 use crate::model::Severity;
 
 pub(super) fn csv(report: &Report) -> Result<String, Box<dyn Error + Send + Sync>> {
@@ -13,7 +13,28 @@ pub(super) fn csv(report: &Report) -> Result<String, Box<dyn Error + Send + Sync
     for entry in &report.findings {
         writer.write_record(row(report, entry).iter().map(|cell| harmless(cell)))?;
     }
+    for problem in &report.problems {
+        writer.write_record(unread(problem).iter().map(|cell| harmless(cell)))?;
+    }
     Ok(String::from_utf8(writer.into_inner()?)?)
+}
+
+/// What could not be looked at: without its line, a table in which nothing fails would look the same.
+fn unread(problem: &Problem) -> [String; HEAD.len()] {
+    let mut row = [const { String::new() }; HEAD.len()];
+    let line = problem.line.map(|line| line.to_string()).unwrap_or_default();
+    for (name, text) in [
+        ("outcome", "error".to_owned()),
+        ("rule", "coverage".to_owned()),
+        ("message", problem.message.clone()),
+        ("file", problem.file.clone()),
+        ("line", line),
+    ] {
+        if let Some(cell) = HEAD.iter().position(|head| *head == name).and_then(|place| row.get_mut(place)) {
+            *cell = text;
+        }
+    }
+    row
 }
 
 fn row(report: &Report, entry: &Entry) -> [String; HEAD.len()] {

@@ -52,7 +52,7 @@ pub struct Told {
 }
 
 /// Where in the files an object stands.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Place {
     /// The file; `-` for standard input.

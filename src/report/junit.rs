@@ -14,7 +14,7 @@ pub(super) fn junit(report: &Report) -> Result<String, SerializeError> {
         let Some(first) = entries.first() else { continue };
         let place = first.place.as_ref().map(|place| format!(" ({}:{})", place.file, place.line)).unwrap_or_default();
         let mut suite = TestSuite::new(shown(&format!("{}{place}", first.object)));
-        suite.add_test_cases(entries.iter().map(case));
+        suite.add_test_cases(entries.iter().map(|entry| case(entry, &format!("{}{place}", first.object))));
         suites.add_test_suite(suite);
     }
     let mut run = TestSuite::new("flamewarden audit");
@@ -32,12 +32,13 @@ pub(super) fn junit(report: &Report) -> Result<String, SerializeError> {
     Ok(suites.to_string()?.replacen(&format!(" skipped=\"{}\"", suites.skipped), "", 1))
 }
 
-fn case(entry: &Entry) -> TestCase {
+/// A case of an object. CI servers know cases by class and name, and show of several that are the same only one.
+fn case(entry: &Entry, object: &str) -> TestCase {
     let text = format!("{} ({}): {}", entry.path, entry.value, entry.message);
     let status = match entry.outcome {
         // What a baseline has too fails no run.
         Outcome::Violated | Outcome::Refused if entry.since == Some(Since::Known) => skipped("in the baseline"),
-        Outcome::Violated | Outcome::Refused => failed(NonSuccessKind::Failure, &entry.rule, &entry.message, &text),
+        Outcome::Violated | Outcome::Refused => failed(NonSuccessKind::Failure, &entry.rule, &text, &text),
         Outcome::Reported => match entry.excepted.as_ref().map(Arc::as_ref) {
             Some(one) => skipped(&format!("excepted by {} until {}: {}", one.owner, one.expires, one.reason)),
             None => skipped("reported only"),
@@ -45,7 +46,7 @@ fn case(entry: &Entry) -> TestCase {
         Outcome::Mended | Outcome::Warning => TestCaseStatus::success(),
     };
     let mut case = TestCase::new(shown(&format!("{}: {}", entry.rule, entry.path)), status);
-    case.set_classname(shown(&entry.rule));
+    case.set_classname(shown(object));
     if !entry.outcome.fails() {
         case.set_system_out(shown(&format!("{}: {text}", entry.outcome.words())));
     }

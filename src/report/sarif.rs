@@ -4,7 +4,7 @@
 use serde_json::{Map, Value, json};
 
 use super::{Entry, Outcome, Problem, Report, RuleAbout, Since};
-use crate::model::Severity;
+use crate::model::{Severity, one_line};
 
 pub(super) fn sarif(report: &Report) -> Result<String, serde_json::Error> {
     let index = |id: &str| report.rules.iter().position(|about| about.id == id);
@@ -72,7 +72,7 @@ fn result(entry: &Entry, index: Option<usize>) -> Value {
         Outcome::Warning | Outcome::Reported => "warning",
         Outcome::Mended => "note",
     };
-    let text = format!("{}: {} ({}): {}", entry.object, entry.path, entry.value, entry.message);
+    let text = plain(&format!("{}: {} ({}): {}", entry.object, entry.path, entry.value, entry.message));
     let mut location = Map::new();
     let name = format!("{}/{}", entry.object, entry.path);
     location.insert("logicalLocations".to_owned(), json!([{"fullyQualifiedName": name, "kind": "object"}]));
@@ -104,10 +104,23 @@ fn result(entry: &Entry, index: Option<usize>) -> Value {
     result
 }
 
+/// A message as it stands there: brackets would make a link of it (SARIF 2.1.0, 3.11.6), braces an argument (3.11.5).
+fn plain(text: &str) -> String {
+    let mut out = String::new();
+    for letter in one_line(text, usize::MAX).chars() {
+        match letter {
+            '\\' | '[' | ']' => out.extend(['\\', letter]),
+            '{' | '}' => out.extend([letter, letter]),
+            _ => out.push(letter),
+        }
+    }
+    out
+}
+
 fn notification(problem: &Problem) -> Value {
     json!({
         "level": "error",
-        "message": {"text": problem.message},
+        "message": {"text": plain(&problem.message)},
         "locations": [{"physicalLocation": physical(&problem.file, problem.line)}],
     })
 }

@@ -15,10 +15,15 @@ pub struct Score(u8);
 
 impl Score {
     /// The score of so many judged objects with these findings.
-    pub(super) fn of(judged: usize, findings: &[Entry]) -> Self {
+    ///
+    /// Where nothing was judged and something could not be looked at, there is nothing to be good.
+    pub(super) fn of(judged: usize, missed: usize, findings: &[Entry]) -> Self {
         let failing = || findings.iter().filter(|entry| entry.outcome.fails());
-        let Some(worst) = failing().map(|entry| entry.severity).max() else { return Score(100) };
-        let objects: HashSet<_> = failing().map(|entry| &entry.object).collect();
+        let Some(worst) = failing().map(|entry| entry.severity).max() else {
+            return Score(if judged == 0 && missed > 0 { 0 } else { 100 });
+        };
+        // The same object may stand in several files.
+        let objects: HashSet<_> = failing().map(|entry| (&entry.place, &entry.object)).collect();
         let clean = judged.saturating_sub(objects.len());
         let share = clean.saturating_mul(100).checked_div(judged).unwrap_or_default();
         let most = match worst {

@@ -87,7 +87,7 @@ impl Report {
             made: now,
             subject,
             coverage: Coverage::new(seen, problems.len()),
-            score: Score::of(objects.judged, &findings),
+            score: Score::of(objects.judged, problems.len(), &findings),
             summary: objects.counting(&findings, problems.len()),
             rules: rules.into_values().collect(),
             findings,

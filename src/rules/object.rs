@@ -33,6 +33,7 @@ pub const OBJECT_RULES: &[&RequestRule] = &[
 ];
 
 pub(super) use image_scan::judge_image_scan;
+pub use workload::template_keys;
 
 /// Whether a request is about a network policy, Kubernetes' own or another network's.
 pub(super) fn is_network_policy(request: &Request<'_>) -> bool {

@@ -20,7 +20,7 @@ pub struct PolicyFolder {
 #[derive(Debug, thiserror::Error)]
 pub enum PoliciesProblem {
     /// A file or the folder cannot be read.
-    #[error("cannot read policies in {folder}: {source}")]
+    #[error("cannot read policies in {folder}")]
     Read {
         /// The folder.
         folder: PathBuf,

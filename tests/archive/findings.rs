@@ -199,6 +199,8 @@ async fn runs_make_a_trend_and_what_is_old_is_forgotten() {
     let few = archive.audit_runs(Subject::Cluster, 2, now, 6).await.unwrap();
     assert!(few.len() <= 7 && few.len() >= 6, "{}", few.len());
     assert_eq!(few.last().map(|run| run.number), Some(48), "the newest is among them");
+    let young = archive.audit_runs(Subject::Cluster, 365, now, 48).await.unwrap();
+    assert!(young.len() >= 47, "a short history is told as finely as a long one: {}", young.len());
 
     archive.record_audit(&report(48 * 60, &[], 0), None).await.unwrap();
     let keep = Keep { days: 30, entries: 1000 };

@@ -4,10 +4,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use flamewarden::archive::Keep;
+use flamewarden::archive::{Archive, Keep};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
-use sqlx::Executor as _;
+use sqlx::{Connection as _, Executor as _};
 use tempfile::TempDir;
 
 use crate::Server;
@@ -104,7 +104,7 @@ async fn an_archive_that_is_not_there_is_neither_made_nor_taken_for_a_good_one()
     for command in ["verify", "export"] {
         let (folder, missing) = (folder.path().to_str().unwrap(), missing.to_str().unwrap());
         for (arguments, code, says) in [
-            (vec!["--archive", folder], 1, "unable to open database file"),
+            (vec!["--archive", folder], 1, "there is no archive.db in this folder"),
             (vec!["--archive-url-file", missing], 1, "No such file or directory"),
             (vec![], 2, "--archive"),
             (vec!["--archive", folder, "--archive-url-file", missing], 2, "cannot be used with"),
@@ -113,6 +113,26 @@ async fn an_archive_that_is_not_there_is_neither_made_nor_taken_for_a_good_one()
         }
     }
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+}
+
+#[tokio::test]
+async fn a_copy_of_a_file_is_verified_and_stays_as_it_is() {
+    let (folder, copy) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let url = format!("sqlite:{}", folder.path().join("archive.db").display());
+    let archive = Archive::open(&url).await.unwrap();
+    archive.keep_decisions(fetched("r", &[1, 2], 0)).await.unwrap();
+    let mut connection = sqlx::SqliteConnection::connect(&url).await.unwrap();
+    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").await.unwrap();
+    let file = copy.path().join("archive.db");
+    fs::copy(folder.path().join("archive.db"), &file).unwrap();
+    let before = fs::read(&file).unwrap();
+    let arguments = ["--archive", copy.path().to_str().unwrap()];
+    assert_said(&asked("verify", &arguments), 0, "the journal is whole: 2 entries fit");
+    assert_eq!(asked("export", &arguments).0.lines().count(), 2);
+    assert!(fs::read(&file).unwrap() == before, "not one byte is written");
+    assert_eq!(fs::read_dir(copy.path()).unwrap().count(), 1, "and no file beside it");
+    // One that is open is read beside whoever writes.
+    assert_said(&asked("verify", &["--archive", folder.path().to_str().unwrap()]), 0, "2 entries fit");
 }
 
 /// A file with the URL of a server.

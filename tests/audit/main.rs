@@ -9,6 +9,7 @@
 mod agreement;
 mod bad_input;
 mod baselines;
+mod bypasses;
 mod files;
 mod fixes;
 mod forms;

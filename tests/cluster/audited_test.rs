@@ -29,7 +29,7 @@ fn a_clean_cluster_has_no_finding_and_every_change_behind_its_back_is_found() {
         went_round(&cluster).await;
         // What the tests may do otherwise is a way round admission, and told as one.
         let edit = format!("/apis/rbac.authorization.k8s.io/v1/namespaces/{NAMESPACE}/rolebindings/editor-edit");
-        let told = found(&audit(&cluster, 3));
+        let told = found(&audit(&cluster, Found::More));
         assert!(told.contains(&(format!("RoleBinding {NAMESPACE}/editor-edit"), "way-round".to_owned())), "{told:?}");
         cluster.admin.delete(&edit, None).await.unwrap();
         for number in 0..ANALYSES {
@@ -45,7 +45,7 @@ fn a_clean_cluster_has_no_finding_and_every_change_behind_its_back_is_found() {
         })
         .await;
         network_is_known(&cluster.admin).await;
-        let clean = audit(&cluster, 0);
+        let clean = audit(&cluster, Found::Nothing);
         assert_eq!((&clean["findings"], &clean["problems"]), (&json!([]), &json!([])));
         assert!(clean["summary"]["judged"].as_u64().unwrap() >= 2 * ANALYSES, "{}", clean["summary"]);
         assert_eq!(&clean["coverage"]["percent"], &json!(100));
@@ -62,10 +62,12 @@ fn a_clean_cluster_has_no_finding_and_every_change_behind_its_back_is_found() {
         for way in WAYS {
             missing.extend(way.go(&cluster.admin).await);
         }
-        let told = found(&audit(&cluster, 3));
-        for Way { what, object, rule, .. } in WAYS {
-            if !told.contains(&((*object).to_owned(), (*rule).to_owned())) {
-                missing.insert(format!("{what}: {object}: {rule}"));
+        let told = signs(&audit(&cluster, Found::More));
+        for Way { what, object, rule, sign, .. } in WAYS {
+            let is_it =
+                |(about, by, shown): &(String, String, String)| about == object && by == rule && shown.contains(sign);
+            if !told.iter().any(is_it) {
+                missing.insert(format!("{what}: {object}: {rule} {sign}"));
             }
         }
         assert_eq!(missing, BTreeSet::new(), "found: {told:#?}");
@@ -94,10 +96,10 @@ async fn went_round(cluster: &ByService) {
         let findings = report["findings"].as_array().unwrap().iter().filter(|it| it["rule"] == "went-round");
         findings.map(|it| it["value"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
     };
-    let told = found(&audit_with(cluster, 3, &["--audit-log", &log]));
+    let told = found(&audit_with(cluster, Found::More, &["--audit-log", &log]));
     let editors: Vec<&String> = told.iter().filter(|value| value.starts_with("editor: ")).collect();
     assert_eq!(editors, ["editor: list secrets (analysis-secrets)"], "what was not there was not read: {told:?}");
-    assert_eq!(found(&audit(cluster, 3)), [""; 0], "nobody knows without the log");
+    assert_eq!(found(&audit(cluster, Found::More)), [""; 0], "nobody knows without the log");
 }
 
 /// The controller audits with the rights that were printed for it, and tells what is new, and that alone.
@@ -174,9 +176,14 @@ async fn pages_tell_it(log: &str) {
     let path = format!("/analyses/{}/analysis", NAMESPACE.replace('-', "%2D"));
     assert!(listed.contains(&path), "{listed}");
     let one = get(&format!("/analyses/{NAMESPACE}/analysis-audited-0")).await;
-    for text in
-        ["Pod audited-0", "pods app=nginx-analysis-audited-0", "flamewarden-analysis-audited-0", "patched", "allowed"]
-    {
+    for text in [
+        "Pod audited-0",
+        "pods app=nginx-analysis-audited-0, component=flame-analysis-nginx",
+        "pods k8s-app=kube-dns in namespaces kubernetes.io/metadata.name=kube-system",
+        "flamewarden-analysis-audited-0",
+        "patched",
+        "allowed",
+    ] {
         assert!(one.contains(text), "{text}: {one}");
     }
     assert!(!one.contains("everybody"), "its network is closed: {one}");
@@ -237,13 +244,20 @@ impl Told {
     }
 }
 
-/// What an audit of the cluster says; the exit code must be this.
-fn audit(cluster: &ByService, code: i32) -> Value {
-    audit_with(cluster, code, &[])
+/// What an audit must find besides the tests' own change.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Found {
+    Nothing,
+    More,
+}
+
+/// What an audit of the cluster says.
+fn audit(cluster: &ByService, wanted: Found) -> Value {
+    audit_with(cluster, wanted, &[])
 }
 
 /// The same with more arguments.
-fn audit_with(cluster: &ByService, code: i32, more: &[&str]) -> Value {
+fn audit_with(cluster: &ByService, wanted: Found, more: &[&str]) -> Value {
     let mut command = Command::new(program());
     command.args(["audit", "--cluster", "--output", "json", "--image", &image('0'), "--policies"]);
     command.arg(cluster.folder.join("policies")).arg("--kubeconfig").arg(cluster.plane.admin_file()).args(more);
@@ -258,14 +272,21 @@ fn audit_with(cluster: &ByService, code: i32, more: &[&str]) -> Value {
     let (only_own, clean) = (before == 1 && findings.is_empty(), findings.is_empty());
     assert!(only_own || !clean, "the tests' own change is found too");
     assert_eq!(output.status.code(), Some(3), "{report:#}");
-    assert_eq!(clean, code == 0, "{report:#}");
+    assert_eq!(clean, wanted == Found::Nothing, "{report:#}");
     report
 }
 
 /// Objects and rules of what fails.
 fn found(report: &Value) -> BTreeSet<(String, String)> {
+    signs(report).into_iter().map(|(object, rule, _)| (object, rule)).collect()
+}
+
+/// Objects and rules of what fails, with path and value.
+fn signs(report: &Value) -> BTreeSet<(String, String, String)> {
     let findings = report["findings"].as_array().unwrap().iter().filter(|it| it["outcome"] == "violated");
-    findings.map(|it| (title(&it["object"]), it["rule"].as_str().unwrap().to_owned())).collect()
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let sign = |it: &Value| format!("{} {}", text(&it["path"]), text(&it["value"]));
+    findings.map(|it| (title(&it["object"]), text(&it["rule"]), sign(it))).collect()
 }
 
 fn title(object: &Value) -> String {

@@ -63,7 +63,8 @@ fn main() {
         try_api::show(guarded, &folder).await;
         try_by_hand::show(guarded, &folder);
         println!(
-            "\nPages for security teams show what is refused, and every minute how the cluster stands: http://{pages}/"
+            "\nWhat the tests may do here, and what of Flamewarden runs outside the cluster, is found as `way-round`, `installed` \
+             and\n`at-work`. Pages for security teams show it, and what is refused: http://{pages}/"
         );
         println!("\nNow type them yourself, or pods of your own. Ctrl-C ends everything and leaves nothing behind.");
         let node = Node::of(guarded, MADE).await;

@@ -46,6 +46,8 @@ pub(crate) struct Way {
     pub(crate) object: &'static str,
     /// By which rule.
     pub(crate) rule: &'static str,
+    /// What path and value have in them, where the object is told of without this change too.
+    pub(crate) sign: &'static str,
     change: Change,
 }
 
@@ -156,7 +158,12 @@ fn pod(id: &str, pointer: &str, value: &str) -> Value {
 const PODS: &str = "/api/v1/namespaces/flame-attacks/pods";
 
 const fn way(what: &'static str, object: &'static str, rule: &'static str, change: Change) -> Way {
-    Way { what, object, rule, change }
+    Way { what, object, rule, sign: "", change }
+}
+
+/// One that is told of by that sign alone.
+const fn by(sign: &'static str, way: Way) -> Way {
+    Way { sign, ..way }
 }
 
 /// What bindings give, by the roles' names.
@@ -390,67 +397,88 @@ pub(crate) const WAYS: &[Way] = &[
         ),
     ),
     // Webhook configurations.
-    way(
-        "a mutating configuration is gone",
-        "MutatingWebhookConfiguration flamewarden-pods",
-        "installed",
-        Delete(admission!("mutatingwebhookconfigurations/flamewarden-pods")),
-    ),
-    way(
-        "a validating configuration is gone",
-        "ValidatingWebhookConfiguration flamewarden-pods",
-        "installed",
-        Delete(admission!("validatingwebhookconfigurations/flamewarden-pods")),
-    ),
-    way(
-        "another address",
-        "ValidatingWebhookConfiguration flamewarden-connect",
-        "installed",
-        Patch(
-            admission!("validatingwebhookconfigurations/flamewarden-connect"),
-            r#"[{"op": "replace", "path": "/webhooks/0/clientConfig", "value": {"url": "https://elsewhere.example/"}}]"#,
+    by(
+        "metadata.name",
+        way(
+            "a mutating configuration is gone",
+            "MutatingWebhookConfiguration flamewarden-pods",
+            "installed",
+            Delete(admission!("mutatingwebhookconfigurations/flamewarden-pods")),
         ),
     ),
-    way(
-        "fewer rules",
-        "ValidatingWebhookConfiguration flamewarden-workloads",
-        "installed",
-        Patch(
-            admission!("validatingwebhookconfigurations/flamewarden-workloads"),
-            r#"[{"op": "remove", "path": "/webhooks/0/rules/0"}]"#,
+    by(
+        "metadata.name",
+        way(
+            "a validating configuration is gone",
+            "ValidatingWebhookConfiguration flamewarden-pods",
+            "installed",
+            Delete(admission!("validatingwebhookconfigurations/flamewarden-pods")),
         ),
     ),
-    way(
-        "a condition that never holds",
-        "ValidatingWebhookConfiguration flamewarden-services",
-        "installed",
-        Patch(
-            admission!("validatingwebhookconfigurations/flamewarden-services"),
-            r#"[{"op": "add", "path": "/webhooks/0/matchConditions", "value": [{"name": "never", "expression": "false"}]}]"#,
+    by(
+        "https://elsewhere.example/",
+        way(
+            "another address",
+            "ValidatingWebhookConfiguration flamewarden-connect",
+            "installed",
+            Patch(
+                admission!("validatingwebhookconfigurations/flamewarden-connect"),
+                r#"[{"op": "replace", "path": "/webhooks/0/clientConfig", "value": {"url": "https://elsewhere.example/"}}]"#,
+            ),
         ),
     ),
-    way(
-        "other namespaces",
-        "ValidatingWebhookConfiguration flamewarden-networkpolicies",
-        "installed",
-        Patch(
-            admission!("validatingwebhookconfigurations/flamewarden-networkpolicies"),
-            r#"[{"op": "replace", "path": "/webhooks/0/namespaceSelector", "value": {"matchLabels": {"no": "such"}}}]"#,
+    by(
+        "webhooks[0].rules",
+        way(
+            "fewer rules",
+            "ValidatingWebhookConfiguration flamewarden-workloads",
+            "installed",
+            Patch(
+                admission!("validatingwebhookconfigurations/flamewarden-workloads"),
+                r#"[{"op": "remove", "path": "/webhooks/0/rules/0"}]"#,
+            ),
         ),
     ),
-    way(
-        "some objects alone",
-        "MutatingWebhookConfiguration flamewarden-networkpolicies",
-        "installed",
-        Patch(
-            admission!("mutatingwebhookconfigurations/flamewarden-networkpolicies"),
-            r#"[{"op": "add", "path": "/webhooks/0/objectSelector", "value": {"matchLabels": {"no": "such"}}}]"#,
+    by(
+        "webhooks[0].matchConditions",
+        way(
+            "a condition that never holds",
+            "ValidatingWebhookConfiguration flamewarden-services",
+            "installed",
+            Patch(
+                admission!("validatingwebhookconfigurations/flamewarden-services"),
+                r#"[{"op": "add", "path": "/webhooks/0/matchConditions", "value": [{"name": "never", "expression": "false"}]}]"#,
+            ),
+        ),
+    ),
+    by(
+        "webhooks[0].namespaceSelector",
+        way(
+            "other namespaces",
+            "ValidatingWebhookConfiguration flamewarden-networkpolicies",
+            "installed",
+            Patch(
+                admission!("validatingwebhookconfigurations/flamewarden-networkpolicies"),
+                r#"[{"op": "replace", "path": "/webhooks/0/namespaceSelector", "value": {"matchLabels": {"no": "such"}}}]"#,
+            ),
+        ),
+    ),
+    by(
+        "webhooks[0].objectSelector",
+        way(
+            "some objects alone",
+            "MutatingWebhookConfiguration flamewarden-networkpolicies",
+            "installed",
+            Patch(
+                admission!("mutatingwebhookconfigurations/flamewarden-networkpolicies"),
+                r#"[{"op": "add", "path": "/webhooks/0/objectSelector", "value": {"matchLabels": {"no": "such"}}}]"#,
+            ),
         ),
     ),
     // What holds while Flamewarden is down.
     way(
-        "a policy binding is gone",
-        "ValidatingAdmissionPolicyBinding flamewarden-gate",
+        "a policy is gone",
+        "ValidatingAdmissionPolicy flamewarden-gate",
         "installed",
         Delete(admission!("validatingadmissionpolicies/flamewarden-gate")),
     ),

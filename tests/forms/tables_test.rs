@@ -11,18 +11,21 @@ use crate::sample::{CLUSTER, samples};
 const NONE: [&str; 0] = [];
 
 #[test]
-fn a_spreadsheet_has_a_row_of_harmless_cells_for_each_finding() {
+fn a_spreadsheet_has_a_row_of_harmless_cells_for_each_finding_and_for_what_was_not_looked_at() {
     for sample in samples() {
         let found = check("csv", &[&sample.file(Form::Csv)]);
         assert_eq!(problems(&found), NONE);
         let rows = found["rows"].as_array().unwrap();
-        assert_eq!(rows.len(), sample.findings().count());
+        let unread = sample.json["problems"].as_array().unwrap().len();
+        assert_eq!(rows.len(), sample.findings().count() + unread);
+        assert_eq!(rows.iter().filter(|row| row[0] == "error" && row[2] == "coverage").count(), unread);
         let formula = |cell: &&Value| cell.as_str().unwrap().starts_with(['=', '+', '-', '@', '\t', '\r']);
         let formulas = rows.iter().flat_map(|row| row.as_array().unwrap()).filter(formula);
         assert_eq!(formulas.collect::<Vec<_>>(), Vec::<&Value>::new());
         let last = found["head"].as_array().unwrap().len() - 1;
         assert_eq!(found["head"][last], "fingerprint");
-        let told: BTreeSet<&str> = rows.iter().filter_map(|row| row[last].as_str()).collect();
+        let told: BTreeSet<&str> =
+            rows.iter().filter(|row| row[0] != "error").filter_map(|row| row[last].as_str()).collect();
         let wanted: BTreeSet<&str> = sample.findings().filter_map(|finding| finding["fingerprint"].as_str()).collect();
         assert_eq!(told, wanted);
     }

@@ -47,7 +47,8 @@ impl RunSummary {
 }
 
 impl Archive {
-    /// The runs of the last days until now, in their order: at most so many, the last of each of as many equal spans.
+    /// The runs of the last days until now, in their order: at most so many, the last of each of as many equal spans since
+    /// the first of them.
     ///
     /// # Errors
     /// Anything but an answer.
@@ -60,9 +61,12 @@ impl Archive {
     ) -> Result<Vec<RunSummary>, ArchiveProblem> {
         let span = SignedDuration::from_hours(i64::from(days) * 24);
         let from = now.checked_sub(span).map_or(0, Timestamp::as_microsecond);
-        let width = i64::try_from(span.as_micros()).unwrap_or(i64::MAX) / i64::from(most.max(1)) + 1;
         self.read("read the runs of the audit".to_owned(), |connection| {
             Box::pin(async move {
+                let first = sqlx::query_scalar::<_, Option<i64>>(FIRST).bind(word(subject)).bind(from);
+                let Some(from) = first.fetch_one(&mut *connection).await? else { return Ok(Vec::new()) };
+                // Of a young history, too, there is more than one.
+                let width = now.as_microsecond().saturating_sub(from).max(0) / i64::from(most.max(1)) + 1;
                 let rows = sqlx::query_as::<_, Row>(RUNS).bind(word(subject)).bind(from).bind(width);
                 let rows = rows.fetch_all(connection).await?;
                 rows.into_iter().map(|row| read(row, subject)).collect()
@@ -121,6 +125,7 @@ type Row = (i64, i64, i64, String, i64, i64);
 
 const INSERT: &str = "\
     INSERT INTO audit_runs (number, subject, made, score, counts, opened, fixed) VALUES ($1, $2, $3, $4, $5, $6, $7)";
+const FIRST: &str = "SELECT MIN(made) FROM audit_runs WHERE subject = $1 AND made >= $2";
 const RUNS: &str = "\
     SELECT number, made, score, counts, opened, fixed FROM audit_runs WHERE number IN \
     (SELECT MAX(number) FROM audit_runs WHERE subject = $1 AND made >= $2 GROUP BY (made - $2) / $3) ORDER BY number";

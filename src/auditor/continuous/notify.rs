@@ -64,8 +64,8 @@ struct Line {
 /// Why nothing was told.
 #[derive(Debug, thiserror::Error)]
 enum NotifyProblem {
-    #[error("cannot read {0}: {1}")]
-    File(String, std::io::Error),
+    #[error("cannot read {0}")]
+    File(String, #[source] std::io::Error),
     #[error(transparent)]
     Archive(#[from] ArchiveProblem),
     #[error(transparent)]

@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::grant::{Grant, WAYS, Way, rules_of};
+use super::grant::{Grant, Way, rules_of};
+use super::ways::WAYS;
 use crate::auditor::rules::WAY_ROUND;
 use crate::model::{FieldPath, Finding, labels};
 use crate::policy::PolicySet;
@@ -82,6 +83,14 @@ impl Trusted<'_> {
 }
 
 impl Trusted<'_> {
+    /// Whether service accounts live in a namespace that are a creator's, or the cluster's own parts'.
+    pub(crate) fn has_trusted_accounts(&self, namespace: &str) -> bool {
+        let accounts = format!("system:serviceaccount:{namespace}:");
+        let creators = &self.policies.installation.creators;
+        !namespace.is_empty()
+            && (namespace == "kube-system" || creators.iter().any(|creator| creator.starts_with(&accounts)))
+    }
+
     /// Whether a namespace is guarded, or Flamewarden's own.
     pub(crate) fn guards(&self, namespace: &str) -> bool {
         namespace == self.system || self.policies.tenancy(namespace).is_some()
@@ -169,6 +178,19 @@ mod tests {
             ("", rule("", "serviceaccounts", "impersonate"), "impersonate"),
             ("", rule("", "users", "impersonate:user-info"), "impersonate"),
             ("", rule("", "users", "get"), ""),
+            ("flame", rule("", "serviceaccounts", "impersonate"), "impersonate-account"),
+            ("flamewarden-system", rule("", "serviceaccounts", "impersonate"), "impersonate-account"),
+            ("kube-system", rule("", "serviceaccounts", "impersonate"), "impersonate-account"),
+            ("elsewhere", rule("", "serviceaccounts", "impersonate"), ""),
+            ("flame", rule("", "users", "impersonate"), ""),
+            ("kube-system", rule("", "serviceaccounts/token", "create"), "as-an-account"),
+            ("kube-system", rule("apps", "deployments", "patch"), "as-an-account"),
+            ("kube-system", rule("*", "*", "*"), "everything"),
+            ("elsewhere", rule("apps", "deployments", "patch"), ""),
+            ("flame", rule("rbac.authorization.k8s.io", "roles", "bind"), "escalate"),
+            ("", rule("rbac.authorization.k8s.io", "clusterroles", "escalate"), "escalate"),
+            ("elsewhere", rule("rbac.authorization.k8s.io", "roles", "bind"), ""),
+            ("", rule("networking.k8s.aws", "clusternetworkpolicies", "create"), "cluster-network-policies"),
             (
                 "",
                 rule("admissionregistration.k8s.io", "mutatingwebhookconfigurations", "create"),

@@ -10,7 +10,8 @@ use jiff::Timestamp;
 use serde::Deserialize;
 
 use super::access::Trusted;
-use super::grant::{Call, WAYS, Way};
+use super::grant::{Call, Way};
+use super::ways::WAYS;
 use crate::auditor::rules::WENT_ROUND;
 use crate::model::{FieldPath, Finding};
 use crate::report::Object;
@@ -147,7 +148,9 @@ impl Calls {
         let as_another = event.impersonated_user.is_some().then(|| WAYS.iter().find(|way| way.id == IMPERSONATE));
         let as_another = as_another
             .flatten()
-            .filter(|way| trusted.guards(&object.namespace) && !trusted.may_have(&event.user.username, &groups, way));
+            // What is of no namespace may be an image's verdict, or a right.
+            .filter(|_| object.namespace.is_empty() || trusted.guards(&object.namespace))
+            .filter(|way| !trusted.may_have(&event.user.username, &groups, way));
         for way in gone.chain(as_another) {
             self.add(way, event, object, resource.clone());
         }
@@ -302,6 +305,12 @@ mod tests {
         let mut as_another = event("jane", "get", "pods", "flame");
         as_another["impersonatedUser"] = json!({"username": "system:serviceaccount:flame:flame-po"});
         assert_eq!(told(&[as_another]), ["Pod flame/x: jane: get pods (impersonate)"]);
+        for (namespace, count) in [("", 1), ("elsewhere", 0)] {
+            let mut verdict = event("jane", "patch", "imagescans/status", namespace);
+            verdict["impersonatedUser"] =
+                json!({"username": "system:serviceaccount:flamewarden-system:flamewarden-controller"});
+            assert_eq!(told(&[verdict]).len(), count, "what is of no namespace may be a verdict");
+        }
     }
 
     #[test]

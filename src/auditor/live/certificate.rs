@@ -60,7 +60,8 @@ fn judge(ends: Option<Option<Timestamp>>, path: FieldPath, now: Timestamp) -> Op
         }
         Some(None) => ("unreadable".to_owned(), "it has no certificate that can be read", Severity::Critical),
         Some(Some(end)) if end <= now => {
-            (end.to_string(), "it has ended; nothing that is guarded is admitted", Severity::Critical)
+            // Another finding than that it would: whoever was told of that is told again.
+            (format!("{end}, ended"), "it has ended; nothing that is guarded is admitted", Severity::Critical)
         }
         Some(Some(end)) if end.duration_since(now) < SOON => {
             (end.to_string(), "it ends soon and was not renewed; look at the log of who makes it", Severity::High)

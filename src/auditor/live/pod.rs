@@ -6,7 +6,7 @@ use super::reach::Reaches;
 use crate::auditor::rules::OUTSIDE;
 use crate::model::{FieldPath, Finding, Json, PodView, labels};
 use crate::policy::{PolicySet, Role};
-use crate::report::Outcome;
+use crate::report::{Object, Outcome};
 use crate::rules::{ScanKnowledge, stored_pod_judgement, stored_pod_refusals};
 
 /// By what pods are judged.
@@ -57,6 +57,15 @@ pub(crate) fn outside(pod: &Json<'_>, policies: &PolicySet) -> Option<Vec<(Outco
     let why =
         "it bears a guarded label in a namespace that is not guarded; take the label away, or guard the namespace";
     Some(vec![(Outcome::Violated, OUTSIDE.finds(FieldPath::of(&["metadata", "namespace"]), namespace, why))])
+}
+
+/// What is found on a namespace with more such pods than are told; the same however many there are.
+pub(crate) fn more_outside(namespace: String, told: usize) -> (Object, Vec<(Outcome, Finding)>) {
+    let object =
+        Object { api_version: "v1".to_owned(), kind: "Namespace".to_owned(), name: namespace, ..Object::default() };
+    let why = "more of its pods bear a guarded label than are told each; it is not guarded, so take the labels away, or guard it";
+    let finding = OUTSIDE.finds(FieldPath::default(), None, why);
+    (object, vec![(Outcome::Violated, Finding { value: format!("more than {told}"), ..finding })])
 }
 
 /// Whether its containers have ended for good.

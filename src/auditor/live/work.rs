@@ -6,16 +6,17 @@ use serde_json::Value;
 use crate::auditor::rules::AT_WORK;
 use crate::cluster::{Cluster, ClusterProblem, Kind};
 use crate::facts::Place;
-use crate::install::{CONTROLLER, WEBHOOK};
+use crate::install::{CONTROLLER, Endpoint, Settings, WEBHOOK};
 use crate::model::{FieldPath, Finding};
 use crate::report::Object;
 
 /// The controller's Lease and the webhook's Service, each with what is wrong.
 pub(super) async fn look(
     cluster: &Cluster,
-    namespace: &str,
+    installation: &Settings,
     now: Timestamp,
 ) -> [Result<(Object, Vec<Finding>), ClusterProblem>; 2] {
+    let namespace = installation.namespace.as_str();
     let place = Place { namespace: namespace.to_owned(), name: CONTROLLER.to_owned() };
     let lease = cluster.read(Kind::Lease, &place).await.map(|text| {
         let stored = text.and_then(|text| serde_json::from_str::<Value>(&text).ok());
@@ -25,7 +26,12 @@ pub(super) async fn look(
     let slices = cluster.list(Kind::EndpointSlice, namespace, &labels).await.map(|text| {
         let place = Place { namespace: namespace.to_owned(), name: WEBHOOK.to_owned() };
         let list = serde_json::from_str::<Value>(&text).ok();
-        (named("v1", "Service", &place), answers(list.as_ref()).into_iter().collect())
+        let found = match installation.endpoint {
+            Endpoint::Service => answers(list.as_ref()),
+            // What is reached by a URL its operator alone can try.
+            Endpoint::Url { .. } => None,
+        };
+        (named("v1", "Service", &place), found.into_iter().collect())
     });
     [lease, slices]
 }
@@ -51,8 +57,7 @@ fn leads(lease: Option<&Value>, now: Timestamp) -> Option<Finding> {
     Some(Finding { value, ..AT_WORK.finds(FieldPath::of(&["spec", "renewTime"]), None, why) })
 }
 
-/// What is wrong with where the webhook is. A configuration by URL needs no Service, and then nobody need be behind it;
-/// what is installed by URL is tried by its operator alone.
+/// What is wrong with the replicas behind the webhook's Service.
 fn answers(slices: Option<&Value>) -> Option<Finding> {
     // A list that cannot be read has nobody ready in it.
     let items = slices.and_then(|list| list.get("items")).and_then(Value::as_array).into_iter().flatten();

@@ -14,12 +14,13 @@ use crate::rules::unfit::unfit;
 
 /// Whether a resource carries a pod template.
 pub(super) fn carries_template(group: &str, name: &str) -> bool {
-    place(group, name).is_some()
+    template_keys(group, name).is_some()
 }
 
 /// Judges a workload that is made or changed; whatever is deleted makes no pods.
 pub(super) fn judge_workload(request: &Request<'_>, case: &Case<'_>, tenancy: Tenancy) -> Judgement {
-    let (Some(writing), Some(keys)) = (Writing::of(request), place(request.resource.group, request.resource.name))
+    let (Some(writing), Some(keys)) =
+        (Writing::of(request), template_keys(request.resource.group, request.resource.name))
     else {
         return unfit(request);
     };
@@ -145,7 +146,7 @@ fn is_revision(request: &Request<'_>) -> bool {
 }
 
 /// Where the template stands in each kind that has one.
-fn place(group: &str, name: &str) -> Option<&'static [&'static str]> {
+pub fn template_keys(group: &str, name: &str) -> Option<&'static [&'static str]> {
     TEMPLATES.iter().find(|(at, of, _)| (*at, *of) == (group, name)).map(|(_, _, keys)| *keys)
 }
 
